@@ -1,0 +1,162 @@
+"""The seven channels of a lesion map: names, colours, validation and conversions.
+
+A *lesion map* is ``uint8 (H, W)`` of class indices 0-6. Colours exist only at the edges
+(PNG, screen), one-hot planes only inside the networks' doors. The channels and their colours
+are those of the original release, so that its maps and this project's are interchangeable.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+BG, EX, HE, SE, MA, OD, VB = range(7)
+NUM_CLASSES = 7
+LESIONS = (EX, HE, SE, MA)
+
+GRADE_NAMES = (
+    "No apparent retinopathy",
+    "Mild NPDR",
+    "Moderate NPDR",
+    "Severe NPDR",
+    "Proliferative DR",
+)
+NUM_GRADES = len(GRADE_NAMES)
+
+
+class LabelClass(NamedTuple):
+    """One channel of a lesion map."""
+
+    index: int
+    short: str
+    name: str
+    colour: tuple[int, int, int]
+    looks_like: str
+
+
+CLASSES = (
+    LabelClass(BG, "BG", "Background", (0, 0, 0), "Black, outside the field of view."),
+    LabelClass(EX, "EX", "Hard exudate", (239, 164, 0), "Waxy, yellow-white, sharp edges; often in clusters or rings."),
+    LabelClass(HE, "HE", "Haemorrhage", (0, 186, 127), "Dark red: flame-shaped, or a round blot."),
+    LabelClass(SE, "SE", "Soft exudate", (0, 185, 255), "Cotton-wool spot: pale, fluffy, without a sharp edge."),
+    LabelClass(MA, "MA", "Microaneurysm", (34, 80, 242), "Tiny dark red dot, 2-5 pixels at 512."),
+    LabelClass(OD, "OD", "Optic disc", (73, 73, 73), "Bright disc from which the vessels leave."),
+    LabelClass(VB, "VB", "Retina", (255, 255, 255), "The rest of the visible retina; paints lesions away."),
+)
+
+PALETTE = np.array([c.colour for c in CLASSES], dtype=np.uint8)
+"""``uint8 (7, 3)``: RGB of each class, in class order."""
+
+DISC_RADIUS = 0.092
+"""The optic disc's usual radius as a share of the map's side (median of IDRiD's full-circle squares)."""
+
+
+def check_map(label_map: np.ndarray) -> None:
+    """Raise unless ``label_map`` is a lesion map, ``uint8 (H, W)`` with classes 0-6.
+
+    Raises:
+        TypeError: not a ``uint8`` array.
+        ValueError: not two-dimensional, empty, or a class above 6 (its first position is named).
+    """
+    if not isinstance(label_map, np.ndarray) or label_map.dtype != np.uint8:
+        found = getattr(label_map, "dtype", type(label_map).__name__)
+        raise TypeError(f"a lesion map is a uint8 array of classes 0-6, got {found}; convert it with .astype('uint8')")
+    if label_map.ndim != 2 or label_map.size == 0:
+        raise ValueError(f"a lesion map has shape (H, W), got {label_map.shape}")
+    if label_map.max() >= NUM_CLASSES:
+        y, x = np.argwhere(label_map >= NUM_CLASSES)[0]
+        raise ValueError(
+            f"map has class {label_map[y, x]} at row {y}, column {x}; allowed are 0-6 (see retinagan.labels)"
+        )
+
+
+def colours_from_map(label_map: np.ndarray) -> np.ndarray:
+    """Lesion map ``uint8 (H, W)`` → colours ``uint8 (H, W, 3)``. Exact inverse of :func:`map_from_colours`."""
+    check_map(label_map)
+    return PALETTE[label_map]
+
+
+def map_from_colours(rgb: np.ndarray) -> np.ndarray:
+    """Colours ``uint8 (H, W, 3)`` → lesion map ``uint8 (H, W)``; every colour must be of the palette.
+
+    Nothing is snapped to the nearest colour: a blend of two classes would become a third.
+
+    Raises:
+        ValueError: wrong shape or dtype, or a colour outside the palette (value, position and count are named).
+    """
+    if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
+        found = (getattr(rgb, "shape", None), getattr(rgb, "dtype", type(rgb).__name__))
+        raise ValueError(f"a coloured map is uint8 (H, W, 3), got {found}")
+    codes = rgb.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
+    palette_codes = PALETTE.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
+    label_map = np.full(codes.shape, 255, dtype=np.uint8)
+    for index, code in enumerate(palette_codes):
+        label_map[codes == code] = index
+    unknown = label_map == 255
+    if unknown.any():
+        y, x = np.argwhere(unknown)[0]
+        allowed = ", ".join(f"{c.short} {c.colour}" for c in CLASSES)
+        raise ValueError(
+            f"colour {tuple(int(v) for v in rgb[y, x])} at row {y}, column {x} is not in the palette "
+            f"({int(unknown.sum())} such pixels); allowed are {allowed}. Draw without anti-aliasing, save as lossless PNG"
+        )
+    return label_map
+
+
+def one_hot(maps: np.ndarray) -> torch.Tensor:
+    """Lesion maps ``uint8 (N, H, W)`` → ``float32 (N, 7, H, W)`` with exactly one 1 a pixel."""
+    maps = np.asarray(maps)
+    if maps.ndim != 3:
+        raise ValueError(f"maps have shape (N, H, W), got {maps.shape}")
+    for label_map in maps:
+        check_map(label_map)
+    classes = torch.arange(NUM_CLASSES, dtype=torch.uint8).view(1, NUM_CLASSES, 1, 1)
+    return (torch.from_numpy(np.ascontiguousarray(maps))[:, None] == classes).float()
+
+
+def field_of_view(size: int) -> np.ndarray:
+    """The circular field ``bool (size, size)``: centre (size/2, size/2), radius size/2, dx² + dy² ≤ r²."""
+    d = np.arange(size) - size / 2
+    return (d[:, None] ** 2 + d[None, :] ** 2) <= (size / 2) ** 2
+
+
+def empty_map(size: int, disc: str | None = "left") -> np.ndarray:
+    """A healthy eye ``uint8 (size, size)``: field, retina and, unless ``disc`` is None, a disc left or right."""
+    if disc not in ("left", "right", None):
+        raise ValueError(f"disc is {disc!r}; allowed are 'left', 'right' and None")
+    label_map = np.where(field_of_view(size), VB, BG).astype(np.uint8)
+    if disc is not None:
+        centre_x = size * (0.22 if disc == "left" else 0.78)
+        d_y, d_x = np.ogrid[:size, :size]
+        inside = (d_x + 0.5 - centre_x) ** 2 + (d_y + 0.5 - size * 0.48) ** 2 <= (size * DISC_RADIUS) ** 2
+        label_map[inside & (label_map == VB)] = OD
+    return label_map
+
+
+def clean_map(label_map: np.ndarray) -> np.ndarray:
+    """A generated map made exact: ``uint8 (N, N)`` → the same, with a circular field and at most one disc.
+
+    Outside the circle everything is background; background inside it becomes retina. Of several
+    disc components the largest stays, with its holes filled where they are retina, the others become retina. Lesions stay.
+
+    Raises:
+        ValueError: the map is not square, or :func:`check_map` refuses it.
+    """
+    check_map(label_map)
+    if label_map.shape[0] != label_map.shape[1]:
+        raise ValueError(f"a generated map is square, got {label_map.shape}")
+    field = field_of_view(label_map.shape[0])
+    cleaned = label_map.copy()
+    cleaned[field & (cleaned == BG)] = VB
+    cleaned[~field] = BG
+    components, count = ndimage.label(cleaned == OD)
+    if count:
+        sizes = np.bincount(components.ravel())[1:]
+        largest = components == 1 + int(sizes.argmax())
+        cleaned[(components > 0) & ~largest] = VB
+        holes = ndimage.binary_fill_holes(largest) & (cleaned == VB)
+        cleaned[holes] = OD
+    return cleaned

@@ -1,0 +1,309 @@
+"""SPADE photo generator and its patch discriminator.
+
+Semantic image synthesis with spatially-adaptive normalisation (Park et al., CVPR 2019). One class serves
+two configs: the original release's GauGAN (latent stem, per-image statistics, nearest map, sigmoid) and the
+default one, in which an explicit *eye* (light, vessels, fovea, texture) guides SPADE beside the seven channels and the network adds
+the detail to the light. Everything the default config computes is local or depends on one image alone, so crops and
+whole images agree and an image never depends on its batch companions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from retinagan.labels import BG, EX, MA, NUM_CLASSES
+
+GUIDANCE_PLANES = ("light_red", "light_green", "light_blue", "vessels", "fovea", "texture")
+"""The eye's planes, in order. Light is 0..1 RGB, vessels and fovea 0..1, texture about unit variance."""
+
+
+@dataclass(frozen=True)
+class PhotoGeneratorConfig:
+    """What a photo generator is made of. Tuples may be given as lists (YAML, JSON)."""
+
+    size: int = 512
+    """Side of the photographs in pixels."""
+    channels: tuple[int, ...] = (96, 96, 64, 32, 16)
+    """Filters of the residual blocks, coarse to fine; each block but the last is followed by ×2 upsampling."""
+    final_upsample: bool = False
+    """Upsample ×2 after the last block too (the original does: its last block runs at half resolution)."""
+    latent_dim: int = 24
+    """Z. With an eye, the latent is the whitened code of its light; without, it is all that a map leaves open."""
+    latent_std: float = 0.8
+    """Standard deviation of the prior from which a new style's latent is drawn."""
+    stem: str = "planes"
+    """``latent``: dense layer to 4×4-like features (the original). ``planes``: convolution of the map and guidance."""
+    spade_hidden: tuple[int, ...] = (32, 32, 32, 24, 12)
+    """Width of the SPADE embedding, one a block."""
+    modulation_kernel: int = 1
+    """Kernel of the convolutions that give gamma and beta: 3 in the original."""
+    norm: str = "pixel"
+    """``instance``: mean and variance of each image's channel. ``pixel``: over the channels of each pixel (local)."""
+    skip: str = "conv"
+    """Skip where the filter count changes: ``spade`` (SPADE, LeakyReLU, 3×3: the original) or ``conv`` (1×1)."""
+    map_resize: str = "area"
+    """Map planes at a block's resolution: ``nearest`` (half-pixel, the original) or ``area`` (small lesions survive)."""
+    guidance: str = "eye"
+    """``eye``: the planes of :data:`GUIDANCE_PLANES` are needed. ``none``: the seven channels alone."""
+    output: str = "light"
+    """``light``: detail added to the eye's light, black outside the field. ``sigmoid``: the original's."""
+    final_kernel: int = 3
+    """Kernel of the output convolution: 4 in the original (padded 1 before, 2 after)."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))
+        object.__setattr__(self, "spade_hidden", tuple(self.spade_hidden))
+        allowed = {
+            "stem": ("planes", "latent"),
+            "norm": ("pixel", "instance"),
+            "skip": ("conv", "spade"),
+            "map_resize": ("area", "nearest"),
+            "guidance": ("eye", "none"),
+            "output": ("light", "sigmoid"),
+            "modulation_kernel": (1, 3),
+            "final_kernel": (3, 4),
+        }
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed are {values}")
+        if len(self.channels) != len(self.spade_hidden) or not self.channels:
+            raise ValueError(
+                f"channels has {len(self.channels)} blocks and spade_hidden {len(self.spade_hidden)}; give one a block"
+            )
+        if self.latent_dim < 1 or min(self.channels) < 1 or min(self.spade_hidden) < 1:
+            raise ValueError("latent_dim, channels and spade_hidden must be positive")
+        if self.size % self.reduction:
+            raise ValueError(f"size is {self.size}; with {len(self.channels)} blocks it must divide by {self.reduction}")
+        if self.output == "light" and self.guidance != "eye":
+            raise ValueError("output 'light' adds detail to the eye's light: it needs guidance 'eye'")
+
+    @property
+    def reduction(self) -> int:
+        """Factor between the photograph's side and the first block's."""
+        return 2 ** (len(self.channels) - (0 if self.final_upsample else 1))
+
+    @property
+    def guidance_channels(self) -> int:
+        return len(GUIDANCE_PLANES) if self.guidance == "eye" else 0
+
+    @property
+    def condition_channels(self) -> int:
+        """Planes that SPADE sees: classes, with area-resizing a boosted plane of small lesions, and the guidance."""
+        return NUM_CLASSES + (1 if self.map_resize == "area" else 0) + self.guidance_channels
+
+
+class SPADE(nn.Module):
+    """Normalise, then scale and shift by maps computed from the condition (no ``1 + gamma``, as in the original)."""
+
+    def __init__(self, config: PhotoGeneratorConfig, channels: int, hidden: int) -> None:
+        super().__init__()
+        k = config.modulation_kernel
+        self.norm = config.norm
+        self.conv = nn.Conv2d(config.condition_channels, hidden, 3, padding=1)
+        self.conv_gamma = nn.Conv2d(hidden, channels, k, padding=k // 2)
+        self.conv_beta = nn.Conv2d(hidden, channels, k, padding=k // 2)
+
+    def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        axes = (2, 3) if self.norm == "instance" else (1,)
+        variance, mean = torch.var_mean(x.float(), dim=axes, correction=0, keepdim=True)
+        normalised = ((x - mean) * torch.rsqrt(variance + 1e-5)).to(x.dtype)
+        hidden = F.relu(self.conv(condition))
+        return self.conv_gamma(hidden) * normalised + self.conv_beta(hidden)
+
+
+class SPADEResidualBlock(nn.Module):
+    def __init__(self, config: PhotoGeneratorConfig, in_channels: int, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.spade_1 = SPADE(config, in_channels, hidden)
+        self.conv_1 = nn.Conv2d(in_channels, channels, 3, padding=1)
+        self.spade_2 = SPADE(config, channels, hidden)
+        self.conv_2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.spade_3 = self.conv_3 = None
+        if in_channels != channels:
+            if config.skip == "spade":
+                self.spade_3 = SPADE(config, in_channels, hidden)
+                self.conv_3 = nn.Conv2d(in_channels, channels, 3, padding=1)
+            else:
+                self.conv_3 = nn.Conv2d(in_channels, channels, 1)
+
+    def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        y = self.conv_1(F.leaky_relu(self.spade_1(x, condition), 0.2))
+        y = self.conv_2(F.leaky_relu(self.spade_2(y, condition), 0.2))
+        if self.spade_3 is not None:
+            x = F.leaky_relu(self.spade_3(x, condition), 0.2)
+        return y + (x if self.conv_3 is None else self.conv_3(x))
+
+
+class PhotoGenerator(nn.Module):
+    """Map, latent and guidance → photographs.
+
+    ``forward(onehot (N,7,H,W) float32, latent (N,Z) float32, guidance (N,G,H,W) float32 or None)
+    -> (N,3,H,W) float32 in 0..1``. Configs with ``stem='planes'`` take any H, W that divide by ``config.reduction`` (crops in
+    training); those with ``stem='latent'`` only H = W = ``config.size``.
+
+    Raises:
+        ValueError: a shape is wrong, or the guidance that the config needs is missing or not wanted.
+    """
+
+    def __init__(self, config: PhotoGeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        first = config.channels[0]
+        base = config.size // config.reduction
+        if config.stem == "latent":
+            self.stem = nn.Linear(config.latent_dim, base * base * first)
+        else:
+            self.stem = nn.Conv2d(config.condition_channels, first, 3, padding=1)
+            self.latent_bias = nn.Linear(config.latent_dim, first)
+        widths = (first, *config.channels)
+        self.blocks = nn.ModuleList(
+            SPADEResidualBlock(config, i, o, h)
+            for i, o, h in zip(widths[:-1], config.channels, config.spade_hidden, strict=True)
+        )
+        self.output = nn.Conv2d(config.channels[-1], 3, config.final_kernel)
+        if config.guidance == "eye":
+            self.eye = EyeStatistics(config.latent_dim)
+
+    def forward(
+        self, onehot: torch.Tensor, latent: torch.Tensor, guidance: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        config = self.config
+        self._check(onehot, latent, guidance)
+        planes = self._planes(onehot, guidance)
+        height, width = onehot.shape[2:]
+        level = config.reduction
+        if config.stem == "latent":
+            base = config.size // config.reduction
+            x = self.stem(latent).view(-1, base, base, config.channels[0]).permute(0, 3, 1, 2)
+        else:
+            x = self.stem(self._resized(planes, level)) + self.latent_bias(latent)[:, :, None, None]
+        for index, block in enumerate(self.blocks):
+            x = block(x, self._resized(planes, level))
+            if index < len(self.blocks) - 1 or config.final_upsample:
+                level //= 2
+                x = self._upsampled(x)
+        before = (config.final_kernel - 1) // 2
+        after = config.final_kernel - 1 - before
+        x = self.output(F.pad(F.leaky_relu(x, 0.2), (before, after, before, after))).float()
+        if config.output == "sigmoid":
+            return torch.sigmoid(x)
+        field = 1 - onehot[:, BG : BG + 1]
+        return (guidance[:, :3] + x).clamp(0, 1) * field if not self.training else (guidance[:, :3] + x) * field
+
+    def _planes(self, onehot: torch.Tensor, guidance: torch.Tensor | None) -> torch.Tensor:
+        planes = [onehot]
+        if self.config.map_resize == "area":
+            planes.append(onehot[:, EX : MA + 1].sum(1, keepdim=True))
+        if guidance is not None:
+            planes.append(guidance)
+        return torch.cat(planes, 1)
+
+    def _resized(self, planes: torch.Tensor, factor: int) -> torch.Tensor:
+        """The condition at 1/``factor`` of the side; with area-resizing the lesions' plane is boosted ×8 and clipped."""
+        if self.config.map_resize == "nearest":
+            size = (planes.shape[2] // factor, planes.shape[3] // factor)
+            return planes if factor == 1 else F.interpolate(planes, size, mode="nearest-exact")
+        if factor == 1:
+            return planes
+        planes = F.avg_pool2d(planes, factor)
+        any_lesion = (planes[:, NUM_CLASSES : NUM_CLASSES + 1] * 8).clamp(max=1)
+        return torch.cat([planes[:, :NUM_CLASSES], any_lesion, planes[:, NUM_CLASSES + 1 :]], 1)
+
+    def _upsampled(self, x: torch.Tensor) -> torch.Tensor:
+        if self.config.map_resize == "nearest":
+            return F.interpolate(x, scale_factor=2, mode="nearest")
+        # Bilinear: the nearest neighbour leaves 2×2 blocks that the eye finds in smooth retina.
+        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+    def _check(self, onehot: torch.Tensor, latent: torch.Tensor, guidance: torch.Tensor | None) -> None:
+        config = self.config
+        n, height, width = onehot.shape[0], *onehot.shape[-2:]
+        if onehot.ndim != 4 or onehot.shape[1] != NUM_CLASSES:
+            raise ValueError(f"onehot has shape {tuple(onehot.shape)}; expected (N, {NUM_CLASSES}, H, W)")
+        if config.stem == "latent" and (height, width) != (config.size, config.size):
+            raise ValueError(f"the map is {height}×{width}; this generator makes {config.size}×{config.size}")
+        if height % config.reduction or width % config.reduction:
+            raise ValueError(f"the map is {height}×{width}; both sides must divide by {config.reduction}")
+        if latent.shape != (n, config.latent_dim):
+            raise ValueError(f"latent has shape {tuple(latent.shape)}; expected {(n, config.latent_dim)}")
+        expected = (n, config.guidance_channels, height, width)
+        if config.guidance == "none" and guidance is not None:
+            raise ValueError("this generator's config has guidance 'none'; call it with guidance=None")
+        if config.guidance == "eye" and guidance is None:
+            raise ValueError(
+                f"guidance is missing: this generator needs the eye's planes {expected} "
+                f"({', '.join(GUIDANCE_PLANES)}); make them with retinagan.eye.make_eye"
+            )
+        if guidance is not None and guidance.shape != expected:
+            raise ValueError(f"guidance has shape {tuple(guidance.shape)}; expected {expected}")
+
+
+class EyeStatistics(nn.Module):
+    """What an eye's light and texture are drawn from, fitted on the training photographs; buffers, no weights.
+
+    ``light_mean (3, 32, 32)`` and ``light_components (K, 3, 32, 32)`` (scaled by their standard deviation, disc at
+    the left) in 0..1 RGB; ``texture_mean (B,)`` and ``texture_factor (B, B)`` give the log-amplitudes of the texture's bands.
+    """
+
+    LIGHT_SIDE = 32
+    TEXTURE_BANDS = 5
+
+    def __init__(self, components: int) -> None:
+        super().__init__()
+        side, bands = self.LIGHT_SIDE, self.TEXTURE_BANDS
+        self.register_buffer("light_mean", torch.full((3, side, side), 0.4))
+        self.register_buffer("light_components", torch.zeros(components, 3, side, side))
+        self.register_buffer("texture_mean", torch.full((bands,), -4.0))
+        self.register_buffer("texture_factor", torch.zeros(bands, bands))
+
+
+@dataclass(frozen=True)
+class PhotoDiscriminatorConfig:
+    """Patch discriminator on crops: pixel-unshuffled input, instance norm, one logit a patch (Isola et al., 2017)."""
+
+    channels: tuple[int, ...] = (48, 96, 128)
+    """Filters of the strided convolutions."""
+    guidance_planes: tuple[str, ...] = ("vessels", "fovea")
+    """The guidance that it sees beside the photograph and the seven channels."""
+    unshuffle: int = 2
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))
+        object.__setattr__(self, "guidance_planes", tuple(self.guidance_planes))
+        for name in self.guidance_planes:
+            if name not in GUIDANCE_PLANES:
+                raise ValueError(f"guidance plane {name!r} is unknown; allowed are {GUIDANCE_PLANES}")
+
+
+class PhotoDiscriminator(nn.Module):
+    """``forward(photo (N,3,H,W), onehot (N,7,H,W), guidance (N,G,H,W)|None) -> [features…, logits (N,1,h,w)]``."""
+
+    def __init__(self, config: PhotoDiscriminatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.indices = [GUIDANCE_PLANES.index(name) for name in config.guidance_planes]
+        planes = (3 + NUM_CLASSES + len(self.indices)) * config.unshuffle**2
+        layers, width = [], planes
+        for index, channels in enumerate(config.channels):
+            stride = 1 if index == 0 else 2
+            conv = nn.Conv2d(width, channels, 3 if stride == 1 else 4, stride, padding=1)
+            norm = nn.Identity() if index == 0 else nn.InstanceNorm2d(channels, affine=True)
+            layers.append(nn.Sequential(conv, norm, nn.LeakyReLU(0.2)))
+            width = channels
+        self.layers = nn.ModuleList(layers)
+        self.logits = nn.Conv2d(width, 1, 3, padding=1)
+
+    def forward(self, photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.Tensor | None) -> list[torch.Tensor]:
+        planes = [photo * 2 - 1, onehot]
+        if self.indices:
+            planes.append(guidance[:, self.indices])
+        x = F.pixel_unshuffle(torch.cat(planes, 1), self.config.unshuffle)
+        features = []
+        for layer in self.layers:
+            x = layer(x)
+            features.append(x)
+        return [*features, self.logits(x)]
