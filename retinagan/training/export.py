@@ -1,0 +1,68 @@
+"""From a training run to what is shipped: the averaged networks of its newest state."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from .settings import loop_settings, task_for
+from .state import read_latest, restore
+
+if TYPE_CHECKING:
+    from .loop import Task
+
+
+def average_of(network: nn.Module) -> nn.Module:
+    """A frozen copy in eval mode that is to receive a network's averaged weights."""
+    return copy.deepcopy(network).eval().requires_grad_(False)
+
+
+def load_ema(
+    run_dir: str | Path, make_task: Callable[[dict[str, Any]], Task] | None = None
+) -> tuple[Task, dict[str, nn.Module], dict[str, Any]]:
+    """The task of a run and its networks, averaged where the task averages them, from the newest state.
+
+    Returns:
+        The task, its networks in eval mode on the CPU, and facts: task, steps, hours, seed, config, torch.
+    Raises:
+        FileNotFoundError: no state in the folder.
+        StateError: no state can be read, or the task of its configuration makes other networks.
+    """
+    state = read_latest(run_dir)
+    if state is None:
+        raise FileNotFoundError(f"{run_dir} holds no state-XXXXXXXX.safetensors; train there first")
+    config = state.meta["config"]
+    task = (make_task or task_for(config))(config)
+    averages = {name: average_of(task.networks[name]) for name in task.averaged}
+    restore(state, task.networks, averages, {})
+    facts = {
+        "task": state.meta["task"],
+        "steps": state.meta["step"],
+        "hours": round(state.meta["seconds"] / 3600, 3),
+        "seed": loop_settings(config).seed,
+        "config": config,
+        "torch": torch.__version__,
+    }
+    return task, {name: network.eval() for name, network in {**task.networks, **averages}.items()}, facts
+
+
+def export_run(
+    run_dir: str | Path, out_dir: str | Path, make_task: Callable[[dict[str, Any]], Task] | None = None
+) -> list[Path]:
+    """Write what a run ships, ``out_dir/NAME.safetensors`` for each network of :meth:`Task.export`; returns the files."""
+    from .. import checkpoints
+
+    task, networks, facts = load_ema(run_dir, make_task)
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, module in task.export(networks, facts).items():
+        path = out_dir / f"{name}.safetensors"
+        checkpoints.save(path, name, module, facts)
+        written.append(path)
+    return written

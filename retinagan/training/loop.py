@@ -1,0 +1,403 @@
+"""The one loop that trains every network of the project.
+
+A :class:`Task` (training/maps.py, training/photos.py) says what a step computes; the loop does the rest: devices, averaged
+weights, checks, states, log, contact sheets. All that is random at step ``k`` on rank ``r`` comes from a generator
+made of (seed, k, r), so a resumed run needs no generator's state and repeats exactly what the killed run would have done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+import yaml
+from PIL import Image
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from .batches import Batches, batch_items, mix, step_generator
+from .export import average_of, export_run, load_ema
+from .settings import LoopSettings, load_config, loop_settings, task_for
+from .state import StateError, collect, latest_state, read_latest, restore, write_state
+
+__all__ = [
+    "LoopSettings", "StateError", "Task", "TrainResult", "TrainingDiverged",
+    "export_run", "latest_state", "load_config", "load_ema", "step_generator", "task_for", "train",
+]  # fmt: skip
+
+
+class Task(Protocol):
+    """One network's training. Whatever it remembers between steps must be in its networks (buffers) or optimisers."""
+
+    name: str
+    networks: dict[str, nn.Module]
+    averaged: tuple[str, ...]
+    optimizers: dict[str, torch.optim.Optimizer]
+
+    def batch(self, rng: torch.Generator) -> Any:
+        """One rank's batch: CPU tensors (nested as one likes) that depend on ``rng`` alone."""
+
+    def step(
+        self, batch: Any, step: int, rng: torch.Generator, update: Callable[[str, Tensor], float]
+    ) -> dict[str, float | Tensor]:
+        """Compute losses on the device and call ``update(optimiser's name, scalar loss)`` for each; return what to log.
+
+        ``update`` differentiates the loss by that optimiser's parameters alone and returns the gradient's norm.
+        """
+
+    def sheet(self, networks: dict[str, nn.Module], rng: torch.Generator) -> np.ndarray:
+        """A contact sheet ``uint8 (H, W, 3)`` of the averaged networks; ``rng`` is the same at every call."""
+
+    def export(self, networks: dict[str, nn.Module], facts: dict[str, Any]) -> dict[str, nn.Module]:
+        """The modules to ship, by network name; ``facts`` may be added to."""
+
+
+class TrainingDiverged(RuntimeError):
+    """A loss or a gradient is not finite; the message names step, network and last good state."""
+
+
+class TrainResult(NamedTuple):
+    """How a call of :func:`train` ended."""
+
+    step: int
+    reason: str
+    """"steps", "minutes" or "signal"."""
+    state: Path
+
+
+def train(
+    make_task: Callable[[dict[str, Any]], Task],
+    config: dict[str, Any],
+    run_dir: str | Path,
+    *,
+    steps: int | None = None,
+    max_minutes: float | None = None,
+    resume: bool = False,
+    devices: int = 1,
+    accelerator: str = "auto",
+    progress: bool = True,
+) -> TrainResult:
+    """Train a task in a run folder until the steps are done, the time is up, or SIGTERM or Ctrl-C asks to stop.
+
+    Args:
+        make_task: the task's factory; with several devices it must be importable (a module's function), as each
+            process calls it. The first weights are those it makes under the seed.
+        config: plain values; ``config["training"]`` holds the fields of :class:`LoopSettings`.
+        run_dir: receives config.yaml, log.jsonl, tensorboard/, sheets/ and state-XXXXXXXX.safetensors (the newest two).
+        steps: steps in all, those before a resume included; None takes ``training.steps``. One of steps and
+            max_minutes is needed; the first that is reached ends the run.
+        max_minutes: minutes of this call.
+        resume: go on from the newest readable state; from the start if there is none.
+        devices: processes, each with its own part of the data; gradients are averaged.
+        accelerator: "auto" (CUDA if there is one), "cpu" or "cuda" (bfloat16 autocast).
+    Raises:
+        ValueError: an argument is out of range or no end is given; a resumed configuration is of another network.
+        FileExistsError: the folder holds a run and resume is False.
+        TrainingDiverged: a loss or gradient is not finite; the broken weights are not saved.
+    """
+    if accelerator not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"accelerator is {accelerator!r}; allowed are auto, cpu and cuda")
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise ValueError("accelerator is 'cuda' but PyTorch finds no CUDA device; use 'cpu' or 'auto'")
+    if devices < 1:
+        raise ValueError(f"devices is {devices}; at least 1 is needed")
+    settings = loop_settings(config)
+    steps = settings.steps or None if steps is None else steps
+    if steps is None and max_minutes is None:
+        raise ValueError("give an end: steps (or training.steps in the configuration) or max_minutes")
+    if (steps is not None and steps < 1) or (max_minutes is not None and max_minutes <= 0):
+        raise ValueError(f"steps ({steps}) must be at least 1 and max_minutes ({max_minutes}) above 0")
+    run_dir = Path(run_dir)
+    if latest_state(run_dir) and not resume:
+        raise FileExistsError(f"{run_dir} already holds a run; resume it or choose another folder")
+    run_dir.mkdir(parents=True, exist_ok=True)
+
+    from lightning_fabric import Fabric  # slow to import, and only training needs it
+
+    cuda = accelerator != "cpu" and torch.cuda.is_available()
+    fabric = Fabric(
+        accelerator="cuda" if cuda else "cpu",
+        devices=devices,
+        precision="bf16-mixed" if cuda else "32-true",
+        strategy="ddp_spawn" if devices > 1 else "auto",  # spawned, as a script that is started again would parse twice
+    )
+    result = fabric.launch(_worker, make_task, config, run_dir, steps, max_minutes, resume, progress)
+    if isinstance(result, str):
+        raise TrainingDiverged(result)
+    return result
+
+
+def _worker(
+    fabric: Any,
+    make_task: Callable[[dict[str, Any]], Task],
+    config: dict[str, Any],
+    run_dir: Path,
+    steps: int | None,
+    max_minutes: float | None,
+    resume: bool,
+    progress: bool,
+) -> TrainResult | str:
+    settings = loop_settings(config)
+    with torch.random.fork_rng():
+        torch.manual_seed(mix(settings.seed, 0))
+        trainer = _Trainer(fabric, make_task(config), config, settings, run_dir, resume)
+        try:
+            return trainer.run(steps, max_minutes, progress)
+        except TrainingDiverged as error:  # all ranks arrive here at the same step; a text passes process borders
+            return str(error)
+
+
+class _Trainer:
+    """The state of a run in one process."""
+
+    def __init__(
+        self, fabric: Any, task: Task, config: dict[str, Any], settings: LoopSettings, run_dir: Path, resume: bool
+    ) -> None:
+        self.fabric, self.task, self.config, self.settings, self.run_dir = fabric, task, config, settings, run_dir
+        self.rank, self.world = fabric.global_rank, fabric.world_size
+        self.step, self.seconds_before, self.start = 0, 0.0, time.monotonic()
+        self.last_good: Path | None = None
+        for network in task.networks.values():
+            network.to(fabric.device)
+            if fabric.device.type == "cuda":
+                network.to(memory_format=torch.channels_last)
+        self._broadcast(t for network in task.networks.values() for t in network.state_dict().values())
+        self.averages = {name: average_of(task.networks[name]) for name in task.averaged}
+        self.shown = {**task.networks, **self.averages}
+        state = read_latest(run_dir) if resume else None
+        if state:
+            self._check_config(state.meta["config"], state.path)
+            restore(state, task.networks, self.averages, task.optimizers)
+            self.step, self.seconds_before, self.last_good = state.meta["step"], state.meta["seconds"], state.path
+        self.logged_from = self.step
+        if self.rank == 0:
+            _prepare_folder(run_dir, config, self.step)
+
+    def run(self, steps: int | None, max_minutes: float | None, progress: bool) -> TrainResult:
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        settings, first = self.settings, self.rank == 0
+        board = SummaryWriter(self.run_dir / "tensorboard", purge_step=self.step or None) if first else None
+        pause = 0.2 if sys.stderr.isatty() else 30.0  # a log file needs no moving bar
+        bar = tqdm(initial=self.step, total=steps, unit="step", disable=not (progress and first), mininterval=pause)
+        self.start = saved = sheet = time.monotonic()
+        deadline = self.start + 60 * max_minutes if max_minutes is not None else float("inf")
+        sums: dict[str, float] = {}
+        items, window = 0, time.monotonic()
+        reason = "steps" if steps is not None and self.step >= steps else ""
+
+        def make_batch(step: int) -> Any:
+            return self.task.batch(step_generator(settings.seed, step, self.rank, 0))
+
+        with _stop_signals() as asked, Batches(make_batch, settings.prefetch) as batches:
+            while not reason:
+                batch = batches.get(self.step)
+                items += batch_items(batch) * self.world
+                torch.manual_seed(mix(settings.seed, self.step, self.rank, 3))
+                rng = step_generator(settings.seed, self.step, self.rank, 1)
+                with self.fabric.autocast():
+                    losses = self.task.step(self.fabric.to_device(batch), self.step, rng, self._update)
+                self._average_weights()
+                self.step += 1
+                bar.update()
+                for key, value in losses.items():
+                    sums[key] = sums.get(key, 0.0) + (value.detach() if isinstance(value, Tensor) else value)
+                now = time.monotonic()
+                if self.step % settings.log_every == 0:
+                    means = self._mean_losses(sums, settings.log_every)
+                    if first:
+                        self._log(means, items / max(now - window, 1e-9), board)
+                        bar.set_postfix({key: f"{value:.3g}" for key, value in means.items()}, refresh=False)
+                    sums, items, window = {}, 0, now
+                stop, late, save, show = self._agree(
+                    bool(asked),
+                    now >= deadline,
+                    now - saved >= 60 * settings.checkpoint_minutes,
+                    bool(settings.sheet_minutes) and now - sheet >= 60 * settings.sheet_minutes,
+                )
+                reason = "steps" if steps is not None and self.step >= steps else "signal" if stop else ""
+                reason = reason or ("minutes" if late else "")
+                if save and not reason:
+                    self._save()
+                    saved = time.monotonic()
+                if show and not reason:
+                    self._sheet(board)
+                    sheet = time.monotonic()
+        path = self._save()
+        if reason != "signal":
+            self._sheet(board)
+        bar.close()
+        if board:
+            board.close()
+        return TrainResult(self.step, reason, path)
+
+    def _update(self, name: str, loss: Tensor) -> float:
+        """One optimiser's step on one loss; returns the norm of its gradient before clipping."""
+        optimizer = self.task.optimizers[name]
+        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward(inputs=parameters)  # by these alone: the other network gets no gradient and costs no time
+        loss = loss.detach().float()
+        if self.world > 1:
+            loss = self._reduce_gradients(parameters, loss)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norm = torch.stack(torch._foreach_norm(gradients)).float().norm() if gradients else loss.new_zeros(())
+        loss_value, norm_value = torch.stack((loss, norm)).tolist()
+        if not (np.isfinite(loss_value) and np.isfinite(norm_value)):
+            what = "loss" if not np.isfinite(loss_value) else "gradient"
+            raise TrainingDiverged(
+                f"the {what} of {name!r} is not finite at step {self.step} (loss {loss_value:g}, gradient norm "
+                f"{norm_value:g}); {self._good()}. Resume from it with a lower learning rate or with training.clip"
+            )
+        if self.settings.clip and norm_value > self.settings.clip:
+            torch._foreach_mul_(gradients, self.settings.clip / norm_value)
+        optimizer.step()
+        return norm_value
+
+    def _good(self) -> str:
+        return f"the last good state is {self.last_good}" if self.last_good else "no state was saved yet"
+
+    def _reduce_gradients(self, parameters: list[nn.Parameter], loss: Tensor) -> Tensor:
+        """Average gradients over the ranks in one message, by hand as StyleGAN3 does: the wrapper of DDP covers neither
+        second derivatives nor several calls a step. Flags tell which gradients any rank has."""
+        has = loss.new_tensor([p.grad is not None for p in parameters])
+        parts = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+        flat = torch.cat([loss.reshape(1), has, *(part.float().reshape(-1) for part in parts)])
+        flat = self.fabric.all_reduce(flat, reduce_op="mean")
+        present = flat[1 : 1 + len(parameters)].tolist()
+        values = flat[1 + len(parameters) :].split([p.numel() for p in parameters])
+        for parameter, value, flag in zip(parameters, values, present, strict=True):
+            parameter.grad = value.view_as(parameter).to(parameter.dtype) if flag else None
+        return flat[0]
+
+    def _average_weights(self) -> None:
+        if self.world > 1:  # statistics that a network gathers itself are those of rank 0, as in its states
+            self._broadcast(buffer for network in self.task.networks.values() for buffer in network.buffers())
+        decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, average in self.averages.items():
+                network = self.task.networks[name]
+                torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
+                for kept, new in zip(average.buffers(), network.buffers(), strict=True):
+                    kept.copy_(new)
+
+    def _broadcast(self, tensors: Iterator[Tensor]) -> None:
+        if self.world > 1:
+            for tensor in tensors:
+                torch.distributed.broadcast(tensor.data, 0)
+
+    def _agree(self, *wishes: bool) -> list[bool]:
+        """What every rank does next: a request to stop from any of them, the clock of rank 0."""
+        if self.world == 1:
+            return list(wishes)
+        mine = [float(wish and (self.rank == 0 or index == 0)) for index, wish in enumerate(wishes)]
+        flags = self.fabric.all_reduce(torch.tensor(mine, device=self.fabric.device), reduce_op="sum")
+        return [flag > 0 for flag in flags.tolist()]
+
+    def _mean_losses(self, sums: dict[str, float], count: int) -> dict[str, float]:
+        """Means since the last line; the first line after a resume may have fewer steps than ``log_every``."""
+        count = min(count, self.step - self.logged_from)
+        self.logged_from = self.step
+        values = torch.tensor([float(value) / count for value in sums.values()], device=self.fabric.device)
+        if self.world > 1:
+            values = self.fabric.all_reduce(values, reduce_op="mean")
+        return dict(zip(sums, values.tolist(), strict=True))
+
+    def _log(self, means: dict[str, float], rate: float, board: Any) -> None:
+        line = {"step": self.step, "seconds": round(self._seconds(), 2), "items_per_second": round(rate, 3), **means}
+        with open(self.run_dir / "log.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        for key, value in means.items():
+            board.add_scalar(key, value, self.step)
+        board.add_scalar("items_per_second", rate, self.step)
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.monotonic() - self.start
+
+    def _save(self) -> Path:
+        path = self.run_dir / f"state-{self.step:08d}.safetensors"
+        tensors, values = collect(self.task.networks, self.averages, self.task.optimizers)
+        bad = [key for key, t in tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
+        if bad:  # on every rank alike, so that none waits for another
+            raise TrainingDiverged(f"{bad[0]} is not finite after step {self.step}; {self._good()}")
+        if self.rank == 0:
+            meta = {"task": self.task.name, "config": self.config, "seconds": self._seconds(), "devices": self.world}
+            write_state(self.run_dir, self.step, tensors, values, meta)
+        self.last_good = path
+        return path
+
+    def _sheet(self, board: Any) -> None:
+        if self.rank == 0:
+            with torch.no_grad():
+                sheet = self.task.sheet(self.shown, step_generator(self.settings.seed, 0, 0, 2))
+            folder = self.run_dir / "sheets"
+            folder.mkdir(exist_ok=True)
+            Image.fromarray(sheet).save(folder / f"step-{self.step:08d}.png")
+            board.add_image("sheet", sheet, self.step, dataformats="HWC")
+
+    def _check_config(self, before: dict[str, Any], path: Path) -> None:
+        """Other networks cannot go on from this state; other settings can, but the run is no exact repetition then."""
+        old, new = _flat(before), _flat(json.loads(json.dumps(self.config)))
+        differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+        wrong = [key for key in differing if not key.startswith("training.")]
+        if wrong:
+            texts = ", ".join(f"{key} (was {old.get(key)!r}, is {new.get(key)!r})" for key in wrong)
+            raise StateError(f"{path} was made with another configuration: {texts}. Choose another run folder")
+        if differing and self.rank == 0:
+            tqdm.write(f"resuming with other settings than before: {', '.join(differing)}")
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """SIGTERM and Ctrl-C are noted, so that the step is finished and saved; a second Ctrl-C stops at once."""
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def note(number: int, _frame: object) -> None:
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _prepare_folder(run_dir: Path, config: dict[str, Any], step: int) -> None:
+    """Write the configuration and take back what a killed run logged after its last state."""
+    for left in run_dir.glob("state-*.safetensors.tmp"):
+        left.unlink()
+    text = yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True)
+    _replace_text(run_dir / "config.yaml", text)
+    log = run_dir / "log.jsonl"
+    if log.exists():
+        lines = log.read_text(encoding="utf-8").splitlines()
+        whole = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        _replace_text(log, "".join(line + "\n" for line in whole))
+
+
+def _replace_text(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(values, dict):
+        return {prefix[:-1]: values}
+    return {key: value for name, part in values.items() for key, value in _flat(part, f"{prefix}{name}.").items()}

@@ -1,0 +1,175 @@
+"""Configuration files of training: YAML with one section a network part, every key checked.
+
+A file has the key ``task`` and one mapping for each section that the task's module declares in its
+``SECTIONS`` (section name → dataclass with defaults), for example::
+
+    task: maps
+    network: {latent_dim: 64}
+    discriminator: {}
+    training: {batch: 16, seed: 0}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TASKS = ("maps", "photos")
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopSettings:
+    """What the shared loop reads from the section ``training``; a task's own settings extend this class."""
+
+    seed: int = 0
+    """Seed of the first weights and of every draw, >= 0."""
+    steps: int = 0
+    """Steps to train in all; 0: no limit but the time given on the command line."""
+    ema_decay: float = 0.999
+    """Decay of the averaged weights, 0 <= decay < 1; the first steps use (1 + step) / (10 + step) if that is less."""
+    clip: float = 0.0
+    """Largest norm of a gradient, beyond which it is scaled down; 0: no clipping."""
+    log_every: int = 20
+    """Steps a line of log.jsonl."""
+    checkpoint_minutes: float = 5.0
+    """Minutes from one saved state to the next."""
+    sheet_minutes: float = 10.0
+    """Minutes from one contact sheet to the next; 0: only at the end."""
+    prefetch: int = 0
+    """Threads that prepare batches ahead; 0: in step with training."""
+
+    def __post_init__(self) -> None:
+        if self.seed < 0 or self.steps < 0 or self.clip < 0 or self.prefetch < 0 or self.sheet_minutes < 0:
+            raise ValueError("seed, steps, clip, prefetch and sheet_minutes are 0 or more")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay is {self.ema_decay}; allowed is 0 <= ema_decay < 1")
+        if self.log_every < 1 or self.checkpoint_minutes <= 0:
+            raise ValueError("log_every is at least 1 and checkpoint_minutes above 0")
+
+
+def loop_settings(config: Mapping[str, Any]) -> LoopSettings:
+    """The loop's own settings out of a configuration; keys that belong to the task alone are passed over."""
+    names = {field.name for field in dataclasses.fields(LoopSettings)}
+    training = config.get("training") or {}
+    return LoopSettings(**{key: value for key, value in training.items() if key in names})
+
+
+def task_module(name: str):
+    """The module ``retinagan.training.NAME`` of a task; it has ``make_task(config)`` and ``SECTIONS``."""
+    if name not in TASKS:
+        raise ValueError(f"task is {name!r}; allowed are {', '.join(TASKS)}")
+    return importlib.import_module(f"retinagan.training.{name}")
+
+
+def task_for(config: Mapping[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    """The factory ``make_task(config) -> Task`` of ``config["task"]``."""
+    if "task" not in config:
+        raise ValueError(f"the configuration has no key 'task'; allowed are {', '.join(TASKS)}")
+    return task_module(config["task"]).make_task
+
+
+def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> dict[str, Any]:
+    """Read a YAML configuration and fill in every default.
+
+    Args:
+        path: the file.
+        overrides: dotted keys with their values, as a mapping or as texts "training.batch=8" (the value is YAML).
+    Returns:
+        ``{"task": …, section: {every field: value}}`` of plain values, ready for JSON.
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a mapping, an unknown task, section or key (the allowed ones are named), a value of a wrong type.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no configuration {path}; the ones that come with the project are in configs/")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(raw, dict):
+        raise ValueError(f"{path} holds {type(raw).__name__}; a configuration is a mapping with the key 'task'")
+    for key, value in _pairs(overrides):
+        section, dot, name = key.partition(".")
+        if not dot:
+            raw[section] = value
+            continue
+        if not isinstance(raw.setdefault(section, {}) or {}, dict):
+            raise ValueError(f"cannot set {key}: {section} is not a section")
+        raw[section] = {**(raw[section] or {}), name: value}
+    return complete_config(raw, str(path))
+
+
+def complete_config(raw: Mapping[str, Any], origin: str = "the configuration") -> dict[str, Any]:
+    """Check a configuration's keys and values and fill in the defaults; see :func:`load_config`."""
+    if "task" not in raw:
+        raise ValueError(f"{origin} has no key 'task'; allowed are {', '.join(TASKS)}")
+    sections = task_module(raw["task"]).SECTIONS
+    _refuse_unknown(raw, ("task", *sections), origin)
+    config: dict[str, Any] = {"task": raw["task"]}
+    for section, declared in sections.items():
+        values = raw.get(section) or {}
+        if not isinstance(values, Mapping):
+            raise ValueError(f"{origin}: {section} is {values!r}; it must be a mapping of keys to values")
+        fields = {field.name: field for field in dataclasses.fields(declared)}
+        _refuse_unknown(values, tuple(fields), f"{origin}, section {section}")
+        values = {key: _fit(value, fields[key], f"{origin}: {section}.{key}") for key, value in values.items()}
+        try:
+            config[section] = _plain(dataclasses.asdict(declared(**values)))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{origin}, section {section}: {error}") from None
+    return config
+
+
+def _pairs(overrides: Mapping[str, Any] | Sequence[str]) -> list[tuple[str, Any]]:
+    if isinstance(overrides, Mapping):
+        return list(overrides.items())
+    pairs = []
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise ValueError(f"{text!r} is not of the form section.key=value")
+        pairs.append((key.strip(), yaml.safe_load(value)))
+    return pairs
+
+
+def _refuse_unknown(values: Mapping[str, Any], allowed: Sequence[str], where: str) -> None:
+    unknown = [str(key) for key in values if key not in allowed]
+    if unknown:
+        raise ValueError(f"{where} has unknown keys {', '.join(unknown)}; allowed are {', '.join(allowed)}")
+
+
+def _fit(value: Any, field: dataclasses.Field, where: str) -> Any:
+    """YAML's value as the field's default has it: 1e-3 without a dot is a text in YAML, and true is not a number."""
+    default = field.default
+    if isinstance(default, bool) and not isinstance(value, bool):
+        raise ValueError(f"{where} is {value!r}; it must be true or false")
+    if isinstance(default, (int, float)) and not isinstance(default, bool):
+        try:
+            if isinstance(value, bool):
+                raise ValueError
+            number = float(value)
+            if isinstance(default, float):
+                return number
+            if number != int(number):
+                raise ValueError
+            return int(number)
+        except (TypeError, ValueError, OverflowError):
+            kind = "number" if isinstance(default, float) else "whole number"
+            raise ValueError(f"{where} is {value!r}; it must be a {kind}") from None
+    if isinstance(default, str) and not isinstance(value, str):
+        raise ValueError(f"{where} is {value!r}; it must be a text")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
