@@ -1,0 +1,106 @@
+"""Layers that more than one network uses: equalised weights, pixel norm, minibatch deviation, config checks."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LEAK = 0.2
+"""Slope of every LeakyReLU on the negative side, as in the original."""
+
+
+def checked_int(name: str, value: object, low: int, high: int) -> int:
+    """``value`` as an int in ``low..high``; configs come from files, so nothing about it is taken for granted.
+
+    Raises:
+        ValueError: not an integer, or outside the range (the field, the value and the range are named).
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{name} is {value!r}; allowed are whole numbers {low}-{high}")
+    return value
+
+
+def checked_float(name: str, value: object, low: float, high: float) -> float:
+    """``value`` as a float in ``low..high``. Raises ValueError otherwise, like :func:`checked_int`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise ValueError(f"{name} is {value!r}; allowed are numbers {low}-{high}")
+    return float(value)
+
+
+def checked_choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
+    """``value`` if it is one of ``allowed``. Raises ValueError otherwise, like :func:`checked_int`."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} is {value!r}; allowed are {', '.join(map(repr, allowed))}")
+    return value
+
+
+def checked_bool(name: str, value: object) -> bool:
+    """``value`` if it is a bool. Raises ValueError otherwise, like :func:`checked_int`."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r}; allowed are true and false")
+    return value
+
+
+def checked_channels(name: str, value: object, longest: int, widest: int = 4096) -> tuple[int, ...]:
+    """``value`` as a tuple of 1 to ``longest`` channel numbers. Raises ValueError otherwise."""
+    if not isinstance(value, (tuple, list)) or not 1 <= len(value) <= longest:
+        raise ValueError(f"{name} is {value!r}; allowed is a list of 1-{longest} channel numbers, coarsest first")
+    return tuple(checked_int(f"{name}[{i}]", v, 1, widest) for i, v in enumerate(value))
+
+
+def pixel_norm(x: Tensor) -> Tensor:
+    """Every row of ``x (N, C)`` scaled to a mean square of 1: ``x / sqrt(mean(x²) + 1e-8)``."""
+    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
+
+
+class EqualLinear(nn.Module):
+    """Dense layer with an equalised learning rate (Karras et al. 2018, "Progressive Growing of GANs").
+
+    ``(x @ Wᵀ · sqrt(gain / in) + b) · multiplier``; W is stored unscaled with deviation ``1 / multiplier``, so
+    that the optimiser's steps are alike in every layer and smaller by ``multiplier`` where one is given.
+    """
+
+    def __init__(
+        self, features_in: int, features_out: int, gain: float = 2.0, multiplier: float = 1.0, bias: float = 0.0
+    ):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(features_out, features_in) / multiplier)
+        self.bias = nn.Parameter(torch.full((features_out,), bias / multiplier))
+        self.scale = math.sqrt(gain / features_in)
+        self.multiplier = multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * (self.scale * self.multiplier), self.bias * self.multiplier)
+
+
+class EqualConv2d(nn.Module):
+    """Odd-sized "same" convolution with an equalised learning rate; ``padding`` is "zeros" or "reflect"."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, gain: float = 2.0, padding: str = "zeros"):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(channels_out, channels_in, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(channels_out))
+        self.scale = math.sqrt(gain / (channels_in * kernel * kernel))
+        self.margin = kernel // 2
+        self.reflect = padding == "reflect" and self.margin > 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.reflect:
+            x = F.pad(x, (self.margin,) * 4, mode="reflect")
+        return F.conv2d(x, self.weight * self.scale, self.bias, padding=0 if self.reflect else self.margin)
+
+
+def minibatch_deviation(x: Tensor, group: int) -> Tensor:
+    """Append one plane: how much the images of a group differ (Karras et al. 2018). ``(N, C, H, W) -> (N, C+1, H, W)``.
+
+    Groups hold the largest divisor of N that is at most ``group``; a lone image gets zeros.
+    """
+    n = x.shape[0]
+    members = max(d for d in range(1, min(group, n) + 1) if n % d == 0)
+    grouped = x.float().reshape(members, n // members, *x.shape[1:])
+    deviation = (grouped.var(dim=0, correction=0) + 1e-8).sqrt().mean(dim=(1, 2, 3)) - 1e-4
+    plane = deviation.repeat(members).view(n, 1, 1, 1).expand(n, 1, *x.shape[2:])
+    return torch.cat([x, plane.to(x.dtype)], dim=1)

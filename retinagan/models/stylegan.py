@@ -1,0 +1,424 @@
+"""The map generator: a conditional StyleGAN from (latent, grade, noise) to a lesion map's seven logits.
+
+One class serves the original release's architecture (:meth:`MapGeneratorConfig.original`) and the compact
+default; they differ in their config alone. Method: Karras et al. 2019, "A Style-Based Generator Architecture
+for Generative Adversarial Networks"; the grade enters the mapping network through an embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..labels import NUM_CLASSES, NUM_GRADES, VB
+from .layers import (
+    LEAK,
+    EqualConv2d,
+    EqualLinear,
+    checked_bool,
+    checked_channels,
+    checked_choice,
+    checked_float,
+    checked_int,
+    minibatch_deviation,
+    pixel_norm,
+)
+
+NO_CLASS = 255
+"""What :func:`original_classes` writes where no class has more than half of the probability."""
+
+
+@dataclass(frozen=True)
+class MapGeneratorConfig:
+    """Everything that shapes a :class:`MapGenerator`; JSON-serialisable, lists are accepted for tuples.
+
+    Raises:
+        ValueError: a field outside its range (the field, its value and the range are named).
+    """
+
+    latent_dim: int = 128  # Z: numbers in a latent
+    w_dim: int = 128  # W: numbers in a style
+    mapping_layers: int = 6
+    mapping_lr_multiplier: float = 0.01  # learning rate of the mapping network relative to the rest
+    channels: tuple[int, ...] = (128, 128, 128, 96, 64, 24, 12)  # at 4, 8, 16, … pixels
+    num_grades: int = NUM_GRADES
+    learned_constant: bool = True  # False: ones, as in the original
+    padding: str = "zeros"  # of the 3×3 convolutions: "zeros" | "reflect"
+    norm_epsilon: float = 1e-3  # added to the variance by the instance norm
+    skip: str = "sum"  # "sum": logits of all blocks are added up; "blend": last two by alpha; "none": last alone
+    output: str = "argmax"  # how logits become classes: "argmax" | "original" (see logits_to_maps)
+
+    def __post_init__(self) -> None:
+        checked_int("latent_dim", self.latent_dim, 1, 4096)
+        checked_int("w_dim", self.w_dim, 1, 4096)
+        checked_int("mapping_layers", self.mapping_layers, 1, 32)
+        checked_float("mapping_lr_multiplier", self.mapping_lr_multiplier, 1e-6, 1.0)
+        object.__setattr__(self, "channels", checked_channels("channels", self.channels, longest=9))
+        checked_int("num_grades", self.num_grades, 1, 1000)
+        checked_bool("learned_constant", self.learned_constant)
+        checked_choice("padding", self.padding, ("zeros", "reflect"))
+        checked_float("norm_epsilon", self.norm_epsilon, 1e-12, 1.0)
+        checked_choice("skip", self.skip, ("sum", "blend", "none"))
+        checked_choice("output", self.output, ("argmax", "original"))
+        if self.skip == "blend" and len(self.channels) < 2:
+            raise ValueError("skip 'blend' joins the last two blocks, but channels names one; use 'none'")
+
+    @classmethod
+    def original(
+        cls,
+        dim: int = 512,
+        channels: Sequence[int] = (512, 512, 512, 512, 256, 128, 64),
+        mapping_layers: int = 8,
+        w_dim: int | None = None,
+    ) -> MapGeneratorConfig:
+        """The original release's architecture; the defaults are its published sizes."""
+        return cls(
+            latent_dim=dim,
+            w_dim=dim if w_dim is None else w_dim,
+            mapping_layers=mapping_layers,
+            channels=tuple(channels),
+            learned_constant=False,
+            padding="reflect",
+            skip="blend",
+            output="original",
+        )
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Side of each block's planes: 4, 8, 16, …"""
+        return tuple(4 << i for i in range(len(self.channels)))
+
+    @property
+    def size(self) -> int:
+        """R: side of the logits."""
+        return self.resolutions[-1]
+
+
+class MappingNetwork(nn.Module):
+    """``z (N, Z), grade (N,) -> w (N, W)``: dense layers, each with the grade's embedding added to it."""
+
+    def __init__(self, config: MapGeneratorConfig):
+        super().__init__()
+        self.embedding = nn.Embedding(config.num_grades, config.w_dim)
+        # At 0.5 about half of w's variance comes from the grade, so training starts with a grade that counts.
+        nn.init.normal_(self.embedding.weight, std=0.5)
+        widths = [config.latent_dim] + [config.w_dim] * config.mapping_layers
+        self.layers = nn.ModuleList(
+            EqualLinear(a, b, multiplier=config.mapping_lr_multiplier) for a, b in zip(widths, widths[1:])
+        )
+
+    def forward(self, z: Tensor, grade: Tensor) -> Tensor:
+        # Styles steer every block, so they stay in float32 even under autocast.
+        with torch.autocast(z.device.type, enabled=False):
+            w = pixel_norm(z.float())
+            grade_embedding = self.embedding(grade)
+            for layer in self.layers:
+                w = F.leaky_relu(layer(w) + grade_embedding, LEAK)
+        return w
+
+
+class NoisyStyle(nn.Module):
+    """+ noise → LeakyReLU → instance norm (affine) → AdaIN; half of a synthesis block, behind its convolution.
+
+    Mean and variance are an image's own, so nothing depends on its companions in the batch.
+    """
+
+    def __init__(self, channels: int, w_dim: int, epsilon: float):
+        super().__init__()
+        self.noise_weight = nn.Parameter(torch.zeros(channels))
+        self.gamma = nn.Parameter(torch.ones(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+        self.style_scale = EqualLinear(w_dim, channels, gain=1.0, bias=1.0)
+        self.style_shift = EqualLinear(w_dim, channels, gain=1.0)
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor, noise: Tensor, w: Tensor) -> Tensor:
+        # Statistics of large planes lose their meaning in bfloat16; the convolutions cast back by themselves.
+        with torch.autocast(x.device.type, enabled=False):
+            x = F.leaky_relu(torch.addcmul(x.float(), self.noise_weight.view(1, -1, 1, 1), noise.float()), LEAK)
+            variance, mean = torch.var_mean(x, dim=(2, 3), correction=0)
+            ys, yb = self.style_scale(w), self.style_shift(w)
+            # ys · (gamma · (x − mean) / deviation + beta) + yb, gathered into one pass over the planes.
+            scale = ys * self.gamma * torch.rsqrt(variance + self.epsilon)
+            shift = ys * self.beta + yb - mean * scale
+            return torch.addcmul(shift[:, :, None, None], x, scale[:, :, None, None])
+
+
+class SynthesisBlock(nn.Module):
+    """One resolution: (upsample ×2, conv1 unless first) → noise, norm, AdaIN → conv2 → the same noise, norm, AdaIN."""
+
+    def __init__(self, channels_in: int | None, channels: int, config: MapGeneratorConfig):
+        super().__init__()
+        first = channels_in is None
+        self.conv1 = None if first else EqualConv2d(channels_in, channels, 3, padding=config.padding)
+        self.style1 = NoisyStyle(channels, config.w_dim, config.norm_epsilon)
+        self.conv2 = EqualConv2d(channels, channels, 3, padding=config.padding)
+        self.style2 = NoisyStyle(channels, config.w_dim, config.norm_epsilon)
+
+    def forward(self, x: Tensor, noise: Tensor, w: Tensor) -> Tensor:
+        if self.conv1 is not None:
+            x = self.conv1(F.interpolate(x, scale_factor=2, mode="nearest"))
+        x = self.style1(x, noise, w)
+        return self.style2(self.conv2(x), noise, w)
+
+
+class MapGenerator(nn.Module):
+    """Conditional StyleGAN for lesion maps: ``(z, grade, noise) -> logits (N, 7, R, R)``.
+
+    ``w_mean (num_grades, W)`` holds each grade's mean style, towards which ``truncation`` below 1 pulls;
+    :meth:`estimate_w_mean` fills it after training.
+
+    In ``eval()`` mode every image is computed alone, so that it is bit for bit the same in any batch: libraries
+    choose other algorithms for other batch sizes, and the instance norms make 1e-4 of their rounding. In
+    ``train()`` mode batches are computed at once.
+    """
+
+    def __init__(self, config: MapGeneratorConfig):
+        super().__init__()
+        self.config = config
+        self.size = config.size
+        self.map_latent = MappingNetwork(config)
+        constant = torch.ones(1, config.channels[0], 4, 4)
+        if config.learned_constant:
+            self.constant = nn.Parameter(torch.randn_like(constant))
+        else:
+            self.register_buffer("constant", constant, persistent=False)
+        self.blocks = nn.ModuleList(
+            SynthesisBlock(a, b, config) for a, b in zip((None, *config.channels), config.channels)
+        )
+        last = len(config.channels) - 1
+        self.first_output = {"sum": 0, "blend": last - 1, "none": last}[config.skip]
+        self.outputs = nn.ModuleList(
+            EqualConv2d(c, NUM_CLASSES, 1, gain=1.0) for c in config.channels[self.first_output :]
+        )
+        self.register_buffer("w_mean", torch.zeros(config.num_grades, config.w_dim))
+
+    def forward(
+        self, z: Tensor, grade: Tensor, noise: Sequence[Tensor], truncation: float = 1.0, alpha: float = 1.0
+    ) -> Tensor:
+        """Logits of maps.
+
+        Args:
+            z: ``float32 (N, Z)``, N(0, 1).
+            grade: ``int64 (N,)``, ICDR grades 0-4.
+            noise: one ``(N, 1, r, r)`` a resolution r of ``config.resolutions``, N(0, 1).
+            truncation: 0..1; below 1 the style moves towards its grade's mean: fewer oddities, less variety.
+            alpha: see :meth:`synthesis`.
+
+        Returns:
+            ``float32 (N, 7, R, R)``; :func:`logits_to_maps` makes classes of them.
+
+        Raises:
+            ValueError: wrong shapes, a grade or truncation outside its range (named with what is allowed).
+            TypeError: a grade that is not int64.
+        """
+        w = self.mapping(z, grade)
+        if truncation != 1.0:
+            w = self.truncate(w, grade, truncation)
+        return self.synthesis(w, noise, alpha)
+
+    def mapping(self, z: Tensor, grade: Tensor) -> Tensor:
+        """``z float32 (N, Z), grade int64 (N,) -> w float32 (N, W)``. Raises like :meth:`forward`."""
+        if z.ndim != 2 or z.shape[1] != self.config.latent_dim or z.shape[0] == 0:
+            allowed = f"(N, {self.config.latent_dim}), N ≥ 1"
+            raise ValueError(f"z has shape {tuple(z.shape)}; this generator takes {allowed}")
+        check_grades(grade, z.shape[0], self.config.num_grades)
+        if self.training:
+            return self.map_latent(z, grade)
+        return torch.cat([self.map_latent(z[i : i + 1], grade[i : i + 1]) for i in range(z.shape[0])])
+
+    def truncate(self, w: Tensor, grade: Tensor, truncation: float) -> Tensor:
+        """``w (N, W)`` moved towards its grade's mean: ``mean + truncation · (w − mean)``, truncation 0..1."""
+        checked_float("truncation", truncation, 0.0, 1.0)
+        return torch.lerp(self.w_mean[grade], w, truncation)
+
+    def synthesis(self, w: Tensor | Sequence[Tensor], noise: Sequence[Tensor], alpha: float = 1.0) -> Tensor:
+        """Styles and noise to logits ``float32 (N, 7, R, R)``.
+
+        Args:
+            w: one ``(N, W)`` for all blocks, or one a block, coarsest first (style mixing).
+            noise: one ``(N, 1, r, r)`` a resolution.
+            alpha: 0..1; with ``skip="blend"`` the logits are ``alpha · last block's + (1 − alpha) · upsampled
+                previous block's`` (progressive growing). Other configs allow 1 alone.
+
+        Raises:
+            ValueError: a wrong number of styles or noise planes, a wrong shape, alpha outside its range.
+        """
+        styles = self._checked_styles(w)
+        self._check_noise(noise, styles[0].shape[0])
+        checked_float("alpha", alpha, 0.0, 1.0)
+        if alpha != 1.0 and self.config.skip != "blend":
+            raise ValueError(f"alpha is {alpha}; a generator with skip {self.config.skip!r} has no blend, so 1 alone")
+        if self.training:
+            return self._synthesis(styles, noise, alpha)
+        one_by_one = (slice(i, i + 1) for i in range(styles[0].shape[0]))
+        return torch.cat([self._synthesis([s[i] for s in styles], [n[i] for n in noise], alpha) for i in one_by_one])
+
+    def _synthesis(self, styles: Sequence[Tensor], noise: Sequence[Tensor], alpha: float) -> Tensor:
+        x = self.constant.expand(styles[0].shape[0], -1, -1, -1)
+        logits = None
+        for i, (block, plane, style) in enumerate(zip(self.blocks, noise, styles)):
+            x = block(x, plane, style)
+            if i < self.first_output or (self.config.skip == "blend" and alpha == 1.0 and i == self.first_output):
+                continue
+            fresh = self.outputs[i - self.first_output](x).float()
+            if logits is None:
+                logits = fresh
+            elif self.config.skip == "sum":
+                logits = fresh + F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
+            else:
+                logits = alpha * fresh + (1 - alpha) * F.interpolate(logits, scale_factor=2, mode="nearest")
+        return logits
+
+    def random_inputs(self, seeds: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+        """The latents ``(N, Z)`` and noise that belong to seeds 0…2⁶³−1; one CPU generator a sample.
+
+        A seed's numbers are the same alone, in any batch and for any device (move them there).
+        """
+        drawn = []
+        for seed in seeds:
+            rng = torch.Generator().manual_seed(seed)
+            z = torch.randn(self.config.latent_dim, generator=rng)
+            drawn.append([z, *(torch.randn(1, r, r, generator=rng) for r in self.config.resolutions)])
+        z, *noise = (torch.stack(parts) for parts in zip(*drawn))
+        return z, noise
+
+    @torch.no_grad()
+    def estimate_w_mean(self, samples: int = 2048, seed: int = 0) -> None:
+        """Fill ``w_mean`` with each grade's mean style over the same ``samples`` latents drawn from ``seed``."""
+        checked_int("samples", samples, 1, 1_000_000)
+        z = torch.randn(samples, self.config.latent_dim, generator=torch.Generator().manual_seed(seed))
+        z = z.to(self.w_mean.device)
+        for grade in range(self.config.num_grades):
+            grades = torch.full((samples,), grade, dtype=torch.int64, device=z.device)
+            self.w_mean[grade] = self.map_latent(z, grades).mean(dim=0)
+
+    def _checked_styles(self, w: Tensor | Sequence[Tensor]) -> list[Tensor]:
+        styles = [w] * len(self.blocks) if isinstance(w, Tensor) else list(w)
+        if len(styles) != len(self.blocks):
+            raise ValueError(f"w holds {len(styles)} styles; this generator has {len(self.blocks)} blocks, one each")
+        for style in styles:
+            if style.ndim != 2 or style.shape != (styles[0].shape[0], self.config.w_dim) or style.shape[0] == 0:
+                allowed = f"(N, {self.config.w_dim}), N ≥ 1"
+                raise ValueError(f"w has shape {tuple(style.shape)}; this generator takes {allowed}")
+        return styles
+
+    def _check_noise(self, noise: Sequence[Tensor], n: int) -> None:
+        expected = [(n, 1, r, r) for r in self.config.resolutions]
+        found = [tuple(plane.shape) for plane in noise]
+        if found != expected:
+            raise ValueError(f"noise has shapes {found}; this generator takes {expected}")
+
+
+def check_grades(grade: Tensor, n: int, num_grades: int) -> None:
+    """Raise unless ``grade`` is ``int64 (n,)`` of 0 to num_grades − 1: TypeError for the dtype, else ValueError."""
+    if grade.dtype != torch.int64:
+        raise TypeError(f"grade has dtype {grade.dtype}; allowed is torch.int64")
+    if tuple(grade.shape) != (n,):
+        raise ValueError(f"grade has shape {tuple(grade.shape)}; {n} latents or maps need ({n},)")
+    wrong = grade[(grade < 0) | (grade >= num_grades)]
+    if wrong.numel():
+        raise ValueError(f"grade is {int(wrong[0])}; allowed are 0-{num_grades - 1}")
+
+
+def original_classes(logits: Tensor) -> Tensor:
+    """The original's classes: ``logits (N, 7, R, R) -> uint8 (N, R, R)`` with :data:`NO_CLASS` where none wins.
+
+    Its code scales to 0..255 (``x · 0.5 + 0.5``, × 255, clipped), takes the softmax of those values and keeps
+    what is above 0.5. Two channels saturated at 255 tie at exactly 0.5, so such a pixel has no class.
+    """
+    values = ((logits.float() * 0.5 + 0.5) * 255).clamp(0, 255)
+    share, classes = values.softmax(dim=1).max(dim=1)
+    return torch.where(share > 0.5, classes, NO_CLASS).to(torch.uint8)
+
+
+def logits_to_maps(logits: Tensor, config: MapGeneratorConfig) -> Tensor:
+    """``logits (N, 7, R, R) -> uint8 (N, R, R)`` of classes 0-6, in the way ``config.output`` names.
+
+    "argmax": the largest logit. "original": :func:`original_classes`, with retina where no class wins; behind
+    :func:`retinagan.labels.clean_map` that is the original's clean-up (retina inside the field, background outside).
+    """
+    if config.output == "argmax":
+        return logits.argmax(dim=1).to(torch.uint8)
+    classes = original_classes(logits)
+    return torch.where(classes == NO_CLASS, VB, classes)
+
+
+@dataclass(frozen=True)
+class MapDiscriminatorConfig:
+    """Everything that shapes a :class:`MapDiscriminator`. Raises ValueError like :class:`MapGeneratorConfig`."""
+
+    planes: int = NUM_CLASSES  # input planes
+    shuffle: int = 4  # pixel-unshuffle before the first convolution: 1, 2, 4 or 8
+    channels: tuple[int, ...] = (48, 96, 128, 160, 160)  # at R/shuffle, half of it, …, 4 pixels
+    num_grades: int = NUM_GRADES
+    deviation_group: int = 4  # images over which the minibatch deviation is taken
+
+    def __post_init__(self) -> None:
+        checked_int("planes", self.planes, 1, 1024)
+        if self.shuffle not in (1, 2, 4, 8):
+            raise ValueError(f"shuffle is {self.shuffle!r}; allowed are 1, 2, 4 and 8")
+        object.__setattr__(self, "channels", checked_channels("channels", self.channels, longest=9))
+        checked_int("num_grades", self.num_grades, 1, 1000)
+        checked_int("deviation_group", self.deviation_group, 1, 1024)
+
+    @property
+    def size(self) -> int:
+        """R: side of the maps that it judges."""
+        return self.shuffle * (4 << (len(self.channels) - 1))
+
+
+class _DownBlock(nn.Module):
+    """Residual block that halves the side: two 3×3 convs and a 1×1 skip, averaged so that the variance stays."""
+
+    def __init__(self, channels_in: int, channels_out: int):
+        super().__init__()
+        self.conv1 = EqualConv2d(channels_in, channels_in, 3)
+        self.conv2 = EqualConv2d(channels_in, channels_out, 3)
+        self.skip = EqualConv2d(channels_in, channels_out, 1, gain=1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.leaky_relu(self.conv1(x), LEAK)
+        # The second convolution runs behind the pooling: a quarter of its cost at the larger side.
+        y = F.leaky_relu(self.conv2(F.avg_pool2d(y, 2)), LEAK)
+        return (y + self.skip(F.avg_pool2d(x, 2))) * 0.5**0.5
+
+
+class MapDiscriminator(nn.Module):
+    """Judges maps of a grade: ``planes (N, P, R, R), grade (N,) -> logits (N,)``, high for real ones.
+
+    Residual, on pixel-unshuffled planes; the grade enters by projection (Miyato and Koyama 2018, "cGANs with
+    Projection Discriminator"). It is twice differentiable, as R1 asks.
+    """
+
+    def __init__(self, config: MapDiscriminatorConfig):
+        super().__init__()
+        self.config = config
+        self.size = config.size
+        channels, last = config.channels, config.channels[-1]
+        self.stem = EqualConv2d(config.planes * config.shuffle**2, channels[0], 3)
+        self.blocks = nn.ModuleList(_DownBlock(a, b) for a, b in zip(channels, channels[1:]))
+        self.last_conv = EqualConv2d(last + 1, last, 3)
+        self.features = EqualLinear(last * 16, last)
+        self.judge = EqualLinear(last, 1, gain=1.0)
+        self.embedding = nn.Embedding(config.num_grades, last)
+        nn.init.normal_(self.embedding.weight, std=1.0)
+
+    def forward(self, planes: Tensor, grade: Tensor) -> Tensor:
+        """Logits ``float32 (N,)``. Raises ValueError or TypeError for wrong shapes, dtypes and grades."""
+        expected = (self.config.planes, self.size, self.size)
+        if planes.ndim != 4 or tuple(planes.shape[1:]) != expected:
+            raise ValueError(f"planes have shape {tuple(planes.shape)}; this discriminator takes (N, *{expected})")
+        check_grades(grade, planes.shape[0], self.config.num_grades)
+        x = F.leaky_relu(self.stem(F.pixel_unshuffle(planes, self.config.shuffle)), LEAK)
+        for block in self.blocks:
+            x = block(x)
+        x = F.leaky_relu(self.last_conv(minibatch_deviation(x, self.config.deviation_group)), LEAK)
+        features = F.leaky_relu(self.features(x.flatten(1)), LEAK).float()
+        # The projection is scaled like an equalised layer, so both terms start at the same size.
+        by_grade = (features * self.embedding(grade)).sum(dim=1) * features.shape[1] ** -0.5
+        return self.judge(features).float().squeeze(1) + by_grade
