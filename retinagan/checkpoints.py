@@ -1,0 +1,166 @@
+"""Checkpoints: one safetensors file a network, which rebuilds itself from the config in its metadata.
+
+Metadata holds ``format``, ``network`` (``maps`` or ``photos``), ``config`` (the config dataclass as JSON) and ``facts`` (JSON: how it was
+trained, on what, by which version). Floats are stored as fp16, imported weights as float32. Only safetensors are read; nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
+from retinagan.models.stylegan import MapGenerator, MapGeneratorConfig
+
+FORMAT = "retinagan-1"
+NETWORKS = {"maps": (MapGenerator, MapGeneratorConfig), "photos": (PhotoGenerator, PhotoGeneratorConfig)}
+MAX_PARAMETERS = 500_000_000
+"""No config may ask for more: the original's larger network has 106.5 million."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint file is damaged, or not what it should be."""
+
+
+def save(
+    path: str | Path, network: str, module: nn.Module, facts: dict, dtype: torch.dtype = torch.float16
+) -> None:
+    """Write ``module`` (a generator with ``config``) to ``path`` as safetensors, atomically.
+
+    Args:
+        network: ``maps`` or ``photos``.
+        facts: JSON-serialisable; shown by ``python -m retinagan info`` and the app's About page.
+        dtype: of the floats on disk: ``torch.float16``, or ``torch.float32`` where exactness is the point.
+
+    Raises:
+        ValueError: unknown network, or a value that is not finite in ``dtype`` (its tensor is named).
+    """
+    if network not in NETWORKS:
+        raise ValueError(f"network is {network!r}; allowed are {tuple(NETWORKS)}")
+    path = Path(path)
+    tensors = {}
+    for key, value in module.state_dict().items():
+        value = value.detach().cpu().contiguous()
+        if value.is_floating_point():
+            value = value.to(dtype)
+            if not torch.isfinite(value).all():
+                raise ValueError(f"tensor {key} does not fit {dtype} or is not finite; nothing was written to {path}")
+        tensors[key] = value
+    metadata = {
+        "format": FORMAT,
+        "network": network,
+        "config": json.dumps(dataclasses.asdict(module.config)),
+        "facts": json.dumps(facts),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + f".{os.getpid()}.tmp")
+    try:
+        save_file(tensors, temporary, metadata)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def describe(path: str | Path) -> dict:
+    """What a checkpoint is, from its header alone: ``network``, ``config``, ``facts``, ``parameters``, ``bytes``, ``sha256``."""
+    path = Path(path)
+    metadata, shapes = _header(path)
+    return {
+        "path": str(path),
+        "network": metadata["network"],
+        "config": metadata["config"],
+        "facts": metadata["facts"],
+        "parameters": sum(torch.Size(shape).numel() for shape, _ in shapes.values()),
+        "bytes": path.stat().st_size,
+        "sha256": sha256(path),
+    }
+
+
+def sha256(path: str | Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load(path: str | Path, network: str) -> tuple[nn.Module, dict]:
+    """Rebuild the generator in ``path`` in float32 on the CPU, in evaluation mode, and its facts.
+
+    Raises:
+        FileNotFoundError: no such file.
+        CheckpointError: not a safetensors file, truncated, of another network or format, a config that
+            does not build, or keys, shapes or dtypes that differ from what the config says.
+    """
+    path = Path(path)
+    metadata, shapes = _header(path)
+    if metadata["network"] != network:
+        raise CheckpointError(f"{path} holds the network {metadata['network']!r}; expected {network!r}")
+    module_class, config_class = NETWORKS[network]
+    try:
+        config = config_class(**metadata["config"])
+        with torch.device("meta"):
+            skeleton = module_class(config)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise CheckpointError(f"{path}: its config does not build the network {network!r}: {error}") from error
+    expected = {key: (tuple(t.shape), _stored(t.dtype)) for key, t in skeleton.state_dict().items()}
+    # Compared on the header before anything is allocated, so that a hostile config costs nothing.
+    if sum(torch.Size(shape).numel() for shape, _ in expected.values()) > MAX_PARAMETERS:
+        raise CheckpointError(f"{path}: its config asks for more than {MAX_PARAMETERS:,} parameters")
+    missing, unexpected = sorted(expected.keys() - shapes.keys()), sorted(shapes.keys() - expected.keys())
+    if missing or unexpected:
+        raise CheckpointError(
+            f"{path}: tensors do not fit its config; missing {missing[:3]} ({len(missing)}), unexpected {unexpected[:3]} ({len(unexpected)})"
+        )
+    for key, (shape, dtype) in expected.items():
+        if shapes[key][0] != shape or shapes[key][1] not in dtype:
+            raise CheckpointError(f"{path}: tensor {key} is {shapes[key]}; its config says {shape} of {dtype}")
+    state = {}
+    with safe_open(path, framework="pt", device="cpu") as file:
+        for key in expected:
+            tensor = file.get_tensor(key)
+            state[key] = tensor.float() if tensor.is_floating_point() else tensor
+    for key, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{path}: tensor {key} holds values that are not finite; the file is damaged")
+    module = module_class(config)
+    module.load_state_dict(state, strict=True)
+    return module.eval().requires_grad_(False), metadata["facts"]
+
+
+def _stored(dtype: torch.dtype) -> tuple[str, ...]:
+    """Names of the safetensors dtypes in which a tensor of this dtype may be stored."""
+    if dtype.is_floating_point:
+        return ("F16", "F32")
+    return {torch.int64: ("I64",), torch.int32: ("I32",), torch.bool: ("BOOL",)}[dtype]
+
+
+def _header(path: Path) -> tuple[dict, dict[str, tuple[tuple[int, ...], str]]]:
+    """Checked metadata (config and facts parsed) and ``{key: (shape, dtype name)}``."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}; a model folder holds maps.safetensors and photos.safetensors")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            shapes = {}
+            for key in file.keys():
+                part = file.get_slice(key)
+                shapes[key] = (tuple(part.get_shape()), part.get_dtype())
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file ({error}); fetch or export it again") from error
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(f"{path} has format {metadata.get('format')!r}; this version reads {FORMAT!r}")
+    if metadata.get("network") not in NETWORKS:
+        raise CheckpointError(f"{path} holds the network {metadata.get('network')!r}; allowed are {tuple(NETWORKS)}")
+    try:
+        parsed = {name: json.loads(metadata[name]) for name in ("config", "facts")}
+    except (KeyError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path}: its metadata has no readable config and facts ({error})") from error
+    if not isinstance(parsed["config"], dict) or not isinstance(parsed["facts"], dict):
+        raise CheckpointError(f"{path}: config and facts in its metadata must be JSON objects")
+    return {**metadata, **parsed}, shapes

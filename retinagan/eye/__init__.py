@@ -1,0 +1,68 @@
+"""The eye that a style seed makes: vessels grown from the map's disc, a fovea, light and texture.
+
+A map says what is diseased; the eye says whose eye it is (pigment, vessels). :func:`make_eye` turns a map and a seed into
+the guidance planes of the photo generator, deterministically.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from retinagan.eye.anatomy import Anatomy, find_anatomy
+from retinagan.eye.light import light_field, synthesise_texture
+from retinagan.eye.vessels import grow_vessels
+
+__all__ = ["Anatomy", "EyePlanes", "draw_fovea", "eye_seed", "find_anatomy", "grow_vessels", "make_eye"]
+
+
+@dataclass(frozen=True)
+class EyePlanes:
+    """``guidance float32 (6, S, S)`` (see ``retinagan.models.spade.GUIDANCE_PLANES``) and the light's code ``latent (Z,)``."""
+
+    guidance: torch.Tensor
+    latent: torch.Tensor
+
+
+def eye_seed(seed: int) -> int:
+    """The vascular tree's seed of a style seed: independent of what else the style seed draws."""
+    generator = torch.Generator().manual_seed(seed)
+    return int(torch.randint(2**62, (), generator=generator))
+
+
+def draw_fovea(centre: tuple[float, float], disc_radius: float, size: int) -> np.ndarray:
+    """Fovea plane ``float32 (size, size)`` in 0..1: a Gaussian, σ half a disc radius, around ``centre`` (x, y) in pixels."""
+    sigma = max(disc_radius, 1.0) * 0.5
+    y, x = np.ogrid[:size, :size]
+    squared = (x + 0.5 - centre[0]) ** 2 + (y + 0.5 - centre[1]) ** 2
+    return np.exp(-squared / (2 * sigma**2)).astype(np.float32)
+
+
+def make_eye(label_map: np.ndarray, seed: int, statistics, latent_std: float = 0.8) -> EyePlanes:
+    """The eye of a style seed for a map.
+
+    Args:
+        label_map: ``uint8 (S, S)``.
+        seed: style seed, 0 … 2⁶³-1.
+        statistics: ``retinagan.models.spade.EyeStatistics`` of the photo generator, on any device.
+        latent_std: standard deviation of the light's whitened code.
+
+    Every draw comes from one CPU generator seeded with ``seed``, so an eye is the same on every device and in every batch.
+    """
+    size = label_map.shape[0]
+    generator = torch.Generator().manual_seed(seed)
+    tree_seed = int(torch.randint(2**62, (), generator=generator))  # the first draw, as in eye_seed
+    mean, components = statistics.light_mean.float().cpu(), statistics.light_components.float().cpu()
+    code = torch.randn(len(components), generator=generator) * latent_std
+    factor = statistics.texture_factor.float().cpu()
+    amplitudes = statistics.texture_mean.float().cpu() + factor @ torch.randn(len(factor), generator=generator)
+    noise = torch.randn(size, size, generator=generator)
+    anatomy = find_anatomy(label_map)
+    planes = torch.empty(6, size, size)
+    planes[:3] = light_field(code, mean, components, size, anatomy.side)
+    planes[3] = torch.from_numpy(grow_vessels(label_map, tree_seed))
+    planes[4] = torch.from_numpy(draw_fovea((anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius, size))
+    planes[5] = torch.from_numpy(synthesise_texture(noise.numpy(), amplitudes.numpy()))
+    return EyePlanes(planes, code)

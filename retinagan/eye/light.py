@@ -1,0 +1,144 @@
+"""The light and the texture of an eye: fitted on photographs, drawn from a seed, or read off one photograph.
+
+Both are explicit so that the photo generator only learns to render: the *light* is the low-pass colour field of the
+retina between vessels and lesions, a linear model of principal components (whitened code, disc at the left); the *texture* is the retina's
+mottle and grain as band-passed noise whose log-amplitudes follow a normal distribution.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+
+from retinagan.labels import BG, VB
+
+LIGHT_SIDE = 32
+TEXTURE_SIGMAS = (0.6, 1.2, 2.4, 4.8, 9.6, 19.2)
+"""Gaussian widths, in pixels at a side of 512, whose differences are the texture's five bands, fine to coarse."""
+TEXTURE_UNIT = 0.03
+"""The texture plane is in units of this luminance, so that it is of about unit variance."""
+LUMINANCE = np.array([0.25, 0.65, 0.10], dtype=np.float32)
+VESSEL_THRESHOLD = 0.12
+"""Guidance above this counts as vessel when light and texture are measured."""
+
+
+def clear_retina(label_map: np.ndarray, vessels: np.ndarray, margin: float = 3.0) -> np.ndarray:
+    """Where a photograph shows retina alone: ``bool (H, W)``, away from rim, disc, lesions and vessels.
+
+    Args:
+        label_map: ``uint8 (H, W)``.
+        vessels: ``float32 (H, W)`` in 0..1, the ridge filter's output.
+        margin: pixels, at a side of 512, kept from anything else.
+    """
+    scale = label_map.shape[0] / 512
+    other = (label_map != VB) | (vessels > VESSEL_THRESHOLD)
+    return ndimage.distance_transform_edt(~other) > margin * scale
+
+
+def measure_light(photo: np.ndarray, clear: np.ndarray) -> np.ndarray:
+    """Low-pass light of a photograph: ``float32 (3, 32, 32)`` in 0..1.
+
+    Normalised convolution of the ``clear`` pixels at a side of 64 (σ 3), holes filled from a wider one (σ 9).
+
+    Args:
+        photo: ``uint8 (H, W, 3)``, H = W and divisible by 64.
+        clear: ``bool (H, W)`` from :func:`clear_retina`.
+    """
+    weight = _shrink(clear.astype(np.float32), 64)
+    light = np.empty((3, 64, 64), dtype=np.float32)
+    for channel in range(3):
+        mass = _shrink(photo[..., channel].astype(np.float32) / 255 * clear, 64)
+        total, filled = np.zeros_like(mass), np.zeros_like(weight)
+        # Each wider kernel only fills what the narrower ones leave open.
+        for sigma, share in ((3, 1.0), (9, 1e-2), (27, 1e-4)):
+            total += share * ndimage.gaussian_filter(mass, sigma)
+            filled += share * ndimage.gaussian_filter(weight, sigma)
+        light[channel] = total / np.maximum(filled, 1e-9)
+    return light.reshape(3, LIGHT_SIDE, 2, LIGHT_SIDE, 2).mean((2, 4))
+
+
+def fit_light(lights: np.ndarray, components: int) -> tuple[np.ndarray, np.ndarray]:
+    """Principal components of lights ``(N, 3, 32, 32)``, disc at the left.
+
+    Returns ``mean (3, 32, 32)`` and ``components (K, 3, 32, 32)`` scaled by their standard deviation, so that a code is white.
+    With fewer photographs than components the last components are zero.
+    """
+    flat = lights.reshape(len(lights), -1).astype(np.float64)
+    mean = flat.mean(0)
+    _, singular, basis = np.linalg.svd(flat - mean, full_matrices=False)
+    scaled = basis * (singular / np.sqrt(max(len(flat) - 1, 1)))[:, None]
+    kept = np.zeros((components, flat.shape[1]))
+    kept[: min(components, len(scaled))] = scaled[:components]
+    shape = (3, LIGHT_SIDE, LIGHT_SIDE)
+    return mean.reshape(shape).astype(np.float32), kept.reshape(components, *shape).astype(np.float32)
+
+
+def project_light(light: np.ndarray, mean: np.ndarray, components: np.ndarray) -> np.ndarray:
+    """The whitened code ``float32 (K,)`` of a light ``(3, 32, 32)``: least squares onto the components."""
+    basis = components.reshape(len(components), -1).astype(np.float64)
+    energy = (basis**2).sum(1)
+    code = basis @ (light - mean).ravel().astype(np.float64)
+    return np.where(energy > 1e-12, code / np.maximum(energy, 1e-12), 0).astype(np.float32)
+
+
+def light_field(code: torch.Tensor, mean: torch.Tensor, components: torch.Tensor, size: int, side: str) -> torch.Tensor:
+    """The light of a code ``(K,)``, at ``size``: ``float32 (3, size, size)`` in 0..1, mirrored for a disc at the right."""
+    field = mean + torch.einsum("k,kcyx->cyx", code, components)
+    if side == "right":
+        field = field.flip(-1)
+    field = F.interpolate(field[None].float(), (size, size), mode="bicubic", align_corners=False)[0]
+    return field.clamp(0, 1)
+
+
+def measure_texture(photo: np.ndarray, label_map: np.ndarray, clear: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Texture plane of a photograph and its log-amplitudes.
+
+    The luminance's bands where the retina is clear; elsewhere (vessels, lesions, disc, rim) ``noise`` of the same amplitudes,
+    so that the plane tells nothing of them.
+
+    Args:
+        photo: ``uint8 (S, S, 3)``.
+        label_map: ``uint8 (S, S)``.
+        clear: ``bool (S, S)`` from :func:`clear_retina`.
+        noise: ``float32 (S, S)`` white noise of unit variance.
+
+    Returns:
+        ``float32 (S, S)`` in units of :data:`TEXTURE_UNIT`, and ``float32 (5,)``.
+    """
+    scale = photo.shape[0] / 512
+    luminance = photo.astype(np.float32) / 255 @ LUMINANCE
+    weight = clear.astype(np.float32)
+
+    def smooth(sigma: float) -> np.ndarray:
+        mass = ndimage.gaussian_filter(luminance * weight, sigma * scale, truncate=3)
+        return mass / np.maximum(ndimage.gaussian_filter(weight, sigma * scale, truncate=3), 1e-4)
+
+    blurred = [luminance, *(smooth(sigma) for sigma in TEXTURE_SIGMAS[1:])]
+    bands = [fine - coarse for fine, coarse in zip(blurred[:-1], blurred[1:], strict=True)]
+    usable = clear if clear.any() else label_map != BG
+    amplitudes = np.array([band[usable].std() + 1e-5 for band in bands], dtype=np.float32)
+    texture = sum(bands) / TEXTURE_UNIT
+    synthetic = synthesise_texture(noise, np.log(amplitudes))
+    blend = np.clip(ndimage.distance_transform_edt(clear) / (3 * scale), 0, 1).astype(np.float32)
+    return texture * blend + synthetic * (1 - blend), np.log(amplitudes)
+
+
+def synthesise_texture(noise: np.ndarray, log_amplitudes: np.ndarray) -> np.ndarray:
+    """Noise ``float32 (S, S)`` of unit variance → texture plane ``float32 (S, S)`` with bands of these amplitudes."""
+    scale = noise.shape[0] / 512
+    blurred = [noise] + [ndimage.gaussian_filter(noise, s * scale, truncate=3, mode="wrap") for s in TEXTURE_SIGMAS[1:]]
+    texture = np.zeros_like(noise)
+    for fine, coarse, amplitude in zip(blurred[:-1], blurred[1:], np.exp(log_amplitudes), strict=True):
+        band = fine - coarse
+        texture += band * (amplitude / TEXTURE_UNIT / max(float(band.std()), 1e-9))
+    return texture.astype(np.float32)
+
+
+def _shrink(plane: np.ndarray, side: int) -> np.ndarray:
+    """Mean over the blocks of a square plane, down to ``side``."""
+    block = plane.shape[0] // side
+    if block * side != plane.shape[0] or plane.shape[0] != plane.shape[1]:
+        raise ValueError(f"light is measured on squares whose side divides by {side}; got {plane.shape}")
+    return plane.reshape(side, block, side, block).mean((1, 3))

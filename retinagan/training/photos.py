@@ -1,0 +1,310 @@
+"""Training of the photo generator: crops of real eyes with their own light, vessels, fovea and texture as guidance.
+
+Losses after pix2pixHD (Wang et al., CVPR 2018): least-squares GAN, feature matching, and L1 at full and quarter resolution
+(no perceptual network: its weights cannot be shipped or fetched everywhere). Part of each batch shows a real map with a *grown*
+tree and drawn light, judged by the discriminator alone, so that the generator meets the guidance it will be used with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm import tqdm
+
+from retinagan.data.dataset import PreparedDataset, load_prepared
+from retinagan.eye import draw_fovea, eye_seed, find_anatomy, grow_vessels
+from retinagan.eye.light import (
+    clear_retina,
+    fit_light,
+    light_field,
+    measure_light,
+    measure_texture,
+    project_light,
+    synthesise_texture,
+)
+from retinagan.labels import EX, HE, MA, NUM_CLASSES, OD, SE, colours_from_map, one_hot
+from retinagan.models.spade import PhotoDiscriminator, PhotoDiscriminatorConfig, PhotoGenerator, PhotoGeneratorConfig
+
+
+@dataclass(frozen=True)
+class PhotoTrainingConfig:
+    """How the photo generator is trained; one YAML section, ``training``."""
+
+    data: str = "data/idrid512"
+    """Folder written by ``prepare``."""
+    seed: int = 1
+    batch_size: int = 8
+    crop: int = 192
+    """Side of the crops in pixels; must divide by the generator's reduction."""
+    generator_lr: float = 5e-4
+    discriminator_lr: float = 4e-4
+    l1: float = 2.0
+    """Weight of the L1 loss at full resolution; lesions count threefold."""
+    l1_coarse: float = 5.0
+    """Weight of the L1 loss at a quarter of the resolution."""
+    adversarial: float = 1.0
+    feature_matching: float = 1.5
+    grown_share: float = 0.25
+    """Share of a batch with grown vessels and drawn light, without a paired photograph."""
+    grown_trees: int = 2
+    """How many different trees are grown for each training eye."""
+    latent_noise: float = 0.3
+    """Standard deviation added to the light code that the stem sees, so that a code does not name an eye."""
+    ema: float = 0.998
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name in ("batch_size", "crop") and value < 1:
+                raise ValueError(f"training.{item.name} is {value}; it must be at least 1")
+        if not 0 <= self.grown_share < 1:
+            raise ValueError(f"training.grown_share is {self.grown_share}; allowed are 0 up to, not including, 1")
+
+
+@dataclass
+class Eye:
+    """One training eye with its guidance at full size, as uint8/float16 to fit many in memory."""
+
+    photo: np.ndarray
+    label_map: np.ndarray
+    guidance: np.ndarray
+    code: np.ndarray
+    targets: np.ndarray
+    """Pixels (y, x) around which crops are worth taking: lesions and the disc."""
+
+
+class PhotosTask:
+    """See :class:`retinagan.training.loop.Task`."""
+
+    name = "photos"
+    averaged = ("generator",)
+
+    def __init__(self, config: dict, dataset: PreparedDataset | None = None) -> None:
+        self.training = PhotoTrainingConfig(**config.get("training", {}))
+        self.generator_config = PhotoGeneratorConfig(**config.get("network", {}))
+        discriminator_config = PhotoDiscriminatorConfig(**config.get("discriminator", {}))
+        if self.training.crop % self.generator_config.reduction:
+            raise ValueError(
+                f"training.crop is {self.training.crop}; it must divide by {self.generator_config.reduction}"
+            )
+        torch_seed = torch.Generator().manual_seed(self.training.seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(torch.randint(2**31, (), generator=torch_seed)))
+            generator = PhotoGenerator(self.generator_config).to(memory_format=torch.channels_last)
+            discriminator = PhotoDiscriminator(discriminator_config).to(memory_format=torch.channels_last)
+        self.networks = {"generator": generator, "discriminator": discriminator}
+        betas = (0.5, 0.99)
+        self.optimizers = {
+            "generator": torch.optim.Adam(generator.parameters(), self.training.generator_lr, betas),
+            "discriminator": torch.optim.Adam(discriminator.parameters(), self.training.discriminator_lr, betas),
+        }
+        self.dataset = dataset if dataset is not None else load_prepared(self.training.data, "train")
+        self.eyes = self._measure_eyes()
+        self.with_lesions = [i for i, eye in enumerate(self.eyes) if np.isin(eye.label_map, (EX, HE, SE, MA)).any()]
+        self.grown: dict[tuple[int, int], np.ndarray] = {}
+
+    # -- data ---------------------------------------------------------------------------------------------------
+
+    def _measure_eyes(self) -> list[Eye]:
+        """Light, texture and fovea of every training eye; fits the generator's eye statistics on them."""
+        data, config = self.dataset, self.generator_config
+        size = config.size
+        clears, lights, sides = [], [], []
+        for photo, label_map, vessels in zip(data.photos, data.maps, data.vessels, strict=True):
+            clear = clear_retina(label_map, vessels.astype(np.float32) / 255)
+            light = measure_light(photo, clear)
+            side = find_anatomy(label_map).side
+            clears.append(clear)
+            sides.append(side)
+            lights.append(light[:, :, ::-1] if side == "right" else light)
+        mean, components = fit_light(np.stack(lights), config.latent_dim)
+        eyes, amplitudes = [], []
+        for index in tqdm(range(len(data.photos)), desc="eyes", leave=False):
+            photo, label_map = data.photos[index], data.maps[index]
+            noise = np.random.default_rng([self.training.seed, index]).standard_normal((size, size), dtype=np.float32)
+            texture, log_amplitudes = measure_texture(photo, label_map, clears[index], noise)
+            amplitudes.append(log_amplitudes)
+            code = project_light(lights[index], mean, components)
+            light = light_field(*map(torch.from_numpy, (code, mean, components)), size, sides[index]).numpy()
+            vessels = data.vessels[index].astype(np.float32) / 255
+            anatomy = find_anatomy(label_map)
+            fovea = data.fovea[index]
+            centre = (anatomy.fovea_x, anatomy.fovea_y) if np.isnan(fovea).any() else tuple(fovea)
+            planes = [*light, vessels, draw_fovea(centre, anatomy.disc_radius, size), texture]
+            points = np.argwhere(np.isin(label_map, (EX, HE, SE, MA)))
+            disc = np.argwhere(label_map == OD)
+            targets = np.concatenate([points, disc[:: max(1, 4 * len(disc) // max(len(points), 1))]])
+            eyes.append(Eye(photo, label_map, np.stack(planes).astype(np.float16), code, targets))
+        statistics = self.networks["generator"].eye
+        logs = np.stack(amplitudes).astype(np.float64)
+        covariance = np.cov(logs.T) if len(logs) > 1 else np.zeros((logs.shape[1],) * 2)
+        factor = np.linalg.cholesky(covariance + 1e-6 * np.eye(len(covariance)))
+        for name, value in (
+            ("light_mean", mean),
+            ("light_components", components),
+            ("texture_mean", logs.mean(0)),
+            ("texture_factor", factor),
+        ):
+            getattr(statistics, name).copy_(torch.from_numpy(np.asarray(value, dtype=np.float32)))
+        return eyes
+
+    def _grown_guidance(self, index: int, variant: int) -> np.ndarray:
+        """The planes of a new eye around a training map: grown vessels; light and texture of its own statistics."""
+        if (index, variant) not in self.grown:
+            label_map = self.eyes[index].label_map
+            seed = self.training.seed * 1_000_003 + index * 101 + variant
+            self.grown[index, variant] = grow_vessels(label_map, eye_seed(seed)).astype(np.float16)
+        return self.grown[index, variant]
+
+    def batch(self, rng: torch.Generator) -> dict[str, torch.Tensor]:
+        """Crops with their planes; ``paired`` tells which have their own photograph."""
+        config, size = self.training, self.generator_config.size
+        items: dict[str, list[torch.Tensor]] = {key: [] for key in ("photo", "map", "guidance", "latent")}
+        grown_count = round(config.batch_size * config.grown_share)
+        statistics = self.networks["generator"].eye
+        for position in range(config.batch_size):
+            pool = self.with_lesions if self.with_lesions and _uniform(rng) < 0.6 else range(len(self.eyes))
+            index = pool[int(torch.randint(len(pool), (), generator=rng))]
+            eye = self.eyes[index]
+            guidance, code = eye.guidance.astype(np.float32), torch.from_numpy(eye.code)
+            if position < grown_count:
+                variant = int(torch.randint(config.grown_trees, (), generator=rng))
+                guidance = guidance.copy()
+                guidance[3] = self._grown_guidance(index, variant)
+                code = torch.randn(len(code), generator=rng) * self.generator_config.latent_std
+                side = find_anatomy(eye.label_map).side
+                light = light_field(
+                    code, statistics.light_mean.cpu(), statistics.light_components.cpu(), size, side
+                )
+                guidance[:3] = light.numpy()
+                bands = statistics.texture_mean.cpu() + statistics.texture_factor.cpu() @ torch.randn(5, generator=rng)
+                noise = torch.randn(size, size, generator=rng).numpy()
+                guidance[5] = synthesise_texture(noise, bands.numpy())
+            else:
+                guidance = _degraded(guidance, rng)
+            y, x = self._crop_corner(eye, rng)
+            window = (slice(y, y + config.crop), slice(x, x + config.crop))
+            photo = torch.from_numpy(eye.photo[window].copy()).permute(2, 0, 1).float() / 255
+            label_map = torch.from_numpy(eye.label_map[window].copy())
+            planes = torch.from_numpy(np.ascontiguousarray(guidance[(slice(None), *window)]))
+            for axis in (-1, -2):
+                if _uniform(rng) < 0.5:
+                    photo, label_map, planes = photo.flip(axis), label_map.flip(axis), planes.flip(axis)
+            items["photo"].append(photo)
+            items["map"].append(label_map)
+            items["guidance"].append(planes)
+            items["latent"].append(code + config.latent_noise * torch.randn(len(code), generator=rng))
+        batch = {key: torch.stack(values) for key, values in items.items()}
+        batch["paired"] = torch.arange(config.batch_size) >= grown_count
+        return batch
+
+    def _crop_corner(self, eye: Eye, rng: torch.Generator) -> tuple[int, int]:
+        """Upper left corner of a crop: half of them around a lesion or the disc."""
+        size, crop = eye.label_map.shape[0], self.training.crop
+        free = size - crop
+        if len(eye.targets) and _uniform(rng) < 0.5:
+            target = eye.targets[int(torch.randint(len(eye.targets), (), generator=rng))]
+            offset = torch.randint(crop, (2,), generator=rng).numpy()
+            y, x = np.clip(target - offset, 0, free)
+            return int(y), int(x)
+        # The field's corners are black: crops keep to the inner square.
+        margin = min(free // 2, size // 16)
+        low, high = margin, free - margin
+        y, x = (int(torch.randint(low, high + 1, (), generator=rng)) for _ in range(2))
+        return y, x
+
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    def step(self, batch, step, rng, update) -> dict[str, float]:
+        config = self.training
+        generator, discriminator = self.networks["generator"], self.networks["discriminator"]
+        photo, guidance, paired = batch["photo"], batch["guidance"], batch["paired"]
+        onehot = F.one_hot(batch["map"].long(), NUM_CLASSES).permute(0, 3, 1, 2).to(photo.dtype)
+        fake = generator(onehot, batch["latent"], guidance)
+
+        real_logits = discriminator(photo[paired], onehot[paired], guidance[paired])[-1]
+        fake_logits = discriminator(fake.detach(), onehot, guidance)[-1]
+        discriminator_loss = 0.5 * ((real_logits - 1) ** 2).mean() + 0.5 * (fake_logits**2).mean()
+        update("discriminator", discriminator_loss)
+
+        # The discriminator's weights need no gradient here: half of its backward pass is saved.
+        discriminator.requires_grad_(False)
+        fake_features = discriminator(fake, onehot, guidance)
+        with torch.no_grad():
+            real_features = discriminator(photo[paired], onehot[paired], guidance[paired])
+        adversarial = ((fake_features[-1] - 1) ** 2).mean()
+        matching = sum(
+            (f[paired] - r).abs().mean() / r.abs().mean().clamp(min=1e-3)
+            for f, r in zip(fake_features[:-1], real_features[:-1], strict=True)
+        ) / (len(real_features) - 1)
+        weight = 1 + 2 * onehot[paired, EX : MA + 1].sum(1, keepdim=True)
+        difference = (fake[paired] - photo[paired]) * weight
+        l1 = difference.abs().mean()
+        coarse = F.avg_pool2d(difference, 4).abs().mean()
+        loss = (
+            config.l1 * l1
+            + config.l1_coarse * coarse
+            + config.adversarial * adversarial
+            + config.feature_matching * matching
+        )
+        update("generator", loss)
+        discriminator.requires_grad_(True)
+        return {
+            "discriminator": float(discriminator_loss.detach()),
+            "adversarial": float(adversarial.detach()),
+            "matching": float(matching.detach()),
+            "l1": float(l1.detach()),
+            "l1_coarse": float(coarse.detach()),
+        }
+
+    # -- what people see ----------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def sheet(self, networks: dict[str, nn.Module], rng: torch.Generator) -> np.ndarray:
+        """Columns of eyes; rows: map, real photograph, same eye, grown eye of another light."""
+        generator = networks["generator"]
+        device = next(generator.parameters()).device
+        lesioned = self.with_lesions or range(len(self.eyes))
+        chosen = [lesioned[i * len(lesioned) // 3] for i in range(min(3, len(lesioned)))]
+        chosen += [i for i in range(len(self.eyes)) if i not in lesioned][:1]
+        columns = []
+        for index in chosen:
+            eye = self.eyes[index]
+            anatomy = find_anatomy(eye.label_map)
+            onehot = one_hot(eye.label_map[None]).to(device)
+            guidance = torch.from_numpy(eye.guidance.astype(np.float32))[None].to(device)
+            grown = guidance.clone()
+            grown[0, 3] = torch.from_numpy(self._grown_guidance(index, 0).astype(np.float32))
+            code = torch.randn(len(eye.code), generator=rng) * self.generator_config.latent_std
+            statistics = generator.eye
+            grown[0, :3] = light_field(
+                code.to(device), statistics.light_mean, statistics.light_components, len(eye.photo), anatomy.side
+            )
+            noise = torch.randn(*eye.label_map.shape, generator=rng).numpy()
+            grown[0, 5] = torch.from_numpy(synthesise_texture(noise, statistics.texture_mean.cpu().numpy()))
+            same = generator(onehot, torch.from_numpy(eye.code)[None].to(device), guidance)[0]
+            new = generator(onehot, code[None].to(device), grown)[0]
+            rows = [colours_from_map(eye.label_map), eye.photo]
+            rows += [(p.permute(1, 2, 0) * 255).round().clamp(0, 255).byte().cpu().numpy() for p in (same, new)]
+            columns.append(np.concatenate(rows, axis=0))
+        return np.concatenate(columns, axis=1)
+
+    def export(self, networks: dict[str, nn.Module], facts: dict) -> dict[str, nn.Module]:
+        return {"photos": networks["generator"]}
+
+
+def _uniform(rng: torch.Generator) -> float:
+    return float(torch.rand((), generator=rng))
+
+
+def _degraded(guidance: np.ndarray, rng: torch.Generator) -> np.ndarray:
+    """Vessels with dropped twigs and jittered contrast: real guidance made as imperfect as grown trees are different."""
+    threshold, gain, gamma = (_uniform(rng) for _ in range(3))
+    vessels = np.clip((guidance[3] - 0.3 * threshold) / (1 - 0.3 * threshold), 0, 1)
+    degraded = guidance.copy()
+    degraded[3] = np.clip((0.8 + 0.4 * gain) * vessels ** (0.8 + 0.4 * gamma), 0, 1)
+    return degraded
