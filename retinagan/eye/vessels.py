@@ -1,0 +1,421 @@
+"""Grows the vascular tree of an eye from its disc: arteries and veins, coarse to fine, from one seed.
+
+The tree is grown in a frame of its own: the disc's centre at the origin, the fovea at (1, 0), x temporal, y
+down. So the tree belongs to the seed; the map only places it, mirrors it and cuts it at the rim, and the same seed
+is the same eye when the disc moves or the map changes. Trunks are splines (temporal arcades around the fovea,
+nasal trunks, small vessels to the macula). Then, from wide to narrow spacing, each place that is too far from
+any vessel gets a branch: a smooth arc that leaves its parent at an acute angle some way upstream and crosses no
+vessel of its own kind. Calibres follow at last, tips to roots, by Murray's law.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from retinagan.eye.anatomy import Anatomy, find_anatomy
+from retinagan.eye.rasterise import draw_vessels
+from retinagan.labels import BG
+
+ARTERY, VEIN = 0, 1
+
+MURRAY = 2.6
+"""Exponent of Murray's law: a parent's radius to this power is the sum over its daughters."""
+
+STEP = 0.018
+"""Length of a segment, in disc-fovea distances (about 4 pixels at 512)."""
+
+AVASCULAR = 0.19
+"""Radius around the fovea that stays free of vessels, in disc-fovea distances (half a disc diameter)."""
+
+MAX_NODES = 14000
+
+
+@dataclass(frozen=True)
+class VesselTree:
+    """A vascular tree as segments, in shares of the map's side (x to the right, y down; 0..1 is the map).
+
+    ``start``, ``end``: float64 (S, 2). ``radius``: float64 (S,), ``kind``: uint8 (S,), :data:`ARTERY` or
+    :data:`VEIN`. ``depth``: int64 (S,), 0 for trunks that leave the disc, +1 at each side branch. ``parent``:
+    int64 (S,), the segment this one continues or branches from, always an earlier one; -1 in the disc.
+    """
+
+    start: np.ndarray
+    end: np.ndarray
+    radius: np.ndarray
+    kind: np.ndarray
+    depth: np.ndarray
+    parent: np.ndarray
+
+
+@dataclass(frozen=True)
+class Habit:
+    """What distinguishes one tree from another, drawn once a tree. Lengths in disc-fovea distances."""
+
+    opening: tuple[float, float]  # height of the superior and inferior arcade
+    closing: tuple[float, float]  # how far each bends back behind the fovea, 0..1
+    tortuosity: float
+    density: float
+    calibre: float
+    vein_ratio: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Habit:
+        opening = np.clip(rng.normal(0.80, 0.10), 0.6, 1.0)
+        return cls(
+            opening=tuple(np.clip(opening + rng.normal(0, 0.06, 2), 0.55, 1.05)),
+            closing=tuple(rng.uniform(0.0, 1.0, 2)),
+            tortuosity=float(rng.lognormal(0, 0.35)),
+            density=float(np.clip(rng.lognormal(0, 0.12), 0.75, 1.3)),
+            calibre=float(np.clip(rng.lognormal(0, 0.1), 0.8, 1.25)),
+            vein_ratio=float(rng.uniform(1.2, 1.45)),
+        )
+
+
+@dataclass(frozen=True)
+class Level:
+    """One pass of branches: every place further than ``spacing`` from any vessel gets one."""
+
+    spacing: float
+    candidates: int
+    reach: float  # longest branch
+    tip: float  # radius at the tip, share of the disc-fovea distance
+    weight: float  # blood that the tip takes beside what its radius says: kept for clarity of Murray's sum
+
+
+LEVELS = (
+    Level(spacing=0.34, candidates=260, reach=1.1, tip=0.0040, weight=1.0),
+    Level(spacing=0.20, candidates=500, reach=0.7, tip=0.0031, weight=1.0),
+    Level(spacing=0.125, candidates=1000, reach=0.42, tip=0.0025, weight=1.0),
+    Level(spacing=0.085, candidates=1600, reach=0.28, tip=0.0021, weight=1.0),
+)
+
+
+def grow_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
+    """Lesion map ``uint8 (S, S)`` and seed ≥ 0 → vessel plane ``float32 (S, S)`` in 0..1, zero on background.
+
+    Raises:
+        TypeError, ValueError: not a square lesion map (:func:`find_anatomy`), or a negative or fractional seed.
+    """
+    anatomy = find_anatomy(label_map)
+    plane = draw_vessels(grow_tree(anatomy, seed), anatomy.size)
+    plane[label_map == BG] = 0.0
+    return plane
+
+
+def grow_tree(anatomy: Anatomy, seed: int) -> VesselTree:
+    """The tree of this anatomy and seed (an int ≥ 0). Deterministic; its work is bounded for any anatomy.
+
+    Raises:
+        TypeError: ``seed`` is not an int.
+        ValueError: ``seed`` is negative.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise TypeError(f"seed is {seed!r}; it must be an int of 0 or more")
+    if seed < 0:
+        raise ValueError(f"seed is {seed}; it must be 0 or more")
+    rng = np.random.default_rng(int(seed))
+    habit = Habit.draw(rng)
+    disc = np.array([anatomy.disc_x, anatomy.disc_y]) / anatomy.size
+    axis = np.array([anatomy.fovea_x, anatomy.fovea_y]) / anatomy.size - disc
+    length = float(np.hypot(*axis))
+    temporal = axis / length
+    # y stays "down" on both sides: the right eye is the left one mirrored, not turned.
+    down = np.array([-temporal[1], temporal[0]]) * (1 if anatomy.side == "left" else -1)
+    to_map = np.stack([temporal, down]) * length
+    field = (np.array([0.5, 0.5]) - disc) @ np.linalg.inv(to_map)
+    growth = _Growth(rng, habit, field, 0.52 / length)
+    growth.grow_trunks()
+    for level in LEVELS:
+        growth.fill(level)
+    return growth.tree(disc, to_map, length)
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.maximum(np.sqrt((vector**2).sum(axis=-1, keepdims=True)), 1e-12)
+
+
+def _turn(vector: np.ndarray, angle: np.ndarray | float) -> np.ndarray:
+    """Vectors (..., 2) turned by ``angle`` (...) radians, from x towards y."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.stack([vector[..., 0] * cos - vector[..., 1] * sin, vector[..., 0] * sin + vector[..., 1] * cos], axis=-1)
+
+
+def _angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Signed angle from ``a`` to ``b``, radians in -π..π."""
+    return np.arctan2(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0], (a * b).sum(axis=-1))
+
+
+def _resample(points: np.ndarray, step: float) -> np.ndarray:
+    """A polyline (P, 2) → points (Q, 2) a ``step`` apart along it, both ends kept."""
+    lengths = np.sqrt((np.diff(points, axis=0) ** 2).sum(axis=1))
+    along = np.concatenate([[0.0], np.cumsum(lengths)])
+    count = max(1, int(np.ceil(along[-1] / step)))
+    at = np.linspace(0.0, along[-1], count + 1)
+    return np.stack([np.interp(at, along, points[:, 0]), np.interp(at, along, points[:, 1])], axis=1)
+
+
+_T = np.linspace(0.0, 1.0, 25)[:, None]
+_BEZIER = np.concatenate([(1 - _T) ** 3, 3 * _T * (1 - _T) ** 2, 3 * _T**2 * (1 - _T), _T**3], axis=1)
+
+
+def _spline(points: np.ndarray) -> np.ndarray:
+    """A smooth curve through ``points`` (P, 2): centripetal Catmull-Rom as cubic Bézier pieces."""
+    padded = np.concatenate([[2 * points[0] - points[1]], points, [2 * points[-1] - points[-2]]])
+    pieces = []
+    for p0, p1, p2, p3 in zip(padded[:-3], padded[1:-2], padded[2:-1], padded[3:], strict=True):
+        d0, d1, d2 = (max(float(np.hypot(*(b - a))), 1e-6) ** 0.5 for a, b in ((p0, p1), (p1, p2), (p2, p3)))
+        t1 = (p1 - p0) / d0 - (p2 - p0) / (d0 + d1) + (p2 - p1) / d1
+        t2 = (p2 - p1) / d1 - (p3 - p1) / (d1 + d2) + (p3 - p2) / d2
+        controls = np.stack([p1, p1 + t1 * d1 / 3, p2 - t2 * d1 / 3, p2])
+        pieces.append((_BEZIER @ controls)[:-1])
+    return np.concatenate([*pieces, points[-1:]])
+
+
+class _Growth:
+    """The tree while it grows: nodes in arrays, and a grid of the ground that each kind has taken."""
+
+    CELL = 0.008
+    CLEARANCE = 0.035
+
+    def __init__(self, rng: np.random.Generator, habit: Habit, field: np.ndarray, radius: float) -> None:
+        self.rng, self.habit, self.field, self.field_radius = rng, habit, field, radius
+        self.xy = np.zeros((MAX_NODES, 2))
+        self.way = np.zeros((MAX_NODES, 2))  # unit tangent, away from the disc
+        self.parent = np.full(MAX_NODES, -1)
+        self.kind = np.zeros(MAX_NODES, dtype=np.uint8)
+        self.depth = np.zeros(MAX_NODES, dtype=np.int64)
+        self.tip = np.zeros(MAX_NODES)  # radius where a vessel ends
+        self.count = 0
+        self.corner = field - radius - 0.05
+        self.cells = int(np.ceil((2 * radius + 0.1) / self.CELL)) + 1
+        self.taken = np.zeros((2, self.cells, self.cells), dtype=bool)
+
+    def inside(self, points: np.ndarray) -> np.ndarray:
+        return ((points - self.field) ** 2).sum(axis=-1) <= self.field_radius**2
+
+    def lookup(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Points (..., 2) → grid rows and columns, clipped to the grid."""
+        index = np.clip(((points - self.corner) / self.CELL).astype(np.int64), 0, self.cells - 1)
+        return index[..., 1], index[..., 0]
+
+    def root(self, point: np.ndarray, kind: int) -> int:
+        node = self.count
+        self.xy[node], self.kind[node] = point, kind
+        self.count += 1
+        return node
+
+    def add(self, curve: np.ndarray, parent: int, tip: float, depth: int) -> np.ndarray:
+        """Appends ``curve`` (its first point is the parent's) as a chain of nodes; returns their indices.
+
+        It ends where it leaves the field for good: vessels run out through the rim.
+        """
+        points = _resample(curve, STEP)[1:]
+        # A power-of-two grid: differences of the last bit between machines do not grow into other trees.
+        points = np.round(points * 2**20) / 2**20
+        within = np.nonzero(self.inside(points))[0]
+        points = points[: within[-1] + 1] if len(within) else points[:0]
+        points = points[: MAX_NODES - self.count]
+        n = len(points)
+        new = np.arange(self.count, self.count + n)
+        if n == 0:
+            return new
+        self.xy[new] = points
+        before = np.concatenate([self.xy[parent][None], points[:-1]])
+        self.way[new] = _unit(points - before)
+        self.parent[new] = np.concatenate([[parent], new[:-1]])
+        self.kind[new] = self.kind[parent]
+        self.depth[new] = depth
+        self.tip[new[-1]] = tip
+        self.count += n
+        self.claim(points, int(self.kind[parent]))
+        return new
+
+    def claim(self, points: np.ndarray, kind: int) -> None:
+        reach = int(np.ceil(self.CLEARANCE / self.CELL))
+        steps = np.arange(-reach, reach + 1)
+        dy, dx = (g.ravel() for g in np.meshgrid(steps, steps, indexing="ij"))
+        near = dx**2 + dy**2 <= reach**2
+        row, column = self.lookup(points)
+        rows = np.clip(row[:, None] + dy[near], 0, self.cells - 1)
+        columns = np.clip(column[:, None] + dx[near], 0, self.cells - 1)
+        self.taken[kind, rows, columns] = True
+
+    def wobble(self, curve: np.ndarray, amount: float) -> np.ndarray:
+        """Gentle tortuosity: a few long waves across the curve, none at its start."""
+        points = _resample(curve, STEP)
+        length = STEP * len(points)
+        s = np.linspace(0.0, length, len(points))
+        waves = self.rng.uniform(0.16, 0.5, 3)
+        phases = self.rng.uniform(0, 2 * np.pi, 3)
+        sizes = self.rng.normal(0, 1, 3) * waves**1.3
+        wave = (sizes * np.sin(2 * np.pi * s[:, None] / waves + phases)).sum(axis=1)
+        ramp = np.clip(s / 0.15, 0, 1) ** 2 * (3 - 2 * np.clip(s / 0.15, 0, 1))
+        ways = _unit(np.gradient(points, axis=0)) if len(points) > 2 else np.zeros_like(points)
+        across = np.stack([-ways[:, 1], ways[:, 0]], axis=1)
+        return points + across * (amount * self.habit.tortuosity * wave * ramp)[:, None]
+
+    # -- trunks ------------------------------------------------------------------------------------------------
+
+    def grow_trunks(self) -> None:
+        """Central artery and vein in the disc, the four pairs of trunks, and the small vessels of the disc."""
+        rng, disc = self.rng, 0.2
+        roots = {
+            ARTERY: self.root(np.array([-0.30 * disc, rng.uniform(-0.1, 0.1) * disc]), ARTERY),
+            VEIN: self.root(np.array([-0.12 * disc, rng.uniform(-0.1, 0.1) * disc]), VEIN),
+        }
+        for half, up in enumerate((-1.0, 1.0)):
+            base = self.arcade(half, up)
+            crossing = rng.uniform(-1, 1, 4)
+            for kind in (ARTERY, VEIN):
+                sign = 1.0 if kind == VEIN else -1.0
+                inner = rng.random() < 0.5
+                side = sign * (1 if inner else 1)
+                arc = _resample(base, STEP)
+                s = np.linspace(0, 1, len(arc))
+                ways = _unit(np.gradient(arc, axis=0))
+                across = np.stack([-ways[:, 1], ways[:, 0]], axis=1) * up
+                gap = np.interp(s, [0, 0.1, 0.3, 0.55, 0.8, 1], [0.2, 0.6, *(1.0 + 0.5 * crossing[:2]), 1.6 + crossing[2], 2.4])
+                curve = arc + across * (side * 0.034 * gap)[:, None] * np.clip(s * 8, 0, 1)[:, None]
+                curve[0] = self.xy[roots[kind]]
+                blend = np.clip(s / 0.08, 0, 1)[:, None]
+                curve = curve * blend + (self.xy[roots[kind]] + (arc - arc[0])) * (1 - blend)
+                trunk = self.add(self.wobble(curve, 0.02), roots[kind], 0.0062, 0)
+                self.nasal(trunk, up, kind)
+        for kind in (ARTERY, VEIN):
+            self.macular(roots[kind], kind)
+
+    def arcade(self, half: int, up: float) -> np.ndarray:
+        """Middle line of one temporal arcade, from the disc's centre past the fovea."""
+        height = self.habit.opening[half]
+        close = self.habit.closing[half]
+        rng = self.rng
+        xs = np.array([0.0, 0.03, 0.16, 0.42, 0.80, 1.20, 1.62, 2.1])
+        ys = np.array([0.0, 0.24, 0.52, 0.82, 1.0, 0.98 - 0.1 * close, 0.86 - 0.32 * close, 0.66 - 0.6 * close])
+        xs[3:] += rng.normal(0, 0.03, 5)
+        ys[2:] += rng.normal(0, 0.025, 6)
+        return _spline(np.stack([xs - 0.04, up * ys * height], axis=1))
+
+    def nasal(self, trunk: np.ndarray, up: float, kind: int) -> None:
+        """The nasal trunk that forks from a temporal one near the disc's margin."""
+        if len(trunk) < 12:
+            return
+        rng = self.rng
+        fork = int(trunk[int(rng.integers(4, 9))])
+        direction = np.deg2rad(rng.uniform(25, 62))
+        end = self.xy[fork] + 1.3 * np.array([-np.cos(direction), up * np.sin(direction)])
+        start_way = _turn(self.way[fork], -up * np.deg2rad(rng.uniform(20, 38)))
+        curve = self.arc(self.xy[fork], start_way, end, _unit(end - self.xy[fork]))
+        self.add(self.wobble(curve, 0.02), fork, 0.0055, 1)
+
+    def macular(self, root: int, kind: int) -> None:
+        """Small vessels straight from the disc: to the macula, and to the nasal side."""
+        rng = self.rng
+        for side in (1.0, -1.0):
+            for _ in range(int(rng.integers(1, 4)) if side > 0 else int(rng.integers(0, 3))):
+                slope = rng.uniform(-0.5, 0.5)
+                end = np.array([side * rng.uniform(0.55, 0.85), slope * 0.7 + rng.normal(0, 0.05)])
+                way = _unit(np.array([side, 1.6 * slope]))
+                curve = self.arc(self.xy[root], way, end, _unit(np.array([side, 0.2 * slope])))
+                curve = self.wobble(curve, 0.02)
+                self.add(curve, root, 0.0028, 1)
+
+    # -- branches ----------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def arc(start: np.ndarray, start_way: np.ndarray, end: np.ndarray, end_way: np.ndarray) -> np.ndarray:
+        """Cubic curves (..., 25, 2) between points (..., 2) with given directions."""
+        third = np.sqrt(((end - start) ** 2).sum(axis=-1, keepdims=True)) / 3
+        controls = np.stack([start, start + start_way * third, end - end_way * third, end], axis=-2)
+        return _BEZIER @ controls
+
+    def fill(self, level: Level) -> None:
+        """One pass: candidates in a fixed order; each that lies in too wide a gap gets a branch if one fits."""
+        rng = self.rng
+        # Drawn around the disc, whatever the field shows of it, so that the seed decides and not the map.
+        places = np.stack([rng.uniform(-1.3, 2.4, level.candidates * 3), rng.uniform(-2.1, 2.1, level.candidates * 3)], axis=1)
+        moods = rng.uniform(0, 1, (len(places), 4))
+        shown = self.inside(places) & (np.hypot(places[:, 0] - 1, places[:, 1]) > AVASCULAR)
+        for place, mood in zip(places[shown][: level.candidates], moods[shown], strict=False):
+            self.branch(place, mood, level)
+
+    def branch(self, place: np.ndarray, mood: np.ndarray, level: Level) -> None:
+        n = self.count
+        if n > MAX_NODES - 200:
+            return
+        delta = place - self.xy[:n]
+        away = np.sqrt((delta * delta).sum(axis=1))
+        artery = self.kind[:n] == ARTERY
+        to_artery, to_vein = away[artery].min(), away[~artery].min()
+        spacing = level.spacing / self.habit.density * (0.85 + 0.3 * mood[0])
+        if min(to_artery, to_vein) < spacing:
+            return
+        kind = ARTERY if to_artery + 0.3 * spacing * (mood[1] - 0.5) > to_vein else VEIN
+        near = np.nonzero((self.kind[:n] == kind) & (away < level.reach) & (away > 0.6 * spacing) & (self.parent[:n] >= 0))[0]
+        if len(near) == 0:
+            return
+        chord = delta[near] / away[near, None]
+        angle = _angle(self.way[near], chord)
+        bend = np.abs(angle)
+        cost = away[near] * (1 + 1.2 * (bend - np.deg2rad(42)) ** 2) + np.where((bend < 0.2) | (bend > 1.45), 9.0, 0.0)
+        best = np.argsort(cost, kind="stable")[:40:4]
+        best = best[cost[best] < 9.0]
+        if len(best) == 0:
+            return
+        node, chord, angle = near[best], chord[best], angle[best]
+        # It leaves at an acute angle and curves towards the target, never by more than an easy arc.
+        lean = np.clip(angle, -np.deg2rad(58), np.deg2rad(58)) * (0.75 + 0.2 * mood[2])
+        lean = angle + np.clip(lean - angle, -0.6, 0.6)
+        start_way = _turn(self.way[node], lean)
+        wish = _unit(chord + 0.5 * self.drift(place) + 0.25 * _turn(chord, (angle - lean)))
+        turn = np.clip(_angle(chord, wish), -0.5, 0.5)
+        curves = self.arc(self.xy[node], start_way, np.broadcast_to(place, chord.shape), _turn(chord, turn))
+        hits = self.hits(curves, kind, self.xy[node])
+        fits = np.nonzero(hits)[0]
+        if len(fits) == 0:
+            return
+        pick = fits[0]
+        self.add(self.wobble(curves[pick], 0.03), int(node[pick]), level.tip * (0.85 + 0.3 * mood[3]), int(self.depth[node[pick]]) + 1)
+
+    def drift(self, place: np.ndarray) -> np.ndarray:
+        """Where vessels run at a place: to the fovea inside the arcades, away from the disc outside them."""
+        to_fovea = np.array([1.0, 0.0]) - place
+        inward = np.exp(-((to_fovea**2).sum() / 0.75**2) ** 2)
+        return _unit(_unit(to_fovea) * inward + _unit(place - np.array([0.1, 0.0])) * (1 - inward))
+
+    def hits(self, curves: np.ndarray, kind: int, start: np.ndarray) -> np.ndarray:
+        """Which curves (C, 25, 2) are free: of their own kind beyond the fork, nearly of the other, of the fovea."""
+        row, column = self.lookup(curves)
+        clear = np.sqrt(((curves - start[:, None]) ** 2).sum(axis=-1)) > 2.6 * self.CLEARANCE
+        own = (self.taken[kind, row, column] & clear).sum(axis=1)
+        other = (self.taken[1 - kind, row, column] & clear).mean(axis=1)
+        fovea = (curves[..., 0] - 1) ** 2 + curves[..., 1] ** 2 < AVASCULAR**2
+        disc = (curves[:, 2:] ** 2).sum(axis=-1) < 0.2**2
+        return (own == 0) & (other < 0.3) & ~fovea.any(axis=1) & (disc.sum(axis=1) < 4)
+
+    # -- calibres ----------------------------------------------------------------------------------------------
+
+    def tree(self, disc: np.ndarray, to_map: np.ndarray, length: float) -> VesselTree:
+        """Calibres from the tips to the disc by Murray's law, and the segments in shares of the map's side."""
+        n = self.count
+        flow = (self.tip[:n] ** MURRAY).tolist()
+        parent = self.parent[:n].tolist()
+        for node in range(n - 1, -1, -1):
+            if parent[node] >= 0:
+                flow[parent[node]] += flow[node]
+        ratio = np.where(self.kind[:n] == VEIN, self.habit.vein_ratio, 1.0) ** 0.5
+        radius = np.asarray(flow) ** (1 / MURRAY) * ratio * self.habit.calibre * length
+        has_parent = self.parent[:n] >= 0
+        nodes = np.nonzero(has_parent)[0]
+        segment = np.full(n, -1)
+        segment[nodes] = np.arange(len(nodes))
+        on_map = disc + self.xy[:n] @ to_map
+        return VesselTree(
+            start=on_map[self.parent[nodes]],
+            end=on_map[nodes],
+            radius=radius[nodes],
+            kind=self.kind[nodes],
+            depth=self.depth[nodes],
+            parent=segment[self.parent[nodes]],
+        )
