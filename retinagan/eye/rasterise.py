@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 REFERENCE = 512
 """Side at which widths and edges below are given in pixels; smaller planes are averaged down from at least this."""
 
-EDGE = 0.9
-"""Half the width of a vessel's soft edge, in pixels at 512."""
+BLUR = 1.0
+"""The ridge filter's own width: a vessel of radius r is drawn with half-width √(r² + BLUR²), pixels at 512."""
 
-BRIGHTNESS = ((0.5, 0.30), (0.8, 0.45), (1.1, 0.68), (1.5, 0.9), (2.0, 1.0))
-"""Radius in pixels at 512 → height of the ridge."""
+EDGE = (0.6, 0.5)
+"""Half the width of the soft edge, pixels at 512: constant, and share of the drawn half-width."""
+
+BRIGHTNESS = ((1.0, 0.40), (1.2, 0.58), (1.75, 0.78), (2.6, 0.95), (3.2, 1.0))
+"""Drawn half-width in pixels at 512 → height of the ridge."""
 
 RIM = 5.0
 """Nothing is drawn this close to the field's rim (pixels at 512): neither does the ridge filter."""
@@ -45,10 +48,11 @@ def draw_vessels(tree: VesselTree, size: int) -> np.ndarray:
 def _draw(tree: VesselTree, size: int) -> np.ndarray:
     """The tree at ``size`` ≥ 512: each segment fills the box around it with its profile, the brightest wins."""
     scale = size / REFERENCE
-    radius = tree.radius * REFERENCE
-    height = np.interp(radius, *zip(*BRIGHTNESS, strict=True))
+    radius = np.sqrt((tree.radius * REFERENCE) ** 2 + BLUR**2)
+    edge = EDGE[0] + EDGE[1] * radius
+    height = np.interp(radius, *zip(*BRIGHTNESS, strict=True)) * tree.strength
     start, end = tree.start * size, tree.end * size
-    reach = (radius + EDGE) * scale
+    reach = (radius + edge) * scale
     low = np.floor(np.minimum(start, end) - reach[:, None]).astype(np.int64)
     high = np.ceil(np.maximum(start, end) + reach[:, None]).astype(np.int64)
     visible = ((high > 0) & (low < size)).all(axis=1)
@@ -60,7 +64,7 @@ def _draw(tree: VesselTree, size: int) -> np.ndarray:
         chosen = np.nonzero(classes == side)[0]
         for at in range(0, len(chosen), 1 + 400_000 // int(side) ** 2):
             part = chosen[at : at + 1 + 400_000 // int(side) ** 2]
-            _fill(plane, size, low[part], int(side), start[part], end[part], radius[part] * scale, height[part], scale)
+            _fill(plane, size, low[part], int(side), start[part], end[part], radius[part] * scale, edge[part] * scale, height[part])
     plane = plane.reshape(size, size)
     offset = np.arange(size) + 0.5 - size / 2
     inside = offset[:, None] ** 2 + offset[None, :] ** 2 <= (size / 2 - RIM * scale) ** 2
@@ -75,8 +79,8 @@ def _fill(
     start: np.ndarray,
     end: np.ndarray,
     radius: np.ndarray,
+    edge: np.ndarray,
     height: np.ndarray,
-    scale: float,
 ) -> None:
     """Raises ``plane`` (flat) to the profiles of one group of segments, each in its box of ``side`` pixels."""
     steps = np.arange(side)
@@ -88,8 +92,8 @@ def _fill(
     length2 = np.maximum(along_x**2 + along_y**2, 1e-12)
     share = np.clip((x * along_x + y * along_y) / length2, 0.0, 1.0)
     distance = np.sqrt((x - share * along_x) ** 2 + (y - share * along_y) ** 2)
-    edge = EDGE * scale
-    ramp = np.clip((radius[:, None, None] + edge - distance) / (2 * edge), 0.0, 1.0)
+    ramp = np.clip((radius + edge)[:, None, None] - distance, 0.0, None) / (2 * edge)[:, None, None]
+    ramp = np.minimum(ramp, 1.0)
     value = height[:, None, None] * (ramp * ramp * (3 - 2 * ramp))
     lit = (value > 0) & (xs >= 0)[:, None, :] & (xs < size)[:, None, :] & (ys >= 0)[:, :, None] & (ys < size)[:, :, None]
     where = (ys[:, :, None] * size + xs[:, None, :])[lit]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from retinagan.eye.anatomy import Anatomy, find_anatomy
 from retinagan.eye.rasterise import draw_vessels
@@ -36,7 +37,8 @@ MAX_NODES = 14000
 class VesselTree:
     """A vascular tree as segments, in shares of the map's side (x to the right, y down; 0..1 is the map).
 
-    ``start``, ``end``: float64 (S, 2). ``radius``: float64 (S,), ``kind``: uint8 (S,), :data:`ARTERY` or
+    ``start``, ``end``: float64 (S, 2). ``radius``: float64 (S,). ``strength``: float64 (S,), the vessel's contrast, 0..1, of
+    which the plane's brightness is a share: arteries are paler than veins, and twigs fade. ``kind``: uint8 (S,), :data:`ARTERY` or
     :data:`VEIN`. ``depth``: int64 (S,), 0 for trunks that leave the disc, +1 at each side branch. ``parent``:
     int64 (S,), the segment this one continues or branches from, always an earlier one; -1 in the disc.
     """
@@ -44,6 +46,7 @@ class VesselTree:
     start: np.ndarray
     end: np.ndarray
     radius: np.ndarray
+    strength: np.ndarray
     kind: np.ndarray
     depth: np.ndarray
     parent: np.ndarray
@@ -59,6 +62,7 @@ class Habit:
     density: float
     calibre: float
     vein_ratio: float
+    artery_contrast: float
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Habit:
@@ -66,10 +70,11 @@ class Habit:
         return cls(
             opening=tuple(np.clip(opening + rng.normal(0, 0.06, 2), 0.55, 1.05)),
             closing=tuple(rng.uniform(0.0, 1.0, 2)),
-            tortuosity=float(rng.lognormal(0, 0.35)),
+            tortuosity=float(np.clip(rng.lognormal(-0.35, 0.35), 0.35, 1.3)),
             density=float(np.clip(rng.lognormal(0, 0.12), 0.75, 1.3)),
             calibre=float(np.clip(rng.lognormal(0, 0.1), 0.8, 1.25)),
             vein_ratio=float(rng.uniform(1.2, 1.45)),
+            artery_contrast=float(rng.uniform(0.6, 0.9)),
         )
 
 
@@ -81,14 +86,14 @@ class Level:
     candidates: int
     reach: float  # longest branch
     tip: float  # radius at the tip, share of the disc-fovea distance
-    weight: float  # blood that the tip takes beside what its radius says: kept for clarity of Murray's sum
+    coarse: bool  # a vessel that goes on branching, not a twig
 
 
 LEVELS = (
-    Level(spacing=0.34, candidates=260, reach=1.1, tip=0.0040, weight=1.0),
-    Level(spacing=0.20, candidates=500, reach=0.7, tip=0.0031, weight=1.0),
-    Level(spacing=0.125, candidates=1000, reach=0.42, tip=0.0025, weight=1.0),
-    Level(spacing=0.085, candidates=1600, reach=0.28, tip=0.0021, weight=1.0),
+    Level(spacing=0.30, candidates=300, reach=1.1, tip=0.0050, coarse=True),
+    Level(spacing=0.20, candidates=500, reach=0.8, tip=0.0036, coarse=True),
+    Level(spacing=0.145, candidates=800, reach=0.6, tip=0.0024, coarse=False),
+    Level(spacing=0.110, candidates=1200, reach=0.45, tip=0.0016, coarse=False),
 )
 
 
@@ -187,6 +192,8 @@ class _Growth:
         self.kind = np.zeros(MAX_NODES, dtype=np.uint8)
         self.depth = np.zeros(MAX_NODES, dtype=np.int64)
         self.tip = np.zeros(MAX_NODES)  # radius where a vessel ends
+        self.sterile = np.zeros(MAX_NODES, dtype=bool)  # bears twigs only
+        self.contrast = np.zeros(MAX_NODES)  # standard normal, one a branch
         self.count = 0
         self.corner = field - radius - 0.05
         self.cells = int(np.ceil((2 * radius + 0.1) / self.CELL)) + 1
@@ -227,6 +234,7 @@ class _Growth:
         self.parent[new] = np.concatenate([[parent], new[:-1]])
         self.kind[new] = self.kind[parent]
         self.depth[new] = depth
+        self.contrast[new] = self.rng.normal()
         self.tip[new[-1]] = tip
         self.count += n
         self.claim(points, int(self.kind[parent]))
@@ -242,84 +250,112 @@ class _Growth:
         columns = np.clip(column[:, None] + dx[near], 0, self.cells - 1)
         self.taken[kind, rows, columns] = True
 
-    def wobble(self, curve: np.ndarray, amount: float) -> np.ndarray:
-        """Gentle tortuosity: a few long waves across the curve, none at its start."""
+    def wobble(self, curve: np.ndarray, amount: float, wave: float = 0.32) -> np.ndarray:
+        """Gentle tortuosity: a few waves, about ``wave`` long, across the curve, none at its start."""
         points = _resample(curve, STEP)
-        length = STEP * len(points)
-        s = np.linspace(0.0, length, len(points))
-        waves = self.rng.uniform(0.16, 0.5, 3)
+        s = STEP * np.arange(len(points))
+        waves = wave * self.rng.uniform(0.5, 1.6, 3)
         phases = self.rng.uniform(0, 2 * np.pi, 3)
-        sizes = self.rng.normal(0, 1, 3) * waves**1.3
+        sizes = self.rng.normal(0, 1, 3) * waves
         wave = (sizes * np.sin(2 * np.pi * s[:, None] / waves + phases)).sum(axis=1)
-        ramp = np.clip(s / 0.15, 0, 1) ** 2 * (3 - 2 * np.clip(s / 0.15, 0, 1))
+        ramp = np.clip(s / 0.15, 0, 1)
         ways = _unit(np.gradient(points, axis=0)) if len(points) > 2 else np.zeros_like(points)
         across = np.stack([-ways[:, 1], ways[:, 0]], axis=1)
-        return points + across * (amount * self.habit.tortuosity * wave * ramp)[:, None]
+        return points + across * (amount * self.habit.tortuosity * wave * ramp * ramp * (3 - 2 * ramp))[:, None]
 
     # -- trunks ------------------------------------------------------------------------------------------------
 
     def grow_trunks(self) -> None:
-        """Central artery and vein in the disc, the four pairs of trunks, and the small vessels of the disc."""
-        rng, disc = self.rng, 0.2
-        roots = {
-            ARTERY: self.root(np.array([-0.30 * disc, rng.uniform(-0.1, 0.1) * disc]), ARTERY),
-            VEIN: self.root(np.array([-0.12 * disc, rng.uniform(-0.1, 0.1) * disc]), VEIN),
-        }
+        """Central artery and vein in the disc, their temporal arcades, nasal trunks, small vessels of the disc."""
+        rng = self.rng
+        roots = [self.root(np.array([x, rng.normal(0, 0.02)]), kind) for kind, x in ((ARTERY, -0.07), (VEIN, -0.035))]
         for half, up in enumerate((-1.0, 1.0)):
-            base = self.arcade(half, up)
-            crossing = rng.uniform(-1, 1, 4)
-            for kind in (ARTERY, VEIN):
-                sign = 1.0 if kind == VEIN else -1.0
-                inner = rng.random() < 0.5
-                side = sign * (1 if inner else 1)
-                arc = _resample(base, STEP)
-                s = np.linspace(0, 1, len(arc))
-                ways = _unit(np.gradient(arc, axis=0))
-                across = np.stack([-ways[:, 1], ways[:, 0]], axis=1) * up
-                gap = np.interp(s, [0, 0.1, 0.3, 0.55, 0.8, 1], [0.2, 0.6, *(1.0 + 0.5 * crossing[:2]), 1.6 + crossing[2], 2.4])
-                curve = arc + across * (side * 0.034 * gap)[:, None] * np.clip(s * 8, 0, 1)[:, None]
-                curve[0] = self.xy[roots[kind]]
-                blend = np.clip(s / 0.08, 0, 1)[:, None]
-                curve = curve * blend + (self.xy[roots[kind]] + (arc - arc[0])) * (1 - blend)
-                trunk = self.add(self.wobble(curve, 0.02), roots[kind], 0.0062, 0)
-                self.nasal(trunk, up, kind)
+            shared = rng.normal(0, 1, (8, 2))
+            apart = rng.normal(0, 1, (8, 2))
+            first = 1.0 if rng.random() < 0.65 else -1.0  # which of the two runs outside at first
+            swap = rng.random() < 0.4
+            order = (ARTERY, VEIN) if rng.random() < 0.5 else (VEIN, ARTERY)
+            inner_heights = dict(zip(order, (rng.uniform(0.28, 0.44), rng.uniform(0.52, 0.70)), strict=True))
+            trunks = {}
+            for kind in (VEIN, ARTERY):
+                sign = first if kind == VEIN else -first
+                line = self.arcade(half, up, shared, apart * (1 if kind == VEIN else -1), sign, swap, roots[kind])
+                trunks[kind] = self.add(self.wobble(line, 0.018, 0.45), roots[kind], 0.0085 if kind == VEIN else 0.0070, 0)
+            both = rng.random() < 0.2
+            for i, kind in enumerate(order[:: 1 if rng.random() < 0.5 else -1]):
+                if i == 0 or both:
+                    self.inner_arcade(trunks[kind], half, up, inner_heights[kind])
+            self.nasal(trunks, up)
         for kind in (ARTERY, VEIN):
-            self.macular(roots[kind], kind)
+            self.small(roots[kind])
 
-    def arcade(self, half: int, up: float) -> np.ndarray:
-        """Middle line of one temporal arcade, from the disc's centre past the fovea."""
-        height = self.habit.opening[half]
-        close = self.habit.closing[half]
+    def arcade(
+        self, half: int, up: float, shared: np.ndarray, apart: np.ndarray, sign: float, swap: bool, root: int
+    ) -> np.ndarray:
+        """One vessel of a temporal arcade, from the central vessel to beyond the fovea; its pair has ``-sign``."""
+        height, close = self.habit.opening[half], self.habit.closing[half]
+        xs = np.array([-0.06, 0.10, 0.36, 0.74, 1.15, 1.6, 2.1])
+        ys = np.array([0.20, 0.50, 0.80, 1.0, 1.03 - 0.12 * close, 0.97 - 0.4 * close, 0.85 - 0.8 * close])
+        wide = np.array([0.02, 0.06, 0.08, 0.08, 0.1, 0.12, 0.15])
+        xs = xs + 0.5 * wide * shared[:7, 0]
+        ys = ys * height + 0.5 * wide * shared[:7, 1]
+        flip = -1.0 if swap else 1.0
+        gap = sign * np.array([0.012, 0.016, 0.025 * flip, 0.04 * flip, 0.07 * flip, 0.11 * flip, 0.16 * flip])
+        line = np.stack([xs, up * ys], axis=1)
+        ways = _unit(np.gradient(line, axis=0))
+        outwards = np.stack([ways[:, 1], -ways[:, 0]], axis=1) * -up
+        line = line + outwards * (gap * (1 + 0.35 * apart[:7, 0]))[:, None]
+        return _spline(np.concatenate([self.xy[root][None], line]))
+
+    def inner_arcade(self, trunk: np.ndarray, half: int, up: float, height: float) -> None:
+        """The branch of an arcade that runs above (or below) the macula to the temporal rim."""
         rng = self.rng
-        xs = np.array([0.0, 0.03, 0.16, 0.42, 0.80, 1.20, 1.62, 2.1])
-        ys = np.array([0.0, 0.24, 0.52, 0.82, 1.0, 0.98 - 0.1 * close, 0.86 - 0.32 * close, 0.66 - 0.6 * close])
-        xs[3:] += rng.normal(0, 0.03, 5)
-        ys[2:] += rng.normal(0, 0.025, 6)
-        return _spline(np.stack([xs - 0.04, up * ys * height], axis=1))
-
-    def nasal(self, trunk: np.ndarray, up: float, kind: int) -> None:
-        """The nasal trunk that forks from a temporal one near the disc's margin."""
-        if len(trunk) < 12:
+        height = height * self.habit.opening[half] / 0.9
+        where = np.abs(self.xy[trunk, 1]) > height * rng.uniform(0.5, 0.8)
+        if not where.any():
             return
-        rng = self.rng
-        fork = int(trunk[int(rng.integers(4, 9))])
-        direction = np.deg2rad(rng.uniform(25, 62))
-        end = self.xy[fork] + 1.3 * np.array([-np.cos(direction), up * np.sin(direction)])
-        start_way = _turn(self.way[fork], -up * np.deg2rad(rng.uniform(20, 38)))
-        curve = self.arc(self.xy[fork], start_way, end, _unit(end - self.xy[fork]))
-        self.add(self.wobble(curve, 0.02), fork, 0.0055, 1)
+        fork = int(trunk[int(where.argmax())])
+        level = up * height
+        start = self.xy[fork]
+        way = _turn(self.way[fork], up * -np.deg2rad(rng.uniform(30, 45)) )
+        waypoints = [
+            start,
+            start + 0.10 * way,
+            np.array([max(0.62, start[0] + 0.3), level * rng.uniform(1.0, 1.15)]),
+            np.array([1.15, level * rng.uniform(0.85, 1.2)]),
+            np.array([1.9, level * rng.uniform(0.3, 1.3)]),
+        ]
+        line = self.wobble(_spline(np.array(waypoints)), 0.025, 0.4)
+        self.add(line, fork, 0.0065, 1)
 
-    def macular(self, root: int, kind: int) -> None:
+    def nasal(self, trunks: dict[int, np.ndarray], up: float) -> None:
+        """The nasal trunks of one half: they fork from the temporal ones in the disc and fan out to the nasal rim."""
+        rng = self.rng
+        count = int(rng.integers(2, 4))
+        angles = np.linspace(80, 20, count) + rng.uniform(-14, 14, count)
+        for i, angle in enumerate(np.deg2rad(angles)):
+            kind = (ARTERY, VEIN)[(i + int(up > 0)) % 2]
+            trunk = trunks[kind]
+            if len(trunk) < 12:
+                continue
+            fork = int(trunk[min(len(trunk) - 1, int(rng.integers(2, 7)) + (4 if i == 0 else 0))])
+            start = self.xy[fork]
+            heading = np.array([-np.cos(angle), up * np.sin(angle)])
+            end = start + rng.uniform(0.7, 1.2) * _turn(heading, rng.normal(0, 0.15))
+            way = _unit(self.way[fork] + 1.2 * heading)
+            self.add(self.wobble(self.arc(start, way, end, _unit(end - start)), 0.03), fork, 0.0050, 1)
+
+    def small(self, root: int) -> None:
         """Small vessels straight from the disc: to the macula, and to the nasal side."""
         rng = self.rng
-        for side in (1.0, -1.0):
-            for _ in range(int(rng.integers(1, 4)) if side > 0 else int(rng.integers(0, 3))):
-                slope = rng.uniform(-0.5, 0.5)
-                end = np.array([side * rng.uniform(0.55, 0.85), slope * 0.7 + rng.normal(0, 0.05)])
-                way = _unit(np.array([side, 1.6 * slope]))
-                curve = self.arc(self.xy[root], way, end, _unit(np.array([side, 0.2 * slope])))
-                curve = self.wobble(curve, 0.02)
-                self.add(curve, root, 0.0028, 1)
+        for side, count in ((1.0, int(rng.integers(1, 4))), (-1.0, int(rng.integers(0, 2)))):
+            for _ in range(count):
+                slope = rng.uniform(-0.55, 0.55)
+                end = np.array([side * rng.uniform(0.4, 0.65), 0.6 * slope])
+                way = _unit(np.array([side, 1.5 * slope]))
+                curve = self.arc(self.xy[root], way, end, _unit(np.array([side, -0.1 * slope])))
+                grown = self.add(self.wobble(curve, 0.04), root, 0.0026, 1)
+                self.sterile[grown] = True
 
     # -- branches ----------------------------------------------------------------------------------------------
 
@@ -337,8 +373,11 @@ class _Growth:
         places = np.stack([rng.uniform(-1.3, 2.4, level.candidates * 3), rng.uniform(-2.1, 2.1, level.candidates * 3)], axis=1)
         moods = rng.uniform(0, 1, (len(places), 4))
         shown = self.inside(places) & (np.hypot(places[:, 0] - 1, places[:, 1]) > AVASCULAR)
-        for place, mood in zip(places[shown][: level.candidates], moods[shown], strict=False):
-            self.branch(place, mood, level)
+        places, moods = places[shown][: level.candidates], moods[shown][: level.candidates]
+        # Widest gaps first: branches run up the middle of the ground that is still free.
+        gaps = cKDTree(self.xy[: self.count]).query(places)[0] / self.thinning(places)
+        for i in np.argsort(-gaps, kind="stable")[: int((gaps > 0.8 * level.spacing / self.habit.density).sum())]:
+            self.branch(places[i], moods[i], level)
 
     def branch(self, place: np.ndarray, mood: np.ndarray, level: Level) -> None:
         n = self.count
@@ -348,35 +387,50 @@ class _Growth:
         away = np.sqrt((delta * delta).sum(axis=1))
         artery = self.kind[:n] == ARTERY
         to_artery, to_vein = away[artery].min(), away[~artery].min()
-        spacing = level.spacing / self.habit.density * (0.85 + 0.3 * mood[0])
+        spacing = level.spacing * self.thinning(place) / self.habit.density * (0.85 + 0.3 * mood[0])
         if min(to_artery, to_vein) < spacing:
             return
         kind = ARTERY if to_artery + 0.3 * spacing * (mood[1] - 0.5) > to_vein else VEIN
-        near = np.nonzero((self.kind[:n] == kind) & (away < level.reach) & (away > 0.6 * spacing) & (self.parent[:n] >= 0))[0]
+        fit = (self.kind[:n] == kind) & (away < level.reach) & (away > 0.5 * spacing) & (self.parent[:n] >= 0)
+        if level.coarse:
+            fit &= ~self.sterile[:n]
+        near = np.nonzero(fit)[0]
         if len(near) == 0:
             return
         chord = delta[near] / away[near, None]
         angle = _angle(self.way[near], chord)
         bend = np.abs(angle)
-        cost = away[near] * (1 + 1.2 * (bend - np.deg2rad(42)) ** 2) + np.where((bend < 0.2) | (bend > 1.45), 9.0, 0.0)
-        best = np.argsort(cost, kind="stable")[:40:4]
-        best = best[cost[best] < 9.0]
+        drift = self.drift(place)
+        cost = away[near] * (1 + 2.5 * (bend - (0.6 if level.coarse else 0.85)) ** 2 + 0.7 * (1 - chord @ drift))
+        cost[(bend < 0.25) | (bend > 1.4)] = np.inf
+        best = np.argsort(cost, kind="stable")[:48:4]
+        best = best[np.isfinite(cost[best])]
         if len(best) == 0:
             return
         node, chord, angle = near[best], chord[best], angle[best]
-        # It leaves at an acute angle and curves towards the target, never by more than an easy arc.
-        lean = np.clip(angle, -np.deg2rad(58), np.deg2rad(58)) * (0.75 + 0.2 * mood[2])
-        lean = angle + np.clip(lean - angle, -0.6, 0.6)
-        start_way = _turn(self.way[node], lean)
-        wish = _unit(chord + 0.5 * self.drift(place) + 0.25 * _turn(chord, (angle - lean)))
-        turn = np.clip(_angle(chord, wish), -0.5, 0.5)
+        # It leaves at an acute angle and goes on turning the same way to its target: an easy arc, never a hook.
+        lean = np.sign(angle) * np.clip(np.abs(angle) * (0.7 + 0.25 * mood[2]), 0.35, 1.0)
+        over = np.clip(angle - lean, -0.5, 0.5)
+        start_way = _turn(chord, -over)
+        turn = np.clip(0.5 * over + 0.5 * np.clip(_angle(chord, drift), -0.6, 0.6), -0.5, 0.5)
         curves = self.arc(self.xy[node], start_way, np.broadcast_to(place, chord.shape), _turn(chord, turn))
-        hits = self.hits(curves, kind, self.xy[node])
-        fits = np.nonzero(hits)[0]
-        if len(fits) == 0:
+        free = np.nonzero(self.free(curves, kind, self.xy[node], 0.3 if level.coarse else 0.16))[0]
+        if len(free) == 0:
             return
-        pick = fits[0]
-        self.add(self.wobble(curves[pick], 0.03), int(node[pick]), level.tip * (0.85 + 0.3 * mood[3]), int(self.depth[node[pick]]) + 1)
+        pick = free[0]
+        tip = level.tip * (0.85 + 0.3 * mood[3])
+        grown = self.add(self.wobble(curves[pick], 0.035, min(0.32, 0.6 * float(away[node[pick]]))), int(node[pick]), tip, int(self.depth[node[pick]]) + 1)
+        self.sterile[grown] = self.sterile[node[pick]]
+
+    def thinning(self, place: np.ndarray) -> np.ndarray:
+        """Spacing at places (..., 2) over the usual: sparser at the disc, nasally and at the fovea's edge."""
+        x, y = place[..., 0], place[..., 1]
+        from_disc, from_fovea = np.hypot(x, y), np.hypot(x - 1, y)
+        near_disc = 0.5 * np.exp(-((from_disc / 0.45) ** 2))
+        nasal = 0.6 / (1 + np.exp((x + 0.05) / 0.05))
+        outside = 0.35 / (1 + np.exp((0.75 - np.abs(y)) / 0.06))
+        ring = 0.15 * np.exp(-(((from_fovea - 0.5) / 0.2) ** 2))
+        return 1.0 + near_disc + nasal + outside - ring + 0.8 * np.exp(-((from_fovea / 0.25) ** 2))
 
     def drift(self, place: np.ndarray) -> np.ndarray:
         """Where vessels run at a place: to the fovea inside the arcades, away from the disc outside them."""
@@ -384,7 +438,7 @@ class _Growth:
         inward = np.exp(-((to_fovea**2).sum() / 0.75**2) ** 2)
         return _unit(_unit(to_fovea) * inward + _unit(place - np.array([0.1, 0.0])) * (1 - inward))
 
-    def hits(self, curves: np.ndarray, kind: int, start: np.ndarray) -> np.ndarray:
+    def free(self, curves: np.ndarray, kind: int, start: np.ndarray, crossing: float) -> np.ndarray:
         """Which curves (C, 25, 2) are free: of their own kind beyond the fork, nearly of the other, of the fovea."""
         row, column = self.lookup(curves)
         clear = np.sqrt(((curves - start[:, None]) ** 2).sum(axis=-1)) > 2.6 * self.CLEARANCE
@@ -392,9 +446,18 @@ class _Growth:
         other = (self.taken[1 - kind, row, column] & clear).mean(axis=1)
         fovea = (curves[..., 0] - 1) ** 2 + curves[..., 1] ** 2 < AVASCULAR**2
         disc = (curves[:, 2:] ** 2).sum(axis=-1) < 0.2**2
-        return (own == 0) & (other < 0.3) & ~fovea.any(axis=1) & (disc.sum(axis=1) < 4)
+        return (own == 0) & (other < crossing) & ~fovea.any(axis=1) & (disc.sum(axis=1) < 4)
 
     # -- calibres ----------------------------------------------------------------------------------------------
+
+    def strength(self, n: int) -> np.ndarray:
+        """Contrast of each node (n,): paler arteries, each branch its own, and slow fading along a vessel."""
+        own = self.contrast[:n]
+        phase = self.xy[:n] @ self.rng.normal(0, 9, (2, 3)) + self.rng.uniform(0, 2 * np.pi, 3)
+        slow = np.sin(phase).mean(axis=1)
+        near_disc = 0.25 * np.exp(-(((self.xy[:n] ** 2).sum(axis=1)) / 0.3**2) ** 2)
+        artery = np.where(self.kind[:n] == ARTERY, self.habit.artery_contrast, 1.0)
+        return np.clip(artery * (1 - near_disc) * (1 + own * 0.18 + 0.25 * slow), 0.25, 1.0)
 
     def tree(self, disc: np.ndarray, to_map: np.ndarray, length: float) -> VesselTree:
         """Calibres from the tips to the disc by Murray's law, and the segments in shares of the map's side."""
@@ -404,7 +467,7 @@ class _Growth:
         for node in range(n - 1, -1, -1):
             if parent[node] >= 0:
                 flow[parent[node]] += flow[node]
-        ratio = np.where(self.kind[:n] == VEIN, self.habit.vein_ratio, 1.0) ** 0.5
+        ratio = np.where(self.kind[:n] == VEIN, self.habit.vein_ratio, 1.0) / np.sqrt(self.habit.vein_ratio)
         radius = np.asarray(flow) ** (1 / MURRAY) * ratio * self.habit.calibre * length
         has_parent = self.parent[:n] >= 0
         nodes = np.nonzero(has_parent)[0]
@@ -415,6 +478,7 @@ class _Growth:
             start=on_map[self.parent[nodes]],
             end=on_map[nodes],
             radius=radius[nodes],
+            strength=self.strength(n)[nodes],
             kind=self.kind[nodes],
             depth=self.depth[nodes],
             parent=segment[self.parent[nodes]],
