@@ -28,7 +28,8 @@ def load_ema(
     """The task of a run and its networks, averaged where the task averages them, from the newest state.
 
     Returns:
-        The task, its networks in eval mode on the CPU, and facts: task, steps, hours, seed, config, torch.
+        The task, its networks in eval mode on the CPU, and facts: task, steps, hours, seed, torch and config (without
+        the data folder's path, which is this machine's own).
     Raises:
         FileNotFoundError: no state in the folder.
         StateError: no state can be read, or the task of its configuration makes other networks.
@@ -45,7 +46,7 @@ def load_ema(
         "steps": state.meta["step"],
         "hours": round(state.meta["seconds"] / 3600, 3),
         "seed": loop_settings(config).seed,
-        "config": config,
+        "config": {**config, "training": {k: v for k, v in config.get("training", {}).items() if k != "data"}},
         "torch": torch.__version__,
     }
     return task, {name: network.eval() for name, network in {**task.networks, **averages}.items()}, facts

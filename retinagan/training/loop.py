@@ -179,7 +179,6 @@ class _Trainer:
             self._check_config(state.meta["config"], state.path)
             restore(state, task.networks, self.averages, task.optimizers)
             self.step, self.seconds_before, self.last_good = state.meta["step"], state.meta["seconds"], state.path
-        self.logged_from = self.step
         if self.rank == 0:
             _prepare_folder(run_dir, config, self.step)
 
@@ -192,7 +191,7 @@ class _Trainer:
         bar = tqdm(initial=self.step, total=steps, unit="step", disable=not (progress and first), mininterval=pause)
         self.start = saved = sheet = time.monotonic()
         deadline = self.start + 60 * max_minutes if max_minutes is not None else float("inf")
-        sums: dict[str, float] = {}
+        sums: dict[str, list[float | Tensor]] = {}
         items, window = 0, time.monotonic()
         reason = "steps" if steps is not None and self.step >= steps else ""
 
@@ -211,10 +210,10 @@ class _Trainer:
                 self.step += 1
                 bar.update()
                 for key, value in losses.items():
-                    sums[key] = sums.get(key, 0.0) + (value.detach() if isinstance(value, Tensor) else value)
+                    sums.setdefault(key, []).append(value.detach() if isinstance(value, Tensor) else value)
                 now = time.monotonic()
                 if self.step % settings.log_every == 0:
-                    means = self._mean_losses(sums, settings.log_every)
+                    means = self._mean_losses(sums)
                     if first:
                         self._log(means, items / max(now - window, 1e-9), board)
                         bar.set_postfix({key: f"{value:.3g}" for key, value in means.items()}, refresh=False)
@@ -304,14 +303,12 @@ class _Trainer:
         flags = self.fabric.all_reduce(torch.tensor(mine, device=self.fabric.device), reduce_op="sum")
         return [flag > 0 for flag in flags.tolist()]
 
-    def _mean_losses(self, sums: dict[str, float], count: int) -> dict[str, float]:
-        """Means since the last line; the first line after a resume may have fewer steps than ``log_every``."""
-        count = min(count, self.step - self.logged_from)
-        self.logged_from = self.step
-        values = torch.tensor([float(value) / count for value in sums.values()], device=self.fabric.device)
+    def _mean_losses(self, sums: dict[str, list[float | Tensor]]) -> dict[str, float]:
+        """Means over the steps since the last line in which a loss was reported."""
+        values = [sum(map(float, found)) / len(found) for found in sums.values()]
         if self.world > 1:
-            values = self.fabric.all_reduce(values, reduce_op="mean")
-        return dict(zip(sums, values.tolist(), strict=True))
+            values = self.fabric.all_reduce(torch.tensor(values, device=self.fabric.device), reduce_op="mean").tolist()
+        return dict(zip(sums, values, strict=True))
 
     def _log(self, means: dict[str, float], rate: float, board: Any) -> None:
         line = {"step": self.step, "seconds": round(self._seconds(), 2), "items_per_second": round(rate, 3), **means}

@@ -1,0 +1,231 @@
+"""Training of the map generator: a conditional StyleGAN on lesion maps.
+
+Losses: non-saturating logistic loss (Goodfellow et al., 2014) with lazy R1 (Mescheder et al., ICML 2018; Karras et al., CVPR
+2020), grades by projection. What differs from photographs:
+
+* Real maps are exact classes, generated ones soft; a discriminator would see that and nothing else. Both are shown as area
+  shares behind the same small low-pass.
+* The field of view is known. It is laid over generated maps, not judged, and the generator's background logit is
+  taught by cross-entropy.
+* Lesions cover 0.2-3 % of a map. Two planes tell their coarse presence on a logarithmic scale, so that the gradient is
+  largest where the first lesion appears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..data.dataset import load_prepared
+from ..labels import BG, EX, HE, LESIONS, MA, NUM_GRADES, OD, SE, clean_map, colours_from_map, field_of_view
+from ..models.stylegan import (
+    MapDiscriminator,
+    MapDiscriminatorConfig,
+    MapGenerator,
+    MapGeneratorConfig,
+    logits_to_maps,
+)
+from .map_reals import RealMaps
+from .settings import LoopSettings
+
+JUDGED = (EX, HE, SE, MA, OD)
+"""Classes whose planes the discriminator sees; background is known and retina is what remains."""
+
+USUAL_SHARES = (0.21, 0.01, 0.01, 0.003, 0.003, 0.026, 0.74)
+"""Rough shares of the seven classes in real maps, which the first logits start from."""
+
+PRESENCE = ((8, 30.0), (32, 100.0))
+"""Cell side in pixels at 256 and steepness of the two planes of lesion presence."""
+
+
+@dataclass(frozen=True)
+class MapTraining(LoopSettings):
+    """How the map generator is trained; the section ``training`` of its configuration."""
+
+    data: str = "data/idrid512"
+    """Folder written by ``prepare``; its held-out split is never used."""
+    batch: int = 10
+    """Maps a step and device; grades are spread evenly."""
+    learning_rate: float = 2e-3
+    """Of Adam (betas 0 and 0.99) for the generator."""
+    discriminator_learning_rate: float = 2e-3
+    r1: float = 1.0
+    """Weight of the gradient penalty on real maps."""
+    r1_every: int = 16
+    """Steps from one gradient penalty to the next; its weight is multiplied by this."""
+    background: float = 1.0
+    """Weight of the cross-entropy that teaches where the field of view ends."""
+    mixing: float = 0.0
+    """Share of samples whose finer blocks get another latent's style."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch < 1 or self.r1_every < 1:
+            raise ValueError("batch and r1_every are at least 1")
+        if min(self.learning_rate, self.discriminator_learning_rate) <= 0 or min(self.r1, self.background) < 0:
+            raise ValueError("learning rates are above 0; r1 and background are 0 or more")
+        if not 0 <= self.mixing <= 1:
+            raise ValueError(f"mixing is {self.mixing}; allowed is 0-1")
+
+
+SECTIONS = {"network": MapGeneratorConfig, "discriminator": MapDiscriminatorConfig, "training": MapTraining}
+
+
+def make_task(config: Mapping[str, Any]) -> MapsTask:
+    """The task of a configuration as :func:`retinagan.training.loop.load_config` returns it."""
+    return MapsTask(
+        MapGeneratorConfig(**config.get("network", {})),
+        MapDiscriminatorConfig(**config.get("discriminator", {})),
+        MapTraining(**config.get("training", {})),
+    )
+
+
+class MapsTask:
+    """See :class:`retinagan.training.loop.Task`. Data are read at the first batch, so exporting needs none."""
+
+    name = "maps"
+    averaged = ("generator",)
+
+    def __init__(
+        self,
+        network: MapGeneratorConfig,
+        discriminator: MapDiscriminatorConfig,
+        training: MapTraining,
+        reals: RealMaps | None = None,
+    ) -> None:
+        planes = len(JUDGED) + len(PRESENCE)
+        if discriminator.planes != planes or discriminator.size != network.size:
+            raise ValueError(
+                f"the discriminator takes {discriminator.planes} planes of side {discriminator.size}; training judges "
+                f"{planes} planes of the generator's side {network.size}: change discriminator.planes or .channels"
+            )
+        self.training = training
+        generator, judge = MapGenerator(network), MapDiscriminator(discriminator)
+        with torch.no_grad():  # start from the classes' usual shares, not from seven equal ones
+            for output in generator.outputs[:1] if network.skip == "sum" else generator.outputs:
+                output.bias.copy_(torch.tensor(USUAL_SHARES).log())
+        self.networks: dict[str, nn.Module] = {"generator": generator, "discriminator": judge}
+        self.optimizers = {
+            "generator": torch.optim.Adam(generator.parameters(), training.learning_rate, betas=(0.0, 0.99)),
+            "discriminator": torch.optim.Adam(
+                judge.parameters(), training.discriminator_learning_rate, betas=(0.0, 0.99)
+            ),
+        }
+        if reals is not None:
+            self.reals = reals
+        self.field = F.avg_pool2d(torch.from_numpy(field_of_view(2 * network.size)).float()[None, None], 2)
+
+    @cached_property
+    def reals(self) -> RealMaps:
+        data = load_prepared(self.training.data, "train")
+        return RealMaps(data.maps, data.grades, self.networks["generator"].size)
+
+    def batch(self, rng: torch.Generator) -> dict[str, Tensor]:
+        """``maps float32 (N, 7, R, R)`` and their ``grades int64 (N,)``."""
+        first = int(torch.randint(NUM_GRADES, (), generator=rng))
+        grades = (torch.arange(self.training.batch) + first) % NUM_GRADES
+        return {"maps": self.reals.batch(grades, rng), "grades": grades}
+
+    def step(
+        self, batch: dict[str, Tensor], step: int, rng: torch.Generator, update: Callable[[str, Tensor], float]
+    ) -> dict[str, Tensor]:
+        """One step of the discriminator, then one of the generator, on the same generated maps."""
+        judge, grades = self.networks["discriminator"], batch["grades"]
+        logits = self._generate(grades, rng)
+        real, fake = soften(batch["maps"]), soften(self._shares(logits))
+        real_planes, fake_planes = judged_planes(real), judged_planes(fake)
+
+        penalised = self.training.r1 > 0 and step % self.training.r1_every == 0
+        real_planes.requires_grad_(penalised)
+        real_logits = judge(real_planes, grades)
+        fake_logits = judge(fake_planes.detach(), grades)
+        judge_loss = (F.softplus(-real_logits) + F.softplus(fake_logits)).mean()
+        losses = {"discriminator": judge_loss, "real": real_logits.mean(), "fake": fake_logits.mean()}
+        total = judge_loss
+        if penalised:
+            (slope,) = torch.autograd.grad(real_logits.sum(), real_planes, create_graph=True)
+            losses["r1"] = slope.float().square().sum(dim=(1, 2, 3)).mean() * self.training.r1_every
+            total = total + losses["r1"] * (self.training.r1 / 2)
+        update("discriminator", total)
+
+        generator_loss = F.softplus(-judge(fake_planes, grades)).mean()
+        background = self._background_loss(logits)
+        update("generator", generator_loss + self.training.background * background)
+        losses |= {"generator": generator_loss, "background": background}
+        for kind, short in ((EX, "EX"), (HE, "HE"), (SE, "SE"), (MA, "MA"), (OD, "OD")):
+            losses[f"share/{short}_real"] = real[:, kind].mean()
+            losses[f"share/{short}_fake"] = fake[:, kind].mean()
+        return losses
+
+    def _generate(self, grades: Tensor, rng: torch.Generator) -> Tensor:
+        generator = self.networks["generator"]
+        config, n, device = generator.config, len(grades), grades.device
+        z = torch.randn(2, n, config.latent_dim, generator=rng).to(device)
+        noise = [torch.randn(n, 1, r, r, generator=rng).to(device) for r in config.resolutions]
+        mixed = torch.rand(n, generator=rng) < self.training.mixing
+        crossover = torch.randint(1, max(2, len(config.channels)), (n,), generator=rng)
+        w = generator.mapping(z[0], grades)
+        if not bool(mixed.any()):
+            return generator.synthesis(w, noise)
+        other = generator.mapping(z[1], grades)
+        swapped = [(mixed & (crossover <= block)).to(device)[:, None] for block in range(len(config.channels))]
+        return generator.synthesis([torch.where(swap, other, w) for swap in swapped], noise)
+
+    def _shares(self, logits: Tensor) -> Tensor:
+        """Logits → area shares ``(N, 7, R, R)``: softmax of the six classes inside the field, which is laid over them."""
+        field = self.field.to(logits.device)
+        inside = logits[:, BG + 1 :].float().softmax(dim=1) * field
+        return torch.cat([(1 - field).expand(len(logits), -1, -1, -1), inside], dim=1)
+
+    def _background_loss(self, logits: Tensor) -> Tensor:
+        """Cross-entropy of background against all else; the other logits get no gradient from it."""
+        odds = logits[:, BG].float() - logits[:, BG + 1 :].detach().float().logsumexp(dim=1)
+        target = (1 - self.field.to(logits.device))[:, 0].expand_as(odds)
+        return F.binary_cross_entropy_with_logits(odds, target)
+
+    def sheet(self, networks: dict[str, nn.Module], rng: torch.Generator) -> np.ndarray:
+        """A row a grade: eight generated maps, cleaned as they are when sampled, and two real ones."""
+        generator = networks["generator"]
+        device = next(generator.parameters()).device
+        draws = torch.randint(2**62, (8,), generator=rng).tolist()
+        z, noise = generator.random_inputs(draws)
+        rows = []
+        for grade in range(NUM_GRADES):
+            grades = torch.full((8,), grade, dtype=torch.int64)
+            logits = generator(z.to(device), grades.to(device), [plane.to(device) for plane in noise])
+            made = [clean_map(label_map) for label_map in logits_to_maps(logits, generator.config).cpu().numpy()]
+            real = self.reals.batch(grades[:2], rng).argmax(dim=1).to(torch.uint8).numpy()
+            rows.append(np.concatenate([colours_from_map(label_map) for label_map in (*made, *real)], axis=1))
+        return np.concatenate(rows)
+
+    def export(self, networks: dict[str, nn.Module], facts: dict[str, Any]) -> dict[str, nn.Module]:
+        """The averaged generator with each grade's mean style."""
+        networks["generator"].estimate_w_mean(samples=4096, seed=0)
+        facts["grade_1"] = "made of microaneurysms of eyes of other grades, not observed"
+        return {"maps": networks["generator"]}
+
+
+def soften(shares: Tensor) -> Tensor:
+    """A 1-2-1 low-pass over area shares ``(N, 7, R, R)``: edges of real and generated maps become alike."""
+    kernel = shares.new_tensor([1.0, 2.0, 1.0]) / 4
+    weight = (kernel[:, None] * kernel).expand(shares.shape[1], 1, 3, 3)
+    return F.conv2d(F.pad(shares, (1, 1, 1, 1), mode="replicate"), weight, groups=shares.shape[1])
+
+
+def judged_planes(shares: Tensor) -> Tensor:
+    """Area shares ``(N, 7, R, R)`` → what the discriminator sees: lesions, disc, two planes of lesion presence."""
+    size = shares.shape[-1]
+    lesions = shares[:, list(LESIONS)].sum(dim=1, keepdim=True)
+    planes = [shares[:, list(JUDGED)]]
+    for cell, steepness in PRESENCE:
+        side = max(1, cell * size // 256)
+        present = torch.log1p(steepness * F.avg_pool2d(lesions, side)) / float(np.log1p(steepness))
+        planes.append(F.interpolate(present, scale_factor=side, mode="nearest"))
+    return torch.cat(planes, dim=1)
