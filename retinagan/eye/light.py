@@ -125,9 +125,12 @@ def measure_texture(photo: np.ndarray, label_map: np.ndarray, clear: np.ndarray,
     return texture * blend + synthetic * (1 - blend), np.log(amplitudes)
 
 
-def synthesise_texture(noise: np.ndarray, log_amplitudes: np.ndarray) -> np.ndarray:
-    """Noise ``float32 (S, S)`` of unit variance → texture plane ``float32 (S, S)`` with bands of these amplitudes."""
-    scale = noise.shape[0] / 512
+def synthesise_texture(noise: np.ndarray, log_amplitudes: np.ndarray, scale: float | None = None) -> np.ndarray:
+    """Noise ``float32 (S, S)`` of unit variance → texture plane ``float32 (S, S)`` with bands of these amplitudes.
+
+    ``scale`` is the photograph's side / 512; None: S / 512, the plane being that of a whole photograph.
+    """
+    scale = noise.shape[0] / 512 if scale is None else scale
     blurred = [noise] + [ndimage.gaussian_filter(noise, s * scale, truncate=3, mode="wrap") for s in TEXTURE_SIGMAS[1:]]
     texture = np.zeros_like(noise)
     for fine, coarse, amplitude in zip(blurred[:-1], blurred[1:], np.exp(log_amplitudes), strict=True):

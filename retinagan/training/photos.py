@@ -7,7 +7,7 @@ tree and drawn light, judged by the discriminator alone, so that the generator m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,15 +28,15 @@ from retinagan.eye.light import (
 )
 from retinagan.labels import EX, HE, MA, NUM_CLASSES, OD, SE, colours_from_map, one_hot
 from retinagan.models.spade import PhotoDiscriminator, PhotoDiscriminatorConfig, PhotoGenerator, PhotoGeneratorConfig
+from retinagan.training.settings import LoopSettings
 
 
 @dataclass(frozen=True)
-class PhotoTrainingConfig:
+class PhotoTraining(LoopSettings):
     """How the photo generator is trained; one YAML section, ``training``."""
 
     data: str = "data/idrid512"
     """Folder written by ``prepare``."""
-    seed: int = 1
     batch_size: int = 8
     crop: int = 192
     """Side of the crops in pixels; must divide by the generator's reduction."""
@@ -54,13 +54,12 @@ class PhotoTrainingConfig:
     """How many different trees are grown for each training eye."""
     latent_noise: float = 0.3
     """Standard deviation added to the light code that the stem sees, so that a code does not name an eye."""
-    ema: float = 0.998
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.name in ("batch_size", "crop") and value < 1:
-                raise ValueError(f"training.{item.name} is {value}; it must be at least 1")
+        super().__post_init__()
+        for name in ("batch_size", "crop", "grown_trees"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"training.{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 <= self.grown_share < 1:
             raise ValueError(f"training.grown_share is {self.grown_share}; allowed are 0 up to, not including, 1")
 
@@ -73,6 +72,7 @@ class Eye:
     label_map: np.ndarray
     guidance: np.ndarray
     code: np.ndarray
+    side: str
     targets: np.ndarray
     """Pixels (y, x) around which crops are worth taking: lesions and the disc."""
 
@@ -84,18 +84,15 @@ class PhotosTask:
     averaged = ("generator",)
 
     def __init__(self, config: dict, dataset: PreparedDataset | None = None) -> None:
-        self.training = PhotoTrainingConfig(**config.get("training", {}))
+        self.training = PhotoTraining(**config.get("training", {}))
         self.generator_config = PhotoGeneratorConfig(**config.get("network", {}))
         discriminator_config = PhotoDiscriminatorConfig(**config.get("discriminator", {}))
         if self.training.crop % self.generator_config.reduction:
             raise ValueError(
                 f"training.crop is {self.training.crop}; it must divide by {self.generator_config.reduction}"
             )
-        torch_seed = torch.Generator().manual_seed(self.training.seed)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**31, (), generator=torch_seed)))
-            generator = PhotoGenerator(self.generator_config).to(memory_format=torch.channels_last)
-            discriminator = PhotoDiscriminator(discriminator_config).to(memory_format=torch.channels_last)
+        generator = PhotoGenerator(self.generator_config).to(memory_format=torch.channels_last)
+        discriminator = PhotoDiscriminator(discriminator_config).to(memory_format=torch.channels_last)
         self.networks = {"generator": generator, "discriminator": discriminator}
         betas = (0.5, 0.99)
         self.optimizers = {
@@ -138,7 +135,7 @@ class PhotosTask:
             points = np.argwhere(np.isin(label_map, (EX, HE, SE, MA)))
             disc = np.argwhere(label_map == OD)
             targets = np.concatenate([points, disc[:: max(1, 4 * len(disc) // max(len(points), 1))]])
-            eyes.append(Eye(photo, label_map, np.stack(planes).astype(np.float16), code, targets))
+            eyes.append(Eye(photo, label_map, np.stack(planes).astype(np.float16), code, sides[index], targets))
         statistics = self.networks["generator"].eye
         logs = np.stack(amplitudes).astype(np.float64)
         covariance = np.cov(logs.T) if len(logs) > 1 else np.zeros((logs.shape[1],) * 2)
@@ -152,45 +149,55 @@ class PhotosTask:
             getattr(statistics, name).copy_(torch.from_numpy(np.asarray(value, dtype=np.float32)))
         return eyes
 
-    def _grown_guidance(self, index: int, variant: int) -> np.ndarray:
-        """The planes of a new eye around a training map: grown vessels; light and texture of its own statistics."""
+    def _grown_vessels(self, index: int, variant: int) -> np.ndarray:
+        """A tree grown on a training map, ``float16 (S, S)``; kept, as growing takes longer than a step."""
         if (index, variant) not in self.grown:
-            label_map = self.eyes[index].label_map
             seed = self.training.seed * 1_000_003 + index * 101 + variant
-            self.grown[index, variant] = grow_vessels(label_map, eye_seed(seed)).astype(np.float16)
+            self.grown[index, variant] = grow_vessels(self.eyes[index].label_map, eye_seed(seed)).astype(np.float16)
         return self.grown[index, variant]
+
+    def _new_light(self, guidance: np.ndarray, side: str, window: tuple[slice, slice], rng: torch.Generator) -> torch.Tensor:
+        """Write drawn light and texture into a crop's ``guidance (6, crop, crop)``; returns the light's code."""
+        size = self.generator_config.size
+        statistics = self.networks["generator"].eye
+        mean, components, texture_mean, texture_factor = (
+            buffer.cpu()
+            for buffer in (
+                statistics.light_mean,
+                statistics.light_components,
+                statistics.texture_mean,
+                statistics.texture_factor,
+            )
+        )
+        code = torch.randn(len(components), generator=rng) * self.generator_config.latent_std
+        guidance[:3] = light_field(code, mean, components, size, side)[(slice(None), *window)].numpy()
+        bands = texture_mean + texture_factor @ torch.randn(len(texture_mean), generator=rng)
+        noise = torch.randn(guidance.shape[1:], generator=rng).numpy()
+        guidance[5] = synthesise_texture(noise, bands.numpy(), size / 512)
+        return code
 
     def batch(self, rng: torch.Generator) -> dict[str, torch.Tensor]:
         """Crops with their planes; ``paired`` tells which have their own photograph."""
-        config, size = self.training, self.generator_config.size
+        config = self.training
         items: dict[str, list[torch.Tensor]] = {key: [] for key in ("photo", "map", "guidance", "latent")}
         grown_count = round(config.batch_size * config.grown_share)
-        statistics = self.networks["generator"].eye
         for position in range(config.batch_size):
             pool = self.with_lesions if self.with_lesions and _uniform(rng) < 0.6 else range(len(self.eyes))
             index = pool[int(torch.randint(len(pool), (), generator=rng))]
             eye = self.eyes[index]
-            guidance, code = eye.guidance.astype(np.float32), torch.from_numpy(eye.code)
-            if position < grown_count:
-                variant = int(torch.randint(config.grown_trees, (), generator=rng))
-                guidance = guidance.copy()
-                guidance[3] = self._grown_guidance(index, variant)
-                code = torch.randn(len(code), generator=rng) * self.generator_config.latent_std
-                side = find_anatomy(eye.label_map).side
-                light = light_field(
-                    code, statistics.light_mean.cpu(), statistics.light_components.cpu(), size, side
-                )
-                guidance[:3] = light.numpy()
-                bands = statistics.texture_mean.cpu() + statistics.texture_factor.cpu() @ torch.randn(5, generator=rng)
-                noise = torch.randn(size, size, generator=rng).numpy()
-                guidance[5] = synthesise_texture(noise, bands.numpy())
-            else:
-                guidance = _degraded(guidance, rng)
+            code = torch.from_numpy(eye.code)
             y, x = self._crop_corner(eye, rng)
             window = (slice(y, y + config.crop), slice(x, x + config.crop))
+            guidance = eye.guidance[(slice(None), *window)].astype(np.float32)
+            if position < grown_count:
+                variant = int(torch.randint(config.grown_trees, (), generator=rng))
+                code = self._new_light(guidance, eye.side, window, rng)
+                guidance[3] = self._grown_vessels(index, variant)[window]
+            else:
+                guidance = _degraded(guidance, rng)
             photo = torch.from_numpy(eye.photo[window].copy()).permute(2, 0, 1).float() / 255
             label_map = torch.from_numpy(eye.label_map[window].copy())
-            planes = torch.from_numpy(np.ascontiguousarray(guidance[(slice(None), *window)]))
+            planes = torch.from_numpy(guidance)
             for axis in (-1, -2):
                 if _uniform(rng) < 0.5:
                     photo, label_map, planes = photo.flip(axis), label_map.flip(axis), planes.flip(axis)
@@ -231,8 +238,6 @@ class PhotosTask:
         discriminator_loss = 0.5 * ((real_logits - 1) ** 2).mean() + 0.5 * (fake_logits**2).mean()
         update("discriminator", discriminator_loss)
 
-        # The discriminator's weights need no gradient here: half of its backward pass is saved.
-        discriminator.requires_grad_(False)
         fake_features = discriminator(fake, onehot, guidance)
         with torch.no_grad():
             real_features = discriminator(photo[paired], onehot[paired], guidance[paired])
@@ -252,7 +257,6 @@ class PhotosTask:
             + config.feature_matching * matching
         )
         update("generator", loss)
-        discriminator.requires_grad_(True)
         return {
             "discriminator": float(discriminator_loss.detach()),
             "adversarial": float(adversarial.detach()),
@@ -274,18 +278,12 @@ class PhotosTask:
         columns = []
         for index in chosen:
             eye = self.eyes[index]
-            anatomy = find_anatomy(eye.label_map)
             onehot = one_hot(eye.label_map[None]).to(device)
             guidance = torch.from_numpy(eye.guidance.astype(np.float32))[None].to(device)
-            grown = guidance.clone()
-            grown[0, 3] = torch.from_numpy(self._grown_guidance(index, 0).astype(np.float32))
-            code = torch.randn(len(eye.code), generator=rng) * self.generator_config.latent_std
-            statistics = generator.eye
-            grown[0, :3] = light_field(
-                code.to(device), statistics.light_mean, statistics.light_components, len(eye.photo), anatomy.side
-            )
-            noise = torch.randn(*eye.label_map.shape, generator=rng).numpy()
-            grown[0, 5] = torch.from_numpy(synthesise_texture(noise, statistics.texture_mean.cpu().numpy()))
+            planes = eye.guidance.astype(np.float32)
+            code = self._new_light(planes, eye.side, (slice(None), slice(None)), rng)
+            planes[3] = self._grown_vessels(index, 0)
+            grown = torch.from_numpy(planes)[None].to(device)
             same = generator(onehot, torch.from_numpy(eye.code)[None].to(device), guidance)[0]
             new = generator(onehot, code[None].to(device), grown)[0]
             rows = [colours_from_map(eye.label_map), eye.photo]
@@ -308,3 +306,10 @@ def _degraded(guidance: np.ndarray, rng: torch.Generator) -> np.ndarray:
     degraded = guidance.copy()
     degraded[3] = np.clip((0.8 + 0.4 * gain) * vessels ** (0.8 + 0.4 * gamma), 0, 1)
     return degraded
+
+
+SECTIONS = {"network": PhotoGeneratorConfig, "discriminator": PhotoDiscriminatorConfig, "training": PhotoTraining}
+
+
+def make_task(config: dict) -> PhotosTask:
+    return PhotosTask(config)

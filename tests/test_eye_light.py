@@ -1,0 +1,119 @@
+"""Light and texture: what is measured is what is drawn."""
+
+import numpy as np
+import pytest
+import torch
+
+from retinagan import labels
+from retinagan.eye import draw_fovea, eye_seed, make_eye
+from retinagan.eye.light import (
+    TEXTURE_UNIT,
+    clear_retina,
+    fit_light,
+    light_field,
+    measure_light,
+    measure_texture,
+    project_light,
+    synthesise_texture,
+)
+from retinagan.models.spade import GUIDANCE_PLANES, EyeStatistics
+
+SIZE = 128
+
+
+def synthetic_eye(colour, seed=0, grain=3.0):
+    rng = np.random.default_rng(seed)
+    label_map = labels.empty_map(SIZE, "left")
+    x = np.linspace(0.6, 1.0, SIZE)[None, :, None]
+    photo = np.asarray(colour, dtype=float) * x + rng.normal(0, grain, (SIZE, SIZE, 1))
+    photo = np.where((label_map == labels.OD)[..., None], 250, np.broadcast_to(photo, (SIZE, SIZE, 3)))
+    photo[label_map == labels.BG] = 0
+    return photo.clip(0, 255).astype(np.uint8), label_map
+
+
+def test_light_is_the_retinas_colour_not_the_discs_nor_the_vessels():
+    photo, label_map = synthetic_eye((200, 100, 40))
+    vessels = np.zeros((SIZE, SIZE), dtype=np.float32)
+    vessels[60:68] = 1
+    photo[60:68] = 10
+    clear = clear_retina(label_map, vessels, margin=8)  # 2 pixels at this size
+    assert not clear[58:70].any() and clear[56, 64] and not clear[label_map != labels.VB].any() and clear.mean() > 0.3
+    light = measure_light(photo, clear)
+    assert light.shape == (3, 32, 32)
+    assert light[0, 16, 16] * 255 == pytest.approx(200 * 0.8, rel=0.06)
+    assert light[1, 16, 16] * 255 == pytest.approx(100 * 0.8, rel=0.06)
+    assert light[0, 16, 24] > light[0, 16, 10]
+
+
+def test_principal_components_give_back_the_photographs_light():
+    lights = np.stack([measure_light(*_clear((200 - 10 * i, 90 + 9 * i, 40 + 3 * i * i), i)) for i in range(5)])
+    mean, components = fit_light(lights, 6)
+    assert components.shape == (6, 3, 32, 32)
+    codes = np.stack([project_light(light, mean, components) for light in lights])
+    restored = mean + np.einsum("nk,kcyx->ncyx", codes, components)
+    assert np.abs(restored - lights).max() < 2e-3
+    used = codes.std(0, ddof=1) > 1e-3
+    assert used.sum() >= 1 and np.allclose(codes[:, used].std(0, ddof=1), 1, atol=0.02)
+    assert (codes[:, 4:] == 0).all()  # five photographs span four directions
+
+
+def _clear(colour, seed):
+    photo, label_map = synthetic_eye(colour, seed)
+    return photo, clear_retina(label_map, np.zeros((SIZE, SIZE), dtype=np.float32))
+
+
+def test_light_field_is_mirrored_for_a_disc_at_the_right():
+    mean = torch.linspace(0.2, 0.8, 32).expand(3, 32, 32)
+    left = light_field(torch.zeros(1), mean, torch.zeros(1, 3, 32, 32), 64, "left")
+    right = light_field(torch.zeros(1), mean, torch.zeros(1, 3, 32, 32), 64, "right")
+    assert torch.allclose(left.flip(-1), right, atol=1e-6) and left[0, 0, 0] < left[0, 0, -1]
+
+
+def test_texture_has_the_amplitudes_it_is_asked_for_and_those_that_were_measured():
+    noise = np.random.default_rng(0).standard_normal((SIZE, SIZE), dtype=np.float32)
+    only_fine = synthesise_texture(noise, np.log([0.03, 1e-6, 1e-6, 1e-6, 1e-6]))
+    assert only_fine.std() == pytest.approx(0.03 / TEXTURE_UNIT, rel=0.02)
+    photo, label_map = synthetic_eye((160, 160, 160), grain=5)
+    clear = clear_retina(label_map, np.zeros((SIZE, SIZE), dtype=np.float32))
+    texture, log_amplitudes = measure_texture(photo, label_map, clear, noise)
+    assert texture.shape == (SIZE, SIZE)
+    assert texture[clear].std() * TEXTURE_UNIT == pytest.approx(5 / 255, rel=0.25)
+    drawn = synthesise_texture(noise, log_amplitudes)
+    assert drawn.std() == pytest.approx(texture[clear].std(), rel=0.1)
+
+
+def test_texture_tells_nothing_of_disc_and_lesions():
+    photo, label_map = synthetic_eye((160, 120, 60))
+    noise = np.random.default_rng(1).standard_normal((SIZE, SIZE), dtype=np.float32)
+    clear = clear_retina(label_map, np.zeros((SIZE, SIZE), dtype=np.float32))
+    texture, _ = measure_texture(photo, label_map, clear, noise)
+    disc = label_map == labels.OD
+    assert abs(texture[disc].mean()) * TEXTURE_UNIT < 0.02  # the disc is 0.4 brighter than its surroundings
+
+
+def test_an_eye_is_its_seed():
+    statistics = EyeStatistics(3)
+    statistics.light_components.normal_(0, 0.05, generator=torch.Generator().manual_seed(0))
+    label_map = labels.empty_map(64, "left")
+    eye, again, other = (make_eye(label_map, seed, statistics) for seed in (5, 5, 6))
+    assert eye.guidance.shape == (len(GUIDANCE_PLANES), 64, 64) and eye.latent.shape == (3,)
+    assert torch.equal(eye.guidance, again.guidance) and torch.equal(eye.latent, again.latent)
+    for name in ("light_red", "vessels", "texture"):
+        index = GUIDANCE_PLANES.index(name)
+        assert not torch.equal(eye.guidance[index], other.guidance[index]), name
+    fovea = eye.guidance[GUIDANCE_PLANES.index("fovea")]
+    assert int(fovea.max(0).values.argmax()) > 32  # temporal: away from a disc at the left
+    assert eye_seed(5) == eye_seed(5) != eye_seed(6)
+
+
+def test_lesions_do_not_change_the_eye():
+    statistics = EyeStatistics(3)
+    label_map = labels.empty_map(64, "right")
+    ill = label_map.copy()
+    ill[20:24, 20:30] = labels.HE
+    assert torch.equal(make_eye(label_map, 3, statistics).guidance, make_eye(ill, 3, statistics).guidance)
+
+
+def test_fovea_is_a_gaussian_at_its_centre():
+    plane = draw_fovea((20.5, 30.5), 8.0, 64)
+    assert plane[30, 20] == pytest.approx(1) and plane[30, 24] == pytest.approx(np.exp(-0.5), rel=1e-5)

@@ -1,0 +1,194 @@
+"""The photo generator: doors, errors, locality, and the original's peculiarities."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from retinagan.models.spade import (
+    GUIDANCE_PLANES,
+    SPADE,
+    PhotoDiscriminator,
+    PhotoDiscriminatorConfig,
+    PhotoGenerator,
+    PhotoGeneratorConfig,
+)
+from tests.helpers import tiny_photo_generator
+
+TINY_ORIGINAL = dict(
+    size=32,
+    channels=(8, 8, 6),
+    spade_hidden=(4, 4, 4),
+    final_upsample=True,
+    latent_dim=5,
+    stem="latent",
+    modulation_kernel=3,
+    norm="instance",
+    skip="spade",
+    map_resize="nearest",
+    guidance="none",
+    output="sigmoid",
+    final_kernel=4,
+)
+
+
+def planes(n=2, size=64, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    classes = torch.randint(0, 7, (n, size, size), generator=rng)
+    onehot = F.one_hot(classes, 7).permute(0, 3, 1, 2).float()
+    guidance = torch.rand(n, len(GUIDANCE_PLANES), size, size, generator=rng)
+    return onehot, guidance
+
+
+def test_output_is_an_image_and_black_outside_the_field():
+    generator = tiny_photo_generator()
+    onehot, guidance = planes()
+    photos = generator(onehot, torch.randn(2, 4), guidance)
+    assert photos.shape == (2, 3, 64, 64) and photos.dtype == torch.float32
+    assert photos.min() >= 0 and photos.max() <= 1
+    background = onehot[:, :1].bool().expand_as(photos)
+    assert (photos[background] == 0).all() and photos[~background].mean() > 0.05
+
+
+@pytest.mark.parametrize("original", [False, True])
+def test_an_image_does_not_depend_on_its_batch(original):
+    if original:
+        generator = PhotoGenerator(PhotoGeneratorConfig(**TINY_ORIGINAL)).eval()
+        onehot, guidance = planes(size=32)[0], None
+    else:
+        generator = tiny_photo_generator()
+        onehot, guidance = planes()
+    latent = torch.randn(2, generator.config.latent_dim)
+    both = generator(onehot, latent, guidance)
+    for i in range(2):
+        alone = generator(onehot[i : i + 1], latent[i : i + 1], None if original else guidance[i : i + 1])
+        assert torch.allclose(alone[0], both[i], atol=1e-5)
+
+
+def test_the_default_network_is_local_so_that_crops_agree_with_whole_images():
+    generator = tiny_photo_generator()
+    onehot, guidance = planes(n=1, size=128)
+    latent = torch.zeros(1, 4)
+    whole = generator(onehot, latent, guidance)[..., 32:96, 32:96]
+    crop = generator(onehot[..., 32:96, 32:96], latent, guidance[..., 32:96, 32:96])
+    assert torch.allclose(whole[..., 20:44, 20:44], crop[..., 20:44, 20:44], atol=1e-5)
+
+
+def test_light_passes_through_where_the_network_adds_nothing():
+    generator = tiny_photo_generator()
+    torch.nn.init.zeros_(generator.output.weight)
+    torch.nn.init.zeros_(generator.output.bias)
+    onehot, guidance = planes(n=1)
+    onehot = torch.zeros_like(onehot)
+    onehot[:, 6] = 1
+    assert torch.allclose(generator(onehot, torch.zeros(1, 4), guidance), guidance[:, :3])
+
+
+def test_small_lesions_survive_the_coarse_levels():
+    generator = tiny_photo_generator()
+    onehot, guidance = planes(n=1)
+    onehot = torch.zeros_like(onehot)
+    onehot[:, 6] = 1
+    dotted = onehot.clone()
+    dotted[:, 6, 30:32, 30:32], dotted[:, 4, 30:32, 30:32] = 0, 1
+    coarse = generator._resized(generator._planes(dotted, guidance), 8)
+    assert coarse[0, 4].max() == pytest.approx(4 / 64)
+    assert coarse[0, 7].max() == pytest.approx(8 * 4 / 64)
+    difference = (generator(dotted, torch.zeros(1, 4), guidance) - generator(onehot, torch.zeros(1, 4), guidance)).abs()
+    assert difference[..., 26:36, 26:36].max() > 1e-4
+
+
+def test_spade_has_no_one_plus_gamma_and_uses_biased_statistics_of_the_image():
+    config = PhotoGeneratorConfig(**TINY_ORIGINAL)
+    spade = SPADE(config, 3, 4)
+    for parameter in spade.parameters():
+        torch.nn.init.zeros_(parameter)
+    torch.nn.init.constant_(spade.conv_gamma.bias, 2.0)
+    torch.nn.init.constant_(spade.conv_beta.bias, 0.5)
+    x = torch.randn(2, 3, 6, 6) * 3 + 1
+    expected = 2 * (x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt() + 0.5
+    assert torch.allclose(spade(x, torch.zeros(2, config.condition_channels, 6, 6)), expected, atol=1e-5)
+
+
+def test_original_config_pads_its_last_convolution_one_before_and_two_after():
+    generator = PhotoGenerator(PhotoGeneratorConfig(**TINY_ORIGINAL)).eval()
+    torch.nn.init.zeros_(generator.output.weight)
+    torch.nn.init.zeros_(generator.output.bias)
+    with torch.no_grad():
+        generator.output.weight[:, :, 3, 3] = 1.0  # reads two pixels down and right
+    photo = generator(planes(n=1, size=32)[0], torch.randn(1, 5))
+    assert (photo[..., -2:, :] == 0.5).all() and (photo[..., :, -2:] == 0.5).all()
+    assert (photo[..., :-2, :-2] != 0.5).any(dim=1).all()
+
+
+def test_missing_or_wrong_inputs_are_named():
+    generator = tiny_photo_generator()
+    onehot, guidance = planes()
+    latent = torch.zeros(2, 4)
+    with pytest.raises(ValueError, match="guidance is missing.*vessels.*make_eye"):
+        generator(onehot, latent)
+    with pytest.raises(ValueError, match=r"latent has shape \(2, 9\); expected \(2, 4\)"):
+        generator(onehot, torch.zeros(2, 9), guidance)
+    with pytest.raises(ValueError, match=r"onehot has shape"):
+        generator(onehot[:, :6], latent, guidance)
+    with pytest.raises(ValueError, match="must divide by 2"):
+        generator(onehot[..., :63], latent, guidance[..., :63])
+    plain = PhotoGenerator(PhotoGeneratorConfig(**TINY_ORIGINAL))
+    with pytest.raises(ValueError, match="guidance 'none'"):
+        plain(onehot[..., :32, :32], torch.zeros(2, 5), guidance)
+    with pytest.raises(ValueError, match="this generator makes 32×32"):
+        plain(onehot, torch.zeros(2, 5))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(norm="batch"), "norm is 'batch'; allowed are"),
+        (dict(channels=(8,), spade_hidden=(4, 4)), "one a block"),
+        (dict(size=33), "must divide by"),
+        (dict(guidance="none"), "needs guidance 'eye'"),
+        (dict(latent_dim=0), "must be positive"),
+    ],
+)
+def test_configs_that_cannot_be_built_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        PhotoGeneratorConfig(**change)
+
+
+def test_config_survives_json():
+    config = PhotoGeneratorConfig(**TINY_ORIGINAL)
+    assert PhotoGeneratorConfig(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
+
+
+def test_original_config_has_the_published_number_of_parameters():
+    import yaml
+
+    with open("configs/original-photos.yaml") as file:
+        config = PhotoGeneratorConfig(**yaml.safe_load(file)["network"])
+    with torch.device("meta"):
+        generator = PhotoGenerator(config)
+    count = sum(p.numel() for p in generator.parameters())
+    assert count == pytest.approx(106.5e6, rel=0.002)
+
+
+def test_discriminator_sees_photo_map_and_vessels():
+    discriminator = PhotoDiscriminator(PhotoDiscriminatorConfig(channels=(8, 8)))
+    onehot, guidance = planes()
+    photo = torch.rand(2, 3, 64, 64)
+    base = discriminator(photo, onehot, guidance)
+    assert [f.shape[-1] for f in base] == [32, 16, 16]
+    vessels = GUIDANCE_PLANES.index("vessels")
+    for changed in ("photo", "map", "vessels", "texture"):
+        other = guidance.clone()
+        if changed in GUIDANCE_PLANES:
+            other[:, GUIDANCE_PLANES.index(changed)] = 0
+        logits = discriminator(
+            1 - photo if changed == "photo" else photo, onehot.flip(1) if changed == "map" else onehot, other
+        )[-1]
+        # The texture is withheld: the discriminator shall judge the photograph's, not compare.
+        assert torch.equal(logits, base[-1]) == (changed == "texture")
+    assert vessels in discriminator.indices
+    with pytest.raises(ValueError, match="guidance plane 'nerve' is unknown"):
+        PhotoDiscriminatorConfig(guidance_planes=("nerve",))

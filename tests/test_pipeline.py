@@ -1,0 +1,125 @@
+"""The same seed, the same bytes: alone, in batches, in any order; and exact maps."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from retinagan import labels
+from retinagan.checkpoints import CheckpointError
+from retinagan.pipeline import RetinaGAN, check_seed, choose_device
+from tests.helpers import tiny_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return RetinaGAN.from_pretrained(tiny_model(tmp_path_factory.mktemp("models") / "tiny"))
+
+
+def test_attributes(model):
+    assert model.name == "tiny" and model.size == 64
+    assert set(model.hashes) == {"maps", "photos"} and model.facts["maps"]["data"].startswith("none")
+
+
+def test_same_seed_same_bytes_in_batches_of_one_and_five(model):
+    seeds = [7, 0, 123456789, 2**63 - 1, 3]
+    maps = model.sample_maps(3, seeds)
+    photos = model.render(maps, seeds)
+    assert maps.shape == (5, 64, 64) and maps.dtype == np.uint8
+    assert photos.shape == (5, 64, 64, 3) and photos.dtype == np.uint8
+    for i, seed in enumerate(seeds):
+        assert np.array_equal(model.sample_maps(3, [seed])[0], maps[i])
+        assert np.array_equal(model.render(maps[i : i + 1], [seed])[0], photos[i])
+    assert len({m.tobytes() for m in maps}) == 5 and len({p.tobytes() for p in photos}) == 5
+
+
+def test_the_global_seed_plays_no_part(model):
+    torch.manual_seed(1)
+    np.random.seed(1)
+    first = model.render(model.sample_maps(2, [4]), [9])
+    torch.manual_seed(2)
+    np.random.seed(2)
+    before = torch.get_rng_state()
+    assert np.array_equal(first, model.render(model.sample_maps(2, [4]), [9]))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_grade_and_truncation_matter(model):
+    by_grade = [model.sample_maps(g, [5])[0] for g in range(5)]
+    assert len({m.tobytes() for m in by_grade}) == 5
+    w_mean = model.map_generator.w_mean
+    try:
+        model.map_generator.estimate_w_mean(64)
+        assert not np.array_equal(model.sample_maps(3, [5], truncation=0.2), model.sample_maps(3, [5]))
+    finally:
+        w_mean.zero_()
+
+
+def test_maps_are_exact(model):
+    field = labels.field_of_view(64)
+    for label_map in model.sample_maps(4, range(12)):
+        labels.check_map(label_map)
+        assert (label_map[~field] == labels.BG).all() and (label_map[field] != labels.BG).all()
+        assert ndimage.label(label_map == labels.OD)[1] <= 1
+
+
+def test_same_style_on_other_lesions_is_the_same_eye_elsewhere(model):
+    healthy = labels.empty_map(64, "left")
+    ill = healthy.copy()
+    ill[40:44, 40:44] = labels.HE
+    a, b = model.render(np.stack([healthy, ill]), [5, 5]).astype(int)
+    near = ndimage.distance_transform_edt(ill == healthy) <= 20  # beyond the network's reach
+    assert (a != b).any() and np.array_equal(a[~near], b[~near])
+
+
+def test_background_is_black(model):
+    photo = model.render(labels.empty_map(64)[None], [1])[0]
+    assert (photo[~labels.field_of_view(64)] == 0).all()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, -(2**70)])
+def test_seeds_out_of_range(model, seed):
+    for call in (lambda: model.sample_maps(1, [seed]), lambda: model.render(labels.empty_map(64)[None], [seed])):
+        with pytest.raises(ValueError, match=f"seed is {seed}; allowed are integers from 0"):
+            call()
+
+
+def test_bad_arguments_are_named(model):
+    empty = labels.empty_map(64)[None]
+    with pytest.raises(ValueError, match="grade is 5; allowed are 0 .No apparent"):
+        model.sample_maps(5, [0])
+    with pytest.raises(TypeError, match="grade is '3'"):
+        model.sample_maps("3", [0])
+    with pytest.raises(TypeError, match="seed is 1.5"):
+        check_seed(1.5)
+    with pytest.raises(TypeError, match="seed is True"):
+        check_seed(True)
+    with pytest.raises(ValueError, match="truncation is 1.5; allowed are 0 to 1"):
+        model.sample_maps(1, [0], truncation=1.5)
+    with pytest.raises(ValueError, match=r"renders \(N, 64, 64\)"):
+        model.render(labels.empty_map(32)[None], [0])
+    with pytest.raises(ValueError, match="1 maps need 1 seeds, got 2"):
+        model.render(empty, [0, 1])
+    wrong = empty.copy()
+    wrong[0, 12, 40] = 9
+    with pytest.raises(ValueError, match="map has class 9 at row 12, column 40; allowed are 0-6"):
+        model.render(wrong, [0])
+    with pytest.raises(TypeError, match="uint8 array of classes 0-6, got int64"):
+        model.render(empty.astype(np.int64), [0])
+    assert model.sample_maps(1, []).shape == (0, 64, 64) and model.render(empty[:0], []).shape == (0, 64, 64, 3)
+
+
+def test_loading_errors(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no model folder at"):
+        RetinaGAN.from_pretrained(tmp_path / "nothing")
+    folder = tiny_model(tmp_path / "swapped")
+    (folder / "maps.safetensors").write_bytes((folder / "photos.safetensors").read_bytes())
+    with pytest.raises(CheckpointError, match="expected 'maps'"):
+        RetinaGAN.from_pretrained(folder)
+
+
+def test_devices():
+    assert choose_device("cpu").type == "cpu" and choose_device("auto").type in ("cpu", "cuda")
+    for bad in ("tpu", "mps", "nonsense!"):
+        with pytest.raises(ValueError, match="allowed are 'auto', 'cpu', 'cuda'"):
+            choose_device(bad)
