@@ -21,8 +21,8 @@ BLUR = 1.0
 EDGE = (0.6, 0.5)
 """Half the width of the soft edge, pixels at 512: constant, and share of the drawn half-width."""
 
-BRIGHTNESS = ((1.0, 0.40), (1.2, 0.58), (1.75, 0.78), (2.6, 0.95), (3.2, 1.0))
-"""Drawn half-width in pixels at 512 → height of the ridge."""
+BRIGHTNESS = ((1.0, 0.5), (1.2, 0.74), (1.75, 0.95), (2.6, 1.3), (3.2, 1.6))
+"""Drawn half-width in pixels at 512 → height of the ridge at full contrast; the plane is cut at 1."""
 
 RIM = 5.0
 """Nothing is drawn this close to the field's rim (pixels at 512): neither does the ridge filter."""
@@ -68,7 +68,7 @@ def _draw(tree: VesselTree, size: int) -> np.ndarray:
     plane = plane.reshape(size, size)
     offset = np.arange(size) + 0.5 - size / 2
     inside = offset[:, None] ** 2 + offset[None, :] ** 2 <= (size / 2 - RIM * scale) ** 2
-    return plane * inside
+    return np.minimum(plane, 1.0) * inside
 
 
 def _fill(

@@ -66,15 +66,15 @@ class Habit:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Habit:
-        opening = np.clip(rng.normal(0.80, 0.10), 0.6, 1.0)
+        opening = rng.normal(0.95, 0.10)
         return cls(
-            opening=tuple(np.clip(opening + rng.normal(0, 0.06, 2), 0.55, 1.05)),
+            opening=tuple(np.clip(opening + rng.normal(0, 0.06, 2), 0.7, 1.2)),
             closing=tuple(rng.uniform(0.0, 1.0, 2)),
             tortuosity=float(np.clip(rng.lognormal(-0.35, 0.35), 0.35, 1.3)),
-            density=float(np.clip(rng.lognormal(0, 0.12), 0.75, 1.3)),
+            density=float(np.clip(rng.lognormal(-0.08, 0.12), 0.72, 1.2)),
             calibre=float(np.clip(rng.lognormal(0, 0.1), 0.8, 1.25)),
             vein_ratio=float(rng.uniform(1.2, 1.45)),
-            artery_contrast=float(rng.uniform(0.6, 0.9)),
+            artery_contrast=float(rng.uniform(0.72, 0.98)),
         )
 
 
@@ -91,7 +91,7 @@ class Level:
 
 LEVELS = (
     Level(spacing=0.30, candidates=300, reach=1.1, tip=0.0050, coarse=True),
-    Level(spacing=0.20, candidates=500, reach=0.8, tip=0.0036, coarse=True),
+    Level(spacing=0.20, candidates=500, reach=0.8, tip=0.0031, coarse=True),
     Level(spacing=0.145, candidates=800, reach=0.6, tip=0.0024, coarse=False),
     Level(spacing=0.110, candidates=1200, reach=0.45, tip=0.0016, coarse=False),
 )
@@ -221,8 +221,11 @@ class _Growth:
         points = _resample(curve, STEP)[1:]
         # A power-of-two grid: differences of the last bit between machines do not grow into other trees.
         points = np.round(points * 2**20) / 2**20
-        within = np.nonzero(self.inside(points))[0]
-        points = points[: within[-1] + 1] if len(within) else points[:0]
+        inside = self.inside(points)
+        # A trunk beside the disc may run along the rim and come back; past the macula what has left is gone.
+        left = np.nonzero(~inside & (np.maximum.accumulate(inside)) & ((points[:, 0] > 0.8) | (depth > 0)))[0]
+        within = np.nonzero(inside[: left[0]] if len(left) else inside)[0]
+        points = points[: within[-1] + 2] if len(within) else points[:0]
         points = points[: MAX_NODES - self.count]
         n = len(points)
         new = np.arange(self.count, self.count + n)
@@ -295,7 +298,7 @@ class _Growth:
         """One vessel of a temporal arcade, from the central vessel to beyond the fovea; its pair has ``-sign``."""
         height, close = self.habit.opening[half], self.habit.closing[half]
         xs = np.array([-0.06, 0.10, 0.36, 0.74, 1.15, 1.6, 2.1])
-        ys = np.array([0.20, 0.50, 0.80, 1.0, 1.03 - 0.12 * close, 0.97 - 0.4 * close, 0.85 - 0.8 * close])
+        ys = np.array([0.20, 0.50, 0.80, 1.0, 1.03 - 0.12 * close, 0.97 - 0.4 * close, 0.85 - 0.6 * close])
         wide = np.array([0.02, 0.06, 0.08, 0.08, 0.1, 0.12, 0.15])
         xs = xs + 0.5 * wide * shared[:7, 0]
         ys = ys * height + 0.5 * wide * shared[:7, 1]
@@ -310,22 +313,25 @@ class _Growth:
     def inner_arcade(self, trunk: np.ndarray, half: int, up: float, height: float) -> None:
         """The branch of an arcade that runs above (or below) the macula to the temporal rim."""
         rng = self.rng
-        height = height * self.habit.opening[half] / 0.9
+        outer, close = self.habit.opening[half], self.habit.closing[half]
+        height = height * outer / 0.95
         where = np.abs(self.xy[trunk, 1]) > height * rng.uniform(0.5, 0.8)
         if not where.any():
             return
         fork = int(trunk[int(where.argmax())])
-        level = up * height
         start = self.xy[fork]
-        way = _turn(self.way[fork], up * -np.deg2rad(rng.uniform(30, 45)) )
+        way = _turn(self.way[fork], -up * np.deg2rad(rng.uniform(30, 45)))
+        # It stays inside the arcade that it leaves.
+        middle = min(height * rng.uniform(0.8, 1.3), 0.8 * outer)
+        end = min(height * rng.uniform(0.3, 1.3), outer * (0.72 - 0.4 * close))
         waypoints = [
             start,
             start + 0.10 * way,
-            np.array([max(0.62, start[0] + 0.3), level * rng.uniform(1.0, 1.15)]),
-            np.array([1.15, level * rng.uniform(0.85, 1.2)]),
-            np.array([1.9, level * rng.uniform(0.3, 1.3)]),
+            np.array([max(0.62, start[0] + 0.3), up * height * rng.uniform(1.0, 1.25)]),
+            np.array([1.15, up * middle]),
+            np.array([1.9, up * end]),
         ]
-        line = self.wobble(_spline(np.array(waypoints)), 0.025, 0.4)
+        line = self.wobble(_spline(np.array(waypoints)), 0.03, 0.5)
         self.add(line, fork, 0.0065, 1)
 
     def nasal(self, trunks: dict[int, np.ndarray], up: float) -> None:
@@ -348,7 +354,7 @@ class _Growth:
     def small(self, root: int) -> None:
         """Small vessels straight from the disc: to the macula, and to the nasal side."""
         rng = self.rng
-        for side, count in ((1.0, int(rng.integers(1, 4))), (-1.0, int(rng.integers(0, 2)))):
+        for side, count in ((1.0, int(rng.integers(0, 3))), (-1.0, int(rng.integers(0, 2)))):
             for _ in range(count):
                 slope = rng.uniform(-0.55, 0.55)
                 end = np.array([side * rng.uniform(0.4, 0.65), 0.6 * slope])
@@ -387,7 +393,7 @@ class _Growth:
         away = np.sqrt((delta * delta).sum(axis=1))
         artery = self.kind[:n] == ARTERY
         to_artery, to_vein = away[artery].min(), away[~artery].min()
-        spacing = level.spacing * self.thinning(place) / self.habit.density * (0.85 + 0.3 * mood[0])
+        spacing = level.spacing * self.thinning(place) / self.habit.density * (0.75 + 0.5 * mood[0])
         if min(to_artery, to_vein) < spacing:
             return
         kind = ARTERY if to_artery + 0.3 * spacing * (mood[1] - 0.5) > to_vein else VEIN
@@ -418,7 +424,8 @@ class _Growth:
         if len(free) == 0:
             return
         pick = free[0]
-        tip = level.tip * (0.85 + 0.3 * mood[3])
+        inner = np.exp(-((((place - [1.0, 0.0]) ** 2).sum() / 0.6**2) ** 2))
+        tip = level.tip * (0.85 + 0.3 * mood[3]) * (1 - 0.4 * inner) * np.clip(1.25 - 0.4 * np.hypot(*place), 0.5, 1.0)
         grown = self.add(self.wobble(curves[pick], 0.035, min(0.32, 0.6 * float(away[node[pick]]))), int(node[pick]), tip, int(self.depth[node[pick]]) + 1)
         self.sterile[grown] = self.sterile[node[pick]]
 
@@ -428,8 +435,8 @@ class _Growth:
         from_disc, from_fovea = np.hypot(x, y), np.hypot(x - 1, y)
         near_disc = 0.5 * np.exp(-((from_disc / 0.45) ** 2))
         nasal = 0.6 / (1 + np.exp((x + 0.05) / 0.05))
-        outside = 0.35 / (1 + np.exp((0.75 - np.abs(y)) / 0.06))
-        ring = 0.15 * np.exp(-(((from_fovea - 0.5) / 0.2) ** 2))
+        outside = 0.5 / (1 + np.exp((0.75 - np.abs(y)) / 0.06))
+        ring = 0.25 * np.exp(-(((from_fovea - 0.5) / 0.2) ** 2))
         return 1.0 + near_disc + nasal + outside - ring + 0.8 * np.exp(-((from_fovea / 0.25) ** 2))
 
     def drift(self, place: np.ndarray) -> np.ndarray:
@@ -444,9 +451,11 @@ class _Growth:
         clear = np.sqrt(((curves - start[:, None]) ** 2).sum(axis=-1)) > 2.6 * self.CLEARANCE
         own = (self.taken[kind, row, column] & clear).sum(axis=1)
         other = (self.taken[1 - kind, row, column] & clear).mean(axis=1)
+        # The horizontal raphe, from the fovea outwards, parts the eye's halves: no branch crosses it.
+        raphe = (curves[..., 1] * np.sign(curves[:, -1:, 1]) < -0.04) & (curves[..., 0] > 0.45)
         fovea = (curves[..., 0] - 1) ** 2 + curves[..., 1] ** 2 < AVASCULAR**2
         disc = (curves[:, 2:] ** 2).sum(axis=-1) < 0.2**2
-        return (own == 0) & (other < crossing) & ~fovea.any(axis=1) & (disc.sum(axis=1) < 4)
+        return (own == 0) & (other < crossing) & ~fovea.any(axis=1) & ~raphe.any(axis=1) & (disc.sum(axis=1) < 4)
 
     # -- calibres ----------------------------------------------------------------------------------------------
 
@@ -455,9 +464,10 @@ class _Growth:
         own = self.contrast[:n]
         phase = self.xy[:n] @ self.rng.normal(0, 9, (2, 3)) + self.rng.uniform(0, 2 * np.pi, 3)
         slow = np.sin(phase).mean(axis=1)
-        near_disc = 0.25 * np.exp(-(((self.xy[:n] ** 2).sum(axis=1)) / 0.3**2) ** 2)
+        fading = np.where(self.sterile[:n], 0.8, 0.5)
+        near_disc = fading * np.exp(-(((self.xy[:n] ** 2).sum(axis=1)) / 0.36**2) ** 2)
         artery = np.where(self.kind[:n] == ARTERY, self.habit.artery_contrast, 1.0)
-        return np.clip(artery * (1 - near_disc) * (1 + own * 0.18 + 0.25 * slow), 0.25, 1.0)
+        return np.clip(artery * (1 - near_disc) * (1 + 0.24 * own + 0.3 * slow), 0.1, 1.0)
 
     def tree(self, disc: np.ndarray, to_map: np.ndarray, length: float) -> VesselTree:
         """Calibres from the tips to the disc by Murray's law, and the segments in shares of the map's side."""
