@@ -1,0 +1,131 @@
+"""Photo training on three drawn eyes: data, losses, the way to a checkpoint."""
+
+import numpy as np
+import pytest
+import torch
+
+from retinagan import checkpoints, labels
+from retinagan.data.dataset import PreparedDataset
+from retinagan.training import photos
+from retinagan.training.photos import PhotosTask
+
+SIZE = 64
+CONFIG = {
+    "network": dict(size=SIZE, channels=(8, 8), spade_hidden=(4, 4), latent_dim=4),
+    "discriminator": dict(channels=(8, 8)),
+    "training": dict(crop=32, batch_size=4, grown_share=0.25, grown_trees=1, seed=3),
+}
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    rng = np.random.default_rng(0)
+    maps = np.stack([labels.empty_map(SIZE, side) for side in ("left", "right", "left")])
+    maps[0, 20:26, 30:40] = labels.EX
+    maps[1, 40:46, 24:30] = labels.HE
+    vessels = np.zeros((3, SIZE, SIZE), dtype=np.uint8)
+    vessels[:, 31:33, 8:56] = 255
+    tint = np.array([[200, 90, 40], [170, 80, 50], [220, 120, 70]], dtype=float)
+    photo = np.broadcast_to(tint[:, None, None], (3, SIZE, SIZE, 3)) + rng.normal(0, 4, (3, SIZE, SIZE, 1))
+    for index, colour in {labels.OD: (250, 230, 180), labels.EX: (240, 220, 120), labels.HE: (90, 20, 20)}.items():
+        photo = np.where((maps == index)[..., None], colour, photo)
+    photo = np.where((vessels > 0)[..., None] & (maps == labels.VB)[..., None], photo * 0.6, photo)
+    photo[maps == labels.BG] = 0
+    return PreparedDataset(
+        photos=photo.clip(0, 255).astype(np.uint8),
+        maps=maps,
+        vessels=vessels,
+        grades=np.array([2, 2, 0]),
+        fovea=np.array([[40.0, 33.0], [np.nan, np.nan], [40.0, 33.0]]),
+        ids=("a", "b", "c"),
+    )
+
+
+@pytest.fixture
+def task(dataset):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return PhotosTask(CONFIG, dataset)
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_a_batch_depends_on_its_generator_alone(task):
+    first, again, other = task.batch(rng(1)), task.batch(rng(1)), task.batch(rng(2))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first["photo"], other["photo"])
+    assert first["photo"].shape == (4, 3, 32, 32) and first["guidance"].shape == (4, 6, 32, 32)
+    assert first["paired"].tolist() == [False, True, True, True]
+
+
+def test_photo_map_and_vessels_of_a_crop_belong_together(task):
+    for seed in range(6):
+        batch = task.batch(rng(seed))
+        for photo, label_map, guidance, paired in zip(*(batch[k] for k in ("photo", "map", "guidance", "paired"))):
+            assert (photo[:, label_map == labels.BG] == 0).all()
+            if (label_map == labels.OD).any():
+                assert photo[2][label_map == labels.OD].min() > 0.6  # nothing but the disc is that blue
+            if paired:
+                vessel = (guidance[3] > 0.5) & (label_map == labels.VB)
+                plain = (guidance[3] == 0) & (label_map == labels.VB)
+                if vessel.sum() > 8 and plain.sum() > 8:
+                    assert photo[0][vessel].mean() < 0.8 * photo[0][plain].mean()
+
+
+def test_eye_statistics_are_fitted_on_the_photographs(task, dataset):
+    statistics = task.networks["generator"].eye
+    retina = dataset.photos[dataset.maps == labels.VB].mean(0) / 255
+    assert statistics.light_mean.mean((1, 2)).numpy() == pytest.approx(retina, abs=0.06)
+    assert statistics.light_components[0].abs().max() > 0.02
+    # Fovea: from the markup where there is one, else from the disc.
+    foveas = [np.unravel_index(eye.guidance[4].astype(np.float32).argmax(), (SIZE, SIZE)) for eye in task.eyes]
+    assert foveas[0] == (33, 40) or foveas[0] == (32, 39)
+    assert foveas[1][1] < SIZE / 2  # disc at the right: fovea at the left
+
+
+def test_steps_bring_the_photograph_nearer(task):
+    def update(name, loss):
+        optimizer = task.optimizers[name]
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        optimizer.zero_grad()
+        loss.backward(inputs=parameters)
+        optimizer.step()
+        return 0.0
+
+    for network in task.networks.values():
+        network.train()
+    losses = [task.step(task.batch(rng(step)), step, rng(step), update) for step in range(60)]
+    early, late = (np.mean([entry["l1"] for entry in part]) for part in (losses[:8], losses[-8:]))
+    assert late < 0.6 * early
+    assert set(losses[0]) == {"discriminator", "adversarial", "matching", "l1", "l1_coarse"}
+
+
+def test_sheet_and_export(task, tmp_path):
+    generator = task.networks["generator"].eval()
+    sheet = task.sheet({"generator": generator}, rng())
+    assert sheet.shape == (4 * SIZE, 3 * SIZE, 3) and sheet.dtype == np.uint8
+    assert np.array_equal(sheet, task.sheet({"generator": generator}, rng()))
+    shipped = task.export({"generator": generator}, {})
+    checkpoints.save(tmp_path / "photos.safetensors", "photos", shipped["photos"], {})
+    loaded, _ = checkpoints.load(tmp_path / "photos.safetensors", "photos")
+    assert torch.allclose(loaded.eye.light_mean, generator.eye.light_mean, atol=1e-3)
+
+
+def test_bad_settings_are_named(dataset):
+    for change, message in (
+        (dict(crop=33), "training.crop is 33; it must divide by 2"),
+        (dict(batch_size=0), "training.batch_size is 0"),
+        (dict(grown_share=1.0), "training.grown_share is 1.0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            PhotosTask(CONFIG | {"training": CONFIG["training"] | change}, dataset)
+
+
+def test_degraded_guidance_changes_the_vessels_alone():
+    guidance = np.random.default_rng(0).random((6, 16, 16), dtype=np.float32)
+    degraded = photos._degraded(guidance, rng())
+    assert not np.array_equal(degraded[3], guidance[3])
+    assert np.array_equal(np.delete(degraded, 3, 0), np.delete(guidance, 3, 0))
+    assert degraded[3].min() >= 0 and degraded[3].max() <= 1
