@@ -83,8 +83,9 @@ class Bundle:
     def __init__(self, prefix: str | Path):
         self.files: BundleFiles = locate(prefix)
         self.origin = self.files.origin
+        index = self.files.index()
         try:
-            count, self.entries = _parse_index(self.files.index())
+            count, self.entries = _parse_index(index)
         except BundleError as error:
             raise BundleError(f"{self.origin}: {error}") from None
         self.shards: list[Shard] = [self.files.shard(number, count) for number in range(count)]
@@ -190,8 +191,9 @@ def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
         if byte < 0x80:
-            if value >> 64:
-                raise BundleError(f"a number at byte {at} exceeds 64 bits")
+            # A superfluous zero byte at the end would let a flipped bit pass without changing the value.
+            if value >> 64 or (byte == 0 and shift > 7):
+                raise BundleError(f"a number at byte {at} is not a 64-bit varint")
             return value, at
 
 

@@ -25,6 +25,17 @@ MAX_INFLATED_BYTES = 16 << 30
 MAX_RATIO = 100
 """Inflated to packed size; weights stay below 2. Deflate itself could reach 1 032."""
 _CHUNK = 1 << 20
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    OverflowError,
+    RuntimeError,  # with NotImplementedError
+    ValueError,  # with UnicodeDecodeError
+)
+"""What the standard library's reader lets through on damaged archives."""
 
 
 class BundleError(ValueError):
@@ -137,7 +148,7 @@ class _Archive:
         try:
             with zipfile.ZipFile(path) as archive:
                 infos = archive.infolist()
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
+        except _ZIP_ERRORS as error:
             raise BundleError(f"{path} is not a whole .zip ({error}); download it again") from error
         if len(infos) > MAX_MEMBERS:
             raise BundleError(f"{path} has {len(infos)} members; allowed are {MAX_MEMBERS}")
@@ -211,7 +222,9 @@ class _InflatedShard:
                         filled += len(chunk)
                     position += size
                     yield piece
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, struct.error) as error:
+        except BundleError:
+            raise
+        except _ZIP_ERRORS as error:
             raise BundleError(f"{self.path}: {self.name} cannot be unpacked ({error}); download it again") from error
 
     def _chunk(self, stream: zipfile.ZipExtFile, size: int) -> bytes:
@@ -244,7 +257,7 @@ def _check_directory(path: Path) -> None:
 def _stored_start(path: Path, info: zipfile.ZipInfo) -> int:
     """Where a stored member's bytes begin in the archive, checked against the archive's size."""
     with open(path, "rb") as file:
-        file.seek(info.header_offset)
+        file.seek(min(max(info.header_offset, 0), path.stat().st_size))
         header = file.read(30)
     if len(header) < 30 or header[:4] != b"PK\x03\x04":
         raise BundleError(f"{path}: {info.filename} has no header at {info.header_offset}; download it again")
