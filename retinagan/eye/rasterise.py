@@ -21,7 +21,7 @@ BLUR = 1.0
 EDGE = (0.6, 0.5)
 """Half the width of the soft edge, pixels at 512: constant, and share of the drawn half-width."""
 
-BRIGHTNESS = ((1.0, 0.5), (1.2, 0.74), (1.75, 0.95), (2.6, 1.3), (3.2, 1.6))
+BRIGHTNESS = ((1.0, 0.62), (1.2, 0.88), (1.75, 1.02), (2.6, 1.3), (3.2, 1.6))
 """Drawn half-width in pixels at 512 → height of the ridge at full contrast; the plane is cut at 1."""
 
 RIM = 5.0

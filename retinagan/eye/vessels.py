@@ -92,8 +92,8 @@ class Level:
 LEVELS = (
     Level(spacing=0.30, candidates=300, reach=1.1, tip=0.0050, coarse=True),
     Level(spacing=0.20, candidates=500, reach=0.8, tip=0.0031, coarse=True),
-    Level(spacing=0.145, candidates=800, reach=0.6, tip=0.0024, coarse=False),
-    Level(spacing=0.110, candidates=1200, reach=0.45, tip=0.0016, coarse=False),
+    Level(spacing=0.155, candidates=800, reach=0.6, tip=0.0024, coarse=False),
+    Level(spacing=0.125, candidates=1200, reach=0.45, tip=0.0016, coarse=False),
 )
 
 
@@ -193,6 +193,7 @@ class _Growth:
         self.depth = np.zeros(MAX_NODES, dtype=np.int64)
         self.tip = np.zeros(MAX_NODES)  # radius where a vessel ends
         self.sterile = np.zeros(MAX_NODES, dtype=bool)  # bears twigs only
+        self.left = np.full(MAX_NODES, 99)  # nodes to the tip of the branch
         self.contrast = np.zeros(MAX_NODES)  # standard normal, one a branch
         self.count = 0
         self.corner = field - radius - 0.05
@@ -237,7 +238,9 @@ class _Growth:
         self.parent[new] = np.concatenate([[parent], new[:-1]])
         self.kind[new] = self.kind[parent]
         self.depth[new] = depth
-        self.contrast[new] = self.rng.normal()
+        self.contrast[new] = self.rng.normal() * (1.0 if depth else 0.4)
+        if self.inside(points[-1]):
+            self.left[new] = np.arange(n)[::-1]
         self.tip[new[-1]] = tip
         self.count += n
         self.claim(points, int(self.kind[parent]))
@@ -283,7 +286,7 @@ class _Growth:
             for kind in (VEIN, ARTERY):
                 sign = first if kind == VEIN else -first
                 line = self.arcade(half, up, shared, apart * (1 if kind == VEIN else -1), sign, swap, roots[kind])
-                trunks[kind] = self.add(self.wobble(line, 0.018, 0.45), roots[kind], 0.0085 if kind == VEIN else 0.0070, 0)
+                trunks[kind] = self.add(self.wobble(line, 0.018, 0.45), roots[kind], 0.0090 if kind == VEIN else 0.0075, 0)
             both = rng.random() < 0.2
             for i, kind in enumerate(order[:: 1 if rng.random() < 0.5 else -1]):
                 if i == 0 or both:
@@ -303,7 +306,7 @@ class _Growth:
         xs = xs + 0.5 * wide * shared[:7, 0]
         ys = ys * height + 0.5 * wide * shared[:7, 1]
         flip = -1.0 if swap else 1.0
-        gap = sign * np.array([0.012, 0.016, 0.025 * flip, 0.04 * flip, 0.07 * flip, 0.11 * flip, 0.16 * flip])
+        gap = sign * np.array([0.008, 0.012, 0.022 * flip, 0.04 * flip, 0.07 * flip, 0.11 * flip, 0.16 * flip])
         line = np.stack([xs, up * ys], axis=1)
         ways = _unit(np.gradient(line, axis=0))
         outwards = np.stack([ways[:, 1], -ways[:, 0]], axis=1) * -up
@@ -332,7 +335,7 @@ class _Growth:
             np.array([1.9, up * end]),
         ]
         line = self.wobble(_spline(np.array(waypoints)), 0.03, 0.5)
-        self.add(line, fork, 0.0065, 1)
+        self.add(line, fork, 0.0068, 1)
 
     def nasal(self, trunks: dict[int, np.ndarray], up: float) -> None:
         """The nasal trunks of one half: they fork from the temporal ones in the disc and fan out to the nasal rim."""
@@ -397,7 +400,7 @@ class _Growth:
         if min(to_artery, to_vein) < spacing:
             return
         kind = ARTERY if to_artery + 0.3 * spacing * (mood[1] - 0.5) > to_vein else VEIN
-        fit = (self.kind[:n] == kind) & (away < level.reach) & (away > 0.5 * spacing) & (self.parent[:n] >= 0)
+        fit = (self.kind[:n] == kind) & (away < level.reach) & (away > 0.5 * spacing) & (self.parent[:n] >= 0) & (self.left[:n] > 3)
         if level.coarse:
             fit &= ~self.sterile[:n]
         near = np.nonzero(fit)[0]
@@ -407,7 +410,7 @@ class _Growth:
         angle = _angle(self.way[near], chord)
         bend = np.abs(angle)
         drift = self.drift(place)
-        cost = away[near] * (1 + 2.5 * (bend - (0.6 if level.coarse else 0.85)) ** 2 + 0.7 * (1 - chord @ drift))
+        cost = away[near] * (1 + 2.5 * (bend - (0.6 if level.coarse else 0.85)) ** 2 + 0.7 * (1 - chord @ drift) + 0.15 * self.depth[near])
         cost[(bend < 0.25) | (bend > 1.4)] = np.inf
         best = np.argsort(cost, kind="stable")[:48:4]
         best = best[np.isfinite(cost[best])]
@@ -435,9 +438,9 @@ class _Growth:
         from_disc, from_fovea = np.hypot(x, y), np.hypot(x - 1, y)
         near_disc = 0.5 * np.exp(-((from_disc / 0.45) ** 2))
         nasal = 0.6 / (1 + np.exp((x + 0.05) / 0.05))
-        outside = 0.5 / (1 + np.exp((0.75 - np.abs(y)) / 0.06))
-        ring = 0.25 * np.exp(-(((from_fovea - 0.5) / 0.2) ** 2))
-        return 1.0 + near_disc + nasal + outside - ring + 0.8 * np.exp(-((from_fovea / 0.25) ** 2))
+        outside = 0.8 / (1 + np.exp((0.75 - np.abs(y)) / 0.06))
+        ring = 0.40 * np.exp(-(((from_fovea - 0.5) / 0.2) ** 2))
+        return 1.0 + near_disc + nasal + outside - ring + 0.55 * np.exp(-((from_fovea / 0.25) ** 2))
 
     def drift(self, place: np.ndarray) -> np.ndarray:
         """Where vessels run at a place: to the fovea inside the arcades, away from the disc outside them."""
@@ -464,10 +467,11 @@ class _Growth:
         own = self.contrast[:n]
         phase = self.xy[:n] @ self.rng.normal(0, 9, (2, 3)) + self.rng.uniform(0, 2 * np.pi, 3)
         slow = np.sin(phase).mean(axis=1)
-        fading = np.where(self.sterile[:n], 0.8, 0.5)
-        near_disc = fading * np.exp(-(((self.xy[:n] ** 2).sum(axis=1)) / 0.36**2) ** 2)
+        fading = np.where(self.depth[:n] > 0, 0.9, 0.5)
+        near_disc = fading * np.exp(-(((self.xy[:n] ** 2).sum(axis=1)) / 0.42**2) ** 2)
         artery = np.where(self.kind[:n] == ARTERY, self.habit.artery_contrast, 1.0)
-        return np.clip(artery * (1 - near_disc) * (1 + 0.24 * own + 0.3 * slow), 0.1, 1.0)
+        ending = 0.4 + 0.6 * np.clip(self.left[:n] / 6, 0, 1)
+        return np.clip(artery * ending * (1 - near_disc) * (1 + 0.24 * own + 0.3 * slow), 0.1, 1.0)
 
     def tree(self, disc: np.ndarray, to_map: np.ndarray, length: float) -> VesselTree:
         """Calibres from the tips to the disc by Murray's law, and the segments in shares of the map's side."""
