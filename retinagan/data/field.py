@@ -102,24 +102,26 @@ def field_square(circle: Circle, width: int, height: int) -> Square:
 
     It lies within the picture. A square picture whose field nearly fills it is taken as it is.
     """
-    if width == height and abs(circle.radius - width / 2) <= 0.02 * width and max(
-        abs(circle.x - width / 2), abs(circle.y - height / 2)
-    ) <= 0.02 * width:  # fmt: skip
+    off = max(abs(circle.radius - width / 2), abs(circle.x - width / 2), abs(circle.y - height / 2))
+    if width == height and off <= 0.02 * width:
         return Square(0.0, 0.0, float(width))
-    radius = 0.99 * circle.radius  # the rim itself is blurred
 
-    def centre(r: float) -> tuple[float, float]:
-        return float(np.clip(circle.x, r, width - r)), float(np.clip(circle.y, r, height - r))
+    def centre(radius: float) -> tuple[float, float]:
+        """Nearest to the field's centre at which a circle still lies within the picture."""
+        return float(np.clip(circle.x, radius, width - radius)), float(np.clip(circle.y, radius, height - radius))
 
-    low, high = 0.0, min(radius, width / 2, height / 2)
-    for _ in range(40):  # the largest circle inside both field and picture, as near to the field's centre as it can be
-        r = high if low == 0.0 else (low + high) / 2
-        x, y = centre(r)
-        if r + np.hypot(x - circle.x, y - circle.y) <= circle.radius:
-            low = r
-        else:
-            high = r
-            low = low or high / 2
+    def fits(radius: float) -> bool:
+        x, y = centre(radius)
+        return radius + np.hypot(x - circle.x, y - circle.y) <= circle.radius
+
+    # 0.99: the rim itself is blurred.
+    low, high = 0.0, min(0.99 * circle.radius, width / 2, height / 2)
+    if fits(high):
+        low = high
+    else:  # a field cut off on one side: the largest circle within both field and picture
+        for _ in range(30):
+            middle = (low + high) / 2
+            low, high = (middle, high) if fits(middle) else (low, middle)
     x, y = centre(low)
     return Square(x - low, y - low, 2 * low)
 
@@ -141,19 +143,26 @@ def cut_mask(mask: np.ndarray, square: Square, size: int, keep_components: bool 
     cut = np.asarray(share) >= _COVERED
     if not keep_components:
         return cut
+    height, width = mask.shape
+    rows = np.floor((np.arange(height) + 0.5 - square.top) * size / square.side).astype(np.int64)
+    columns = np.floor((np.arange(width) + 0.5 - square.left) * size / square.side).astype(np.int64)
+    y = slice(*np.searchsorted(rows, (0, size)))
+    x = slice(*np.searchsorted(columns, (0, size)))
     components, count = ndimage.label(mask, structure=np.ones((3, 3)))
-    ys, xs = np.nonzero(components)
-    names = components[ys, xs]
-    rows = np.floor((ys + 0.5 - square.top) * size / square.side).astype(int)
-    columns = np.floor((xs + 0.5 - square.left) * size / square.side).astype(int)
-    within = (rows >= 0) & (rows < size) & (columns >= 0) & (columns < size)
-    names, pixels = names[within], rows[within] * size + columns[within]
-    seen = np.zeros(count + 1, dtype=bool)
-    seen[names[cut.ravel()[pixels]]] = True
+    components, rows, columns = components[y, x], rows[y], columns[x]
+    lost = np.ones(count + 1, dtype=bool)
+    lost[0] = False
+    lost[components[cut[np.ix_(rows, columns)]]] = False
+    if not lost.any():
+        return cut
+    ys, xs = np.nonzero(lost[components])
+    # One key a (component, prepared pixel); of each component's keys the most frequent says where it stays.
+    keys, counts = np.unique(components[ys, xs] * np.int64(size * size) + rows[ys] * size + columns[xs], return_counts=True)
+    names, pixels = np.divmod(keys, size * size)
+    order = np.lexsort((pixels, -counts, names))
+    first = np.flatnonzero(np.diff(names[order], prepend=0))
     cut = cut.copy()
-    for name in np.setdiff1d(names, np.flatnonzero(seen)):
-        own, counts = np.unique(pixels[names == name], return_counts=True)
-        cut.ravel()[own[counts.argmax()]] = True
+    cut.ravel()[pixels[order][first]] = True
     return cut
 
 

@@ -1,0 +1,161 @@
+"""Joint augmentation of a photograph, its map and its vessels: what moves, moves together; only the photo changes colour.
+
+The parameters are drawn here, from an explicit ``torch.Generator``, because torchvision's own transforms draw from the
+global one; its functional half then applies them to ``tv_tensors``, each interpolated by its kind.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from retinagan.data.vision import InterpolationMode, tv_tensors, v2
+from retinagan.labels import BG, VB, field_of_view
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How much is varied; every value may be 0 (False) for none."""
+
+    rotation: float = 12.0
+    """Largest rotation in degrees either way, 0-45. Small: the disc lies on the horizontal."""
+    mirror_x: bool = True
+    """Mirror left and right (the other eye) in half of the samples."""
+    mirror_y: bool = True
+    """Mirror up and down in half of the samples."""
+    scale: float = 0.06
+    """Largest relative change of size either way, 0-0.5."""
+    shift: float = 0.03
+    """Largest shift in x and y as a share of the side, 0-0.25."""
+    brightness: float = 0.12
+    """Largest relative change of the photo's brightness either way, 0-1; likewise contrast and saturation."""
+    contrast: float = 0.12
+    saturation: float = 0.12
+    hue: float = 0.01
+    """Largest turn of the hue in whole turns, 0-0.5."""
+
+    def __post_init__(self) -> None:
+        limits = {"rotation": 45, "scale": 0.5, "shift": 0.25, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5}
+        for name, limit in limits.items():
+            if not 0 <= getattr(self, name) <= limit:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed are 0 to {limit}")
+
+
+class Parameters(NamedTuple):
+    """One draw: degrees clockwise, mirrors, scale, shift as shares of the side, colour factors (1 = as it is), hue turn."""
+
+    angle: float
+    mirror_x: bool
+    mirror_y: bool
+    scale: float
+    shift_x: float
+    shift_y: float
+    brightness: float
+    contrast: float
+    saturation: float
+    hue: float
+
+
+def draw_parameters(config: AugmentConfig, rng: torch.Generator) -> Parameters:
+    """The parameters of one sample. The number of draws is always the same, so that one option leaves the others' draws alone."""
+    u = (torch.rand(10, generator=rng, dtype=torch.float64) * 2 - 1).tolist()
+    return Parameters(
+        angle=u[0] * config.rotation,
+        mirror_x=config.mirror_x and u[1] > 0,
+        mirror_y=config.mirror_y and u[2] > 0,
+        scale=math.exp(u[3] * math.log1p(config.scale)),
+        shift_x=u[4] * config.shift,
+        shift_y=u[5] * config.shift,
+        brightness=1 + u[6] * config.brightness,
+        contrast=1 + u[7] * config.contrast,
+        saturation=1 + u[8] * config.saturation,
+        hue=u[9] * config.hue,
+    )
+
+
+def augment(
+    photo: torch.Tensor,
+    label_map: torch.Tensor,
+    vessels: torch.Tensor | None,
+    rng: torch.Generator,
+    config: AugmentConfig = AugmentConfig(),
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """One sample, varied; the field of view stays the same circle.
+
+    Where the moved picture leaves part of the circle empty, the map is retina and the photo repeats its nearest rim.
+
+    Args:
+        photo: ``uint8 (3, S, S)``, or float in 0..1.
+        label_map: ``uint8 (S, S)`` of classes 0-6; stays of exact classes.
+        vessels: ``uint8 (S, S)`` or float, or None.
+        rng: on the CPU; the only source of chance.
+
+    Returns:
+        The same three, same shapes and dtypes.
+
+    Raises:
+        ValueError: shapes that do not belong together.
+    """
+    size = label_map.shape[-1]
+    if photo.shape != (3, size, size) or label_map.shape != (size, size):
+        raise ValueError(f"photo (3, S, S) and map (S, S) are needed, got {tuple(photo.shape)} and {tuple(label_map.shape)}")
+    if vessels is not None and vessels.shape != label_map.shape:
+        raise ValueError(f"vessels have shape {tuple(vessels.shape)}, their map {tuple(label_map.shape)}")
+    p = draw_parameters(config, rng)
+    field = _field(size)
+    image = _move(tv_tensors.Image(_beyond_the_rim(photo)), p)
+    image = v2.functional.adjust_brightness(image, p.brightness)
+    image = v2.functional.adjust_contrast(image, p.contrast)
+    image = v2.functional.adjust_saturation(image, p.saturation)
+    if p.hue:
+        image = v2.functional.adjust_hue(image, p.hue)
+    moved = _move(tv_tensors.Mask(label_map), p).as_subclass(torch.Tensor)
+    moved = torch.where(field & (moved == BG), moved.new_tensor(VB), moved)
+    moved = torch.where(field, moved, moved.new_tensor(BG))
+    if vessels is not None:
+        vessels = _move(tv_tensors.Image(vessels[None]), p).as_subclass(torch.Tensor)[0] * field
+    return image.as_subclass(torch.Tensor) * field, moved, vessels
+
+
+@functools.lru_cache(maxsize=8)
+def _field(size: int) -> torch.Tensor:
+    return torch.from_numpy(field_of_view(size))
+
+
+@functools.lru_cache(maxsize=4)
+def _rim_index(size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """For each pixel the (row, column) of the pixel just inside the rim on its own radius; itself where it is inside."""
+    d = torch.arange(size, dtype=torch.float64) - size / 2
+    radius = torch.hypot(d[:, None], d[None, :]).clamp_min(1e-9)
+    pull = ((size / 2 - 2) / radius).clamp_max(1)
+    rows, columns = (d[:, None] * pull + size / 2).round().long(), (d[None, :] * pull + size / 2).round().long()
+    return rows.clamp(0, size - 1), columns.clamp(0, size - 1)
+
+
+def _beyond_the_rim(photo: torch.Tensor) -> torch.Tensor:
+    """The photo with its rim carried on outwards, so that a shifted eye does not bring a black edge into the field."""
+    rows, columns = _rim_index(photo.shape[-1])
+    return photo[:, rows, columns]
+
+
+def _move(picture: tv_tensors.TVTensor, p: Parameters) -> tv_tensors.TVTensor:
+    if p.mirror_x:
+        picture = v2.functional.horizontal_flip(picture)
+    if p.mirror_y:
+        picture = v2.functional.vertical_flip(picture)
+    size = picture.shape[-1]
+    mask = isinstance(picture, tv_tensors.Mask)
+    # Pictures leave a margin of the repeated rim; the corners of the square are far enough for every allowed shift.
+    return v2.functional.affine(
+        picture,
+        angle=p.angle,
+        translate=[p.shift_x * size, p.shift_y * size],
+        scale=p.scale,
+        shear=[0.0, 0.0],
+        interpolation=InterpolationMode.NEAREST if mask else InterpolationMode.BILINEAR,
+        fill=float(BG) if mask else None,
+    )
