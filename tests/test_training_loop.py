@@ -267,7 +267,8 @@ def test_ranks_hold_identical_weights(tmp_path):
 
 def test_a_run_is_not_overwritten_nor_resumed_as_another(tmp_path):
     def start(network, **kwargs):
-        return train(ToyTask, {"network": network, "training": {}}, tmp_path, accelerator="cpu", progress=False, **kwargs)
+        config = {"network": network, "training": {}}
+        return train(ToyTask, config, tmp_path, accelerator="cpu", progress=False, **kwargs)
 
     start({"width": 1}, steps=1)
     with pytest.raises(FileExistsError, match="already holds a run"):

@@ -15,7 +15,7 @@ from retinagan.training.loop import train
 
 
 class ToyTask:
-    """Two networks: a regressor with batch norm and dropout, and a critic of it. ``training`` says what goes wrong when."""
+    """A regressor with batch norm and dropout, and a critic of it; ``training`` says what goes wrong when."""
 
     name = "toy"
     averaged = ("generator",)

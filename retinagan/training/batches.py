@@ -22,7 +22,7 @@ def mix(*numbers: int) -> int:
 
 
 class Batches:
-    """The batches in order, prepared ahead by threads if asked; each depends on its step alone, so the order is safe."""
+    """Batches in order, prepared ahead by threads if asked; each depends on its step alone, so order is safe."""
 
     def __init__(self, make: Callable[[int], Any], threads: int) -> None:
         self.make, self.threads = make, threads

@@ -55,7 +55,7 @@ def load_ema(
 def export_run(
     run_dir: str | Path, out_dir: str | Path, make_task: Callable[[dict[str, Any]], Task] | None = None
 ) -> list[Path]:
-    """Write what a run ships, ``out_dir/NAME.safetensors`` for each network of :meth:`Task.export`; returns the files."""
+    """Write ``out_dir/NAME.safetensors`` for each network of the run's :meth:`Task.export`; returns the files."""
     from .. import checkpoints
 
     task, networks, facts = load_ema(run_dir, make_task)

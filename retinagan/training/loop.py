@@ -1,8 +1,9 @@
 """The one loop that trains every network of the project.
 
-A :class:`Task` (training/maps.py, training/photos.py) says what a step computes; the loop does the rest: devices, averaged
-weights, checks, states, log, contact sheets. All that is random at step ``k`` on rank ``r`` comes from a generator
-made of (seed, k, r), so a resumed run needs no generator's state and repeats exactly what the killed run would have done.
+A :class:`Task` (training/maps.py, training/photos.py) says what a step computes; the loop does the rest: devices,
+averaged weights, checks, states, log, contact sheets. All that is random at step ``k`` on rank ``r`` comes from a
+generator made of (seed, k, r), so a resumed run needs no generator's state and repeats exactly what the killed run
+would have done.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """Real lesion maps of a wanted grade, endlessly varied: what the map generator's discriminator is shown as real.
 
-Fifty eyes with lesion masks are few, so each sample is put together anew from what is interchangeable between eyes: the
-disc of one eye, the lesions of another, laid at the same side of the disc, now and then each class of lesions from an eye
-of its own. All is turned by up to 12 degrees, mirrored (left/right and up/down), shifted, scaled and bent a little, single
-lesions are moved or left out. Nothing is interpolated between classes: geometry is applied to classes at full size, which are
-then averaged to area shares.
+Fifty eyes with lesion masks are few, so each sample is put together anew from what is interchangeable between eyes:
+the disc of one eye, the lesions of another, laid at the same side of the disc, now and then each class of lesions from
+an eye of its own. All is turned by up to 12 degrees, mirrored (left/right and up/down), shifted, scaled and bent a
+little, single lesions are moved or left out. Nothing is interpolated between classes: geometry is applied to classes
+at full size, which are then averaged to area shares.
 
 Grades: 2, 3 and 4 come from eyes of that grade; eyes with lesions whose grade is unknown count as 3 from the share of
-haemorrhages on that lies between what is usual of 2 and of 3, as 2 below it (4 cannot be told from masks: its mark is new
-vessels). **Grade 1 is made, not observed**: microaneurysms alone, a few of those of any eye with lesions, as the scale
-defines mild retinopathy. Grade 0 is field and disc alone.
+haemorrhages on that lies between what is usual of 2 and of 3, as 2 below it (4 cannot be told from masks: its mark is
+new vessels). **Grade 1 is made, not observed**: microaneurysms alone, a few of those of any eye with lesions, as the
+scale defines mild retinopathy. Grade 0 is field and disc alone.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ class RealMaps:
         empty = [grade for grade, eyes in self.eyes.items() if not eyes]
         if not self.discs or empty:
             what = f"no eye to make grades {', '.join(map(str, empty))} of" if empty else "no optic disc"
-            raise ValueError(f"the {len(maps)} maps hold {what}; training needs lesion maps of grades 2, 3 and 4 and discs")
+            needed = "training needs lesion maps of grades 2, 3 and 4 and discs"
+            raise ValueError(f"the {len(maps)} maps hold {what}; {needed}")
         inside = torch.from_numpy(field_of_view(side)).float()[None, None]
         self.field = F.avg_pool2d(inside, self.factor)[0]
 
@@ -193,7 +194,7 @@ class RealMaps:
         return here, _inverse(turn, shift)
 
     def _lesion_shares(self, layers: np.ndarray, matrices: np.ndarray, draws: np.random.Generator) -> Tensor:
-        """Class maps ``uint8 (N, S, S)`` placed and bent → area shares ``float32 (N, 4, size, size)`` of the lesions."""
+        """Class maps ``uint8 (N, S, S)`` placed and bent → the lesions' area shares ``float32 (N, 4, size, size)``."""
         n = len(layers)
         grid = F.affine_grid(torch.from_numpy(matrices), (n, 1, self.side, self.side), align_corners=False)
         bend = torch.from_numpy(draws.normal(0, 0.015, (n, 2, 6, 6)).astype(np.float32))

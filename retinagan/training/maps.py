@@ -1,10 +1,10 @@
 """Training of the map generator: a conditional StyleGAN on lesion maps.
 
-Losses: non-saturating logistic loss (Goodfellow et al., 2014) with lazy R1 (Mescheder et al., ICML 2018; Karras et al., CVPR
-2020), grades by projection. What differs from photographs:
+Losses: non-saturating logistic loss (Goodfellow et al., 2014) with lazy R1 (Mescheder et al., ICML 2018; Karras et
+al., CVPR 2020), grades by projection. What differs from photographs:
 
-* Real maps are exact classes, generated ones soft; a discriminator would see that and nothing else. Both are shown as area
-  shares behind the same small low-pass.
+* Real maps are exact classes, generated ones soft; a discriminator would see that and nothing else. Both are shown as
+  area shares behind the same small low-pass.
 * The field of view is known. It is laid over generated maps, not judged, and the generator's background logit is
   taught by cross-entropy.
 * Lesions cover 0.2-3 % of a map. Two planes tell their coarse presence on a logarithmic scale, so that the gradient is
@@ -179,7 +179,7 @@ class MapsTask:
         return generator.synthesis([torch.where(swap, other, w) for swap in swapped], noise)
 
     def _shares(self, logits: Tensor) -> Tensor:
-        """Logits → area shares ``(N, 7, R, R)``: softmax of the six classes inside the field, which is laid over them."""
+        """Logits → area shares ``(N, 7, R, R)``: the six classes' softmax under the field, which is laid over it."""
         field = self.field.to(logits.device)
         inside = logits[:, BG + 1 :].float().softmax(dim=1) * field
         return torch.cat([(1 - field).expand(len(logits), -1, -1, -1), inside], dim=1)

@@ -83,7 +83,7 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] =
         ``{"task": …, section: {every field: value}}`` of plain values, ready for JSON.
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a mapping, an unknown task, section or key (the allowed ones are named), a value of a wrong type.
+        ValueError: not a mapping, an unknown task, section or key (the allowed ones are named), a wrong value.
     """
     path = Path(path)
     if not path.is_file():

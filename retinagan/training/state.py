@@ -2,8 +2,8 @@
 
 A state holds the networks, their averaged copies and the optimisers' tensors under the keys
 ``network/NAME/…``, ``average/NAME/…`` and ``optimizer/NAME/INDEX/…``; its metadata is JSON: step, configuration and
-a checksum. Files are written to a temporary name and renamed, so a run that is killed leaves whole files only;
-should one be damaged all the same, the previous one is used.
+a checksum. Files are written to a temporary name and renamed, so a run that is killed leaves whole files only; should
+one be damaged all the same, the previous one is used.
 """
 
 from __future__ import annotations
