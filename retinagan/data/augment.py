@@ -107,17 +107,18 @@ def augment(
         raise ValueError(f"vessels have shape {tuple(vessels.shape)}, their map {tuple(label_map.shape)}")
     p = draw_parameters(config, rng)
     field = _field(size)
-    image = _move(tv_tensors.Image(_beyond_the_rim(photo)), p)
+    margin = math.ceil(size * (config.shift + config.scale)) + 2
+    image = _move(tv_tensors.Image(_beyond_the_rim(photo, margin)), p, size)
     image = v2.functional.adjust_brightness(image, p.brightness)
     image = v2.functional.adjust_contrast(image, p.contrast)
     image = v2.functional.adjust_saturation(image, p.saturation)
     if p.hue:
         image = v2.functional.adjust_hue(image, p.hue)
-    moved = _move(tv_tensors.Mask(label_map), p).as_subclass(torch.Tensor)
+    moved = _move(tv_tensors.Mask(label_map), p, size).as_subclass(torch.Tensor)
     moved = torch.where(field & (moved == BG), moved.new_tensor(VB), moved)
     moved = torch.where(field, moved, moved.new_tensor(BG))
     if vessels is not None:
-        vessels = _move(tv_tensors.Image(vessels[None]), p).as_subclass(torch.Tensor)[0] * field
+        vessels = _move(tv_tensors.Image(vessels[None]), p, size).as_subclass(torch.Tensor)[0] * field
     return image.as_subclass(torch.Tensor) * field, moved, vessels
 
 
@@ -127,30 +128,28 @@ def _field(size: int) -> torch.Tensor:
 
 
 @functools.lru_cache(maxsize=4)
-def _rim_index(size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """For each pixel the (row, column) of the pixel just inside the rim on its own radius; itself where it is inside."""
-    d = torch.arange(size, dtype=torch.float64) - size / 2
+def _rim_index(size: int, margin: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """For each pixel of the square and its margin the (row, column) just inside the rim on its own radius, or its own."""
+    d = torch.arange(-margin, size + margin, dtype=torch.float64) - size / 2
     radius = torch.hypot(d[:, None], d[None, :]).clamp_min(1e-9)
     pull = ((size / 2 - 2) / radius).clamp_max(1)
-    rows, columns = (d[:, None] * pull + size / 2).round().long(), (d[None, :] * pull + size / 2).round().long()
-    return rows.clamp(0, size - 1), columns.clamp(0, size - 1)
+    return (d[:, None] * pull + size / 2).round().long(), (d[None, :] * pull + size / 2).round().long()
 
 
-def _beyond_the_rim(photo: torch.Tensor) -> torch.Tensor:
-    """The photo with its rim carried on outwards, so that a shifted eye does not bring a black edge into the field."""
-    rows, columns = _rim_index(photo.shape[-1])
+def _beyond_the_rim(photo: torch.Tensor, margin: int) -> torch.Tensor:
+    """The photo with its rim carried on outwards, so that a moved eye brings no black edge into the field."""
+    rows, columns = _rim_index(photo.shape[-1], margin)
     return photo[:, rows, columns]
 
 
-def _move(picture: tv_tensors.TVTensor, p: Parameters) -> tv_tensors.TVTensor:
+def _move(picture: tv_tensors.TVTensor, p: Parameters, size: int) -> tv_tensors.TVTensor:
+    """Mirrored, turned, scaled and shifted; the middle ``size`` × ``size`` of the result."""
     if p.mirror_x:
         picture = v2.functional.horizontal_flip(picture)
     if p.mirror_y:
         picture = v2.functional.vertical_flip(picture)
-    size = picture.shape[-1]
     mask = isinstance(picture, tv_tensors.Mask)
-    # Pictures leave a margin of the repeated rim; the corners of the square are far enough for every allowed shift.
-    return v2.functional.affine(
+    moved = v2.functional.affine(
         picture,
         angle=p.angle,
         translate=[p.shift_x * size, p.shift_y * size],
@@ -159,3 +158,4 @@ def _move(picture: tv_tensors.TVTensor, p: Parameters) -> tv_tensors.TVTensor:
         interpolation=InterpolationMode.NEAREST if mask else InterpolationMode.BILINEAR,
         fill=float(BG) if mask else None,
     )
+    return v2.functional.center_crop(moved, [size, size])

@@ -84,7 +84,7 @@ def prepare(
         raise ValueError(f"workers is {workers}; allowed are 1 and more")
     eyes = list(sources)
     if not eyes:
-        raise ValueError("no eyes to prepare: the data set lists none")
+        raise ValueError("no eyes to prepare: the data set lists no photograph that a map can be made of")
     out = Path(out)
     rows = read_manifest(out) if (out / "manifest.csv").is_file() else {}
     other_sizes = {row["size"] for row in rows.values()} - {str(size)}

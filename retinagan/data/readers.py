@@ -92,6 +92,21 @@ def _require_folder(root: Path | str) -> Path:
     return root
 
 
+def detect_layout(root: Path | str) -> str:
+    """Which reader a folder is for: ``idrid``, ``fgadr`` or ``folder``, by the names in it.
+
+    Raises:
+        FileNotFoundError: the folder does not exist.
+        ValueError: it looks like none of them.
+    """
+    root = _require_folder(root)
+    marks = {"A. Segmentation": "idrid", "B. Disease Grading": "idrid", "Original_Images": "fgadr", "images": "folder"}
+    for name, layout in marks.items():
+        if (root / name).is_dir():
+            return layout
+    raise ValueError(f"{root} is no known data set; expected a folder in it that is called {', '.join(marks)}")
+
+
 # --- IDRiD ----------------------------------------------------------------------------------------------------------
 
 _IDRID_MASKS = {
@@ -135,7 +150,8 @@ def read_idrid(root: Path | str, include_unlabelled: bool = False) -> Iterator[S
     The segmentation photos become ``seg-01`` …, the grading photos ``grade-001`` …. Masks are palette TIFFs in which an index
     above 0 is the lesion; a missing mask file means that the lesion is absent. If ``segmentation_grades.csv`` lies in the
     root (columns image, grade, grading image), a segmentation photo takes its grade and centres from the matching
-    grading photo, and both count as one eye.
+    grading photo, and both count as one eye. (Without that file the two are not known to be one eye. The official release has
+    no pairs for which that matters: its segmentation photos are all of grades 1-4, for which grading photos have no map.)
 
     Args:
         root: folder that holds ``A. Segmentation``, ``B. Disease Grading`` and ``C. Localization``; any may be missing.
@@ -250,7 +266,7 @@ def read_fgadr(root: Path | str) -> Iterator[SourceEye]:
             photo_path=photos.get(name, root / "Original_Images" / f"{name}.png"),
             mask_paths={index: found[name] for index, found in masks.items() if name in found},
             grade=grade,
-            eye=f"fgadr:{name.split('_')[0]}",  # NUMBER_ANNOTATOR.png: the number is the photograph's
+            eye=f"fgadr:{name.split('_')[0]}",  # 0012_1 and 0012_2 are taken for one eye
             source="fgadr",
             has_masks=True,
             problem=problem,
