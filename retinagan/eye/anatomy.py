@@ -22,10 +22,10 @@ DISC_RADIUS_RANGE = (0.07, 0.115)
 A disc of a few pixels, or one that fills the field, is still drawn as it is, but the eye keeps a human scale."""
 
 FOVEA_DISTANCE = 5.0
-"""Disc centre to fovea, in disc radii (2.5 diameters; median of IDRiD's marked centres: 0.452 of the side across, 0.066 down)."""
+"""Disc centre to fovea, in disc radii. The median of IDRiD's marked centres is 0.452 of the side across, 0.066 down."""
 
 FOVEA_DROP = 0.14
-"""How far the fovea lies below the disc's centre, as a share of their distance (median of the same centres; about 8 degrees)."""
+"""How far the fovea lies below the disc's centre, as a share of their distance across (the same centres; 8 degrees)."""
 
 VIRTUAL_DISC = (-0.11, 0.48)
 """Centre (x, y; shares of the side) of the disc that a map without one is given: outside the field, to its left."""

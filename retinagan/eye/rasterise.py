@@ -24,6 +24,9 @@ EDGE = (0.6, 0.5)
 BRIGHTNESS = ((1.0, 0.62), (1.2, 0.88), (1.75, 1.02), (2.6, 1.3), (3.2, 1.6))
 """Drawn half-width in pixels at 512 → height of the ridge at full contrast; the plane is cut at 1."""
 
+PIXELS_AT_ONCE = 400_000
+"""Bounds the memory of the boxes that are drawn together."""
+
 RIM = 5.0
 """Nothing is drawn this close to the field's rim (pixels at 512): neither does the ridge filter."""
 
@@ -62,9 +65,10 @@ def _draw(tree: VesselTree, size: int) -> np.ndarray:
     classes = np.where(visible, -(-extent // 4) * 4, 0)
     for side in np.unique(classes[classes > 0]):
         chosen = np.nonzero(classes == side)[0]
-        for at in range(0, len(chosen), 1 + 400_000 // int(side) ** 2):
-            part = chosen[at : at + 1 + 400_000 // int(side) ** 2]
-            _fill(plane, size, low[part], int(side), start[part], end[part], radius[part] * scale, edge[part] * scale, height[part])
+        many = 1 + PIXELS_AT_ONCE // int(side) ** 2
+        for part in (chosen[at : at + many] for at in range(0, len(chosen), many)):
+            widths = radius[part] * scale, edge[part] * scale
+            _fill(plane, size, low[part], int(side), start[part], end[part], *widths, height[part])
     plane = plane.reshape(size, size)
     offset = np.arange(size) + 0.5 - size / 2
     inside = offset[:, None] ** 2 + offset[None, :] ** 2 <= (size / 2 - RIM * scale) ** 2
@@ -95,6 +99,7 @@ def _fill(
     ramp = np.clip((radius + edge)[:, None, None] - distance, 0.0, None) / (2 * edge)[:, None, None]
     ramp = np.minimum(ramp, 1.0)
     value = height[:, None, None] * (ramp * ramp * (3 - 2 * ramp))
-    lit = (value > 0) & (xs >= 0)[:, None, :] & (xs < size)[:, None, :] & (ys >= 0)[:, :, None] & (ys < size)[:, :, None]
+    on_plane = ((xs >= 0) & (xs < size))[:, None, :] & ((ys >= 0) & (ys < size))[:, :, None]
+    lit = (value > 0) & on_plane
     where = (ys[:, :, None] * size + xs[:, None, :])[lit]
     np.maximum.at(plane, where, value[lit])

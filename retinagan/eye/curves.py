@@ -1,0 +1,75 @@
+"""Curves in the plane from which vessels are made: polylines (P, 2), directions as unit vectors (..., 2)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.maximum(np.sqrt((vector**2).sum(axis=-1, keepdims=True)), 1e-12)
+
+
+def turn(vector: np.ndarray, angle: np.ndarray | float) -> np.ndarray:
+    """Vectors (..., 2) turned by ``angle`` (...) radians, from x towards y."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.stack([vector[..., 0] * cos - vector[..., 1] * sin, vector[..., 0] * sin + vector[..., 1] * cos], axis=-1)
+
+
+def signed_angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Signed angle from ``a`` to ``b``, radians in -π..π."""
+    return np.arctan2(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0], (a * b).sum(axis=-1))
+
+
+def resample(points: np.ndarray, step: float) -> np.ndarray:
+    """A polyline (P, 2) → points (Q, 2) a ``step`` apart along it, both ends kept."""
+    lengths = np.sqrt((np.diff(points, axis=0) ** 2).sum(axis=1))
+    along = np.concatenate([[0.0], np.cumsum(lengths)])
+    count = max(1, int(np.ceil(along[-1] / step)))
+    at = np.linspace(0.0, along[-1], count + 1)
+    return np.stack([np.interp(at, along, points[:, 0]), np.interp(at, along, points[:, 1])], axis=1)
+
+
+_T = np.linspace(0.0, 1.0, 25)[:, None]
+_BEZIER = np.concatenate([(1 - _T) ** 3, 3 * _T * (1 - _T) ** 2, 3 * _T**2 * (1 - _T), _T**3], axis=1)
+
+
+def spline(points: np.ndarray) -> np.ndarray:
+    """A smooth curve through ``points`` (P, 2): centripetal Catmull-Rom as cubic Bézier pieces."""
+    padded = np.concatenate([[2 * points[0] - points[1]], points, [2 * points[-1] - points[-2]]])
+    pieces = []
+    for p0, p1, p2, p3 in zip(padded[:-3], padded[1:-2], padded[2:-1], padded[3:], strict=True):
+        d0, d1, d2 = (max(float(np.hypot(*(b - a))), 1e-6) ** 0.5 for a, b in ((p0, p1), (p1, p2), (p2, p3)))
+        t1 = (p1 - p0) / d0 - (p2 - p0) / (d0 + d1) + (p2 - p1) / d1
+        t2 = (p2 - p1) / d1 - (p3 - p1) / (d1 + d2) + (p3 - p2) / d2
+        controls = np.stack([p1, p1 + t1 * d1 / 3, p2 - t2 * d1 / 3, p2])
+        pieces.append((_BEZIER @ controls)[:-1])
+    return np.concatenate([*pieces, points[-1:]])
+
+
+def arc(start: np.ndarray, start_way: np.ndarray, end: np.ndarray, end_way: np.ndarray) -> np.ndarray:
+    """Cubic curves (..., 25, 2) between points (..., 2) with given unit directions at both."""
+    third = np.sqrt(((end - start) ** 2).sum(axis=-1, keepdims=True)) / 3
+    controls = np.stack([start, start + start_way * third, end - end_way * third, end], axis=-2)
+    return _BEZIER @ controls
+
+
+WAVE_DRAWS = 9
+
+
+def wobble(curve: np.ndarray, amount: float, wavelength: float, draws: np.ndarray, step: float) -> np.ndarray:
+    """A curve with gentle tortuosity: three waves across it, 0.5-1.6 ``wavelength`` long, none at its start.
+
+    ``amount`` is the waves' height over their length; ``draws`` are :data:`WAVE_DRAWS` uniform numbers in 0..1.
+    """
+    points = resample(curve, step)
+    if len(points) < 3:
+        return points
+    along = step * np.arange(len(points))
+    waves = wavelength * (0.5 + 1.1 * draws[:3])
+    # Triangular heights: about as spread as a normal distribution, without its tail of corkscrews.
+    heights = 2.4 * (draws[3:6] + np.roll(draws[3:6], 1) - 1) * waves
+    across = (heights * np.sin(2 * np.pi * (along[:, None] / waves + draws[6:9]))).sum(axis=1)
+    ramp = np.clip(along / 0.15, 0, 1)
+    ways = unit(np.gradient(points, axis=0))
+    normals = np.stack([-ways[:, 1], ways[:, 0]], axis=1)
+    return points + normals * (amount * across * ramp * ramp * (3 - 2 * ramp))[:, None]
