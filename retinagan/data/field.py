@@ -14,6 +14,9 @@ PAINT_ORDER = (OD, SE, EX, HE, MA)
 """Where masks overlap, the later class wins: small lesions stay visible on large ones."""
 
 _SEARCH_WIDTH = 480  # the circle is fitted on a reduced copy; hundreds of rim points make up for its coarse pixels
+_DARKEST_FIELD = 50  # grey level; the surround of a fundus photograph is darker
+_AGREEMENT = 0.85  # intersection over union of bright part and fitted disc; a dark crescent takes some away
+_NEAR = 0.55  # share of the rim points that lie on the circle
 _COVERED = 0.4  # share of a prepared pixel that a mask must cover
 
 
@@ -54,14 +57,23 @@ def find_field(photo: np.ndarray) -> Circle:
     low, high = np.percentile(bright, [1, 90])
     if high - low < 20:
         raise ValueError("no field of view found: the photograph is evenly dark or bright")
+    if low > _DARKEST_FIELD:
+        raise ValueError(f"no field of view found: the field must be a disc on black, the darkest part here is {low:.0f} of 255")
     components, count = ndimage.label(bright > low + 0.15 * (high - low))
     largest = components == 1 + int(np.bincount(components.ravel())[1:].argmax()) if count else components > 0
-    points = _rim(ndimage.binary_fill_holes(largest))
+    largest = ndimage.binary_fill_holes(largest)
+    points = _rim(largest)
     if len(points) < 40:
         raise ValueError("no field of view found: no dark surround; the field must be a disc on black")
     circle = _fit_circle(points)
+    rows, columns = np.ogrid[: small.shape[0], : small.shape[1]]
+    disc = (columns + 0.5 - circle.x) ** 2 + (rows + 0.5 - circle.y) ** 2 <= circle.radius**2
+    agreement = (disc & largest).sum() / max((disc | largest).sum(), 1)
+    near = np.abs(np.hypot(points[:, 0] - circle.x, points[:, 1] - circle.y) - circle.radius) < 0.015 * small.shape[1]
+    if agreement < _AGREEMENT or near.mean() < _NEAR:  # the second as a straight edge can agree in area
+        raise ValueError(f"no field of view found: the bright part is no disc ({agreement:.0%} of its area and {near.mean():.0%} of its rim fit)")
     circle = Circle(*(v * factor for v in circle))
-    if not 0.25 * min(height, width) < circle.radius < 1.5 * max(height, width):
+    if not 0.25 * min(height, width) < circle.radius < 0.75 * max(height, width):
         raise ValueError(f"no field of view found: the best circle has a radius of {circle.radius:.0f} pixels")
     return circle
 

@@ -98,12 +98,12 @@ def prepare(
     jobs = [(eye, str(out), size, rows.get(eye.source_id, {})) for eye in eyes]
     done = tqdm(_run(jobs, workers), total=len(jobs), unit="eye", disable=not progress, desc="prepare")
     try:
-        for number, (name, row, reason) in enumerate(done, start=1):
+        for number, (name, row, made, reason) in enumerate(done, start=1):
             if reason is not None:
                 report.failed.append((name, reason))
                 rows.pop(name, None)
             else:
-                (report.kept if rows.get(name) == row else report.written).append(name)
+                (report.written if made else report.kept).append(name)
                 rows[name] = row
             if number % _SAVE_EVERY == 0:
                 _write_tables(out, rows)
@@ -142,7 +142,7 @@ def _check_ids(eyes: list[SourceEye]) -> None:
         seen.add(eye.source_id)
 
 
-def _run(jobs: list, workers: int) -> Iterator[tuple[str, dict[str, str], str | None]]:
+def _run(jobs: list, workers: int) -> Iterator[tuple[str, dict[str, str], bool, str | None]]:
     if workers == 1:
         yield from map(_prepare_one, jobs)
         return
@@ -156,26 +156,26 @@ def _run(jobs: list, workers: int) -> Iterator[tuple[str, dict[str, str], str | 
             raise
 
 
-def _prepare_one(job: tuple[SourceEye, str, int, dict[str, str]]) -> tuple[str, dict[str, str], str | None]:
-    """One eye → (id, manifest row, None), or (id, {}, reason) if it cannot be used."""
+def _prepare_one(job: tuple[SourceEye, str, int, dict[str, str]]) -> tuple[str, dict[str, str], bool, str | None]:
+    """One eye → (id, manifest row, made now rather than kept, None), or (id, {}, False, reason) if it cannot be used."""
     eye, out, size, known = job
     try:
         if eye.problem:
             raise ValueError(eye.problem)
-        return eye.source_id, _prepare_eye(eye, Path(out), size, known), None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError: Pillow, broken PNG
+        digest, key = _digest(eye, size)
+        paths = {name: Path(out) / name / f"{eye.source_id}.png" for name in ("images", "maps", "vessels")}
+        needed = [paths["images"], paths["vessels"]] + ([paths["maps"]] if eye.has_map else [])
+        if known.get("key") == key and all(path.is_file() for path in needed):
+            return eye.source_id, known, False, None
+        return eye.source_id, _prepare_eye(eye, paths, size, digest, key), True, None
+    except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError) and error.filename:
-            return eye.source_id, {}, f"{error.filename} does not exist"
-        return eye.source_id, {}, f"{error}"
+            return eye.source_id, {}, False, f"{error.filename} does not exist"
+        return eye.source_id, {}, False, f"{error}"
 
 
-def _prepare_eye(eye: SourceEye, out: Path, size: int, known: dict[str, str]) -> dict[str, str]:
-    digest, key = _digest(eye, size)
-    paths = {name: out / name / f"{eye.source_id}.png" for name in ("images", "maps", "vessels")}
-    needed = [paths["images"], paths["vessels"]] + ([paths["maps"]] if eye.has_map else [])
-    if known.get("key") == key and all(path.is_file() for path in needed):
-        return known
-
+def _prepare_eye(eye: SourceEye, paths: dict[str, Path], size: int, digest: str, key: str) -> dict[str, str]:
+    """Write the pair's files; returns its manifest row."""
     photo = np.asarray(open_picture(eye.photo_path).convert("RGB"))
     height, width = photo.shape[:2]
     square = field_square(find_field(photo), width, height)
