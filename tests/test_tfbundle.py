@@ -276,6 +276,12 @@ def test_a_number_without_end_is_refused(tmp_path):
         bundle.read("a")
 
 
+def test_an_unknown_rank_is_refused(tmp_path):
+    unknown = tf.number_field(1, 1) + tf.message(2, tf.number_field(3, 1))
+    with pytest.raises(BundleError, match="rank is unknown"):
+        Bundle(write_index(tmp_path, {b"a": unknown}))
+
+
 def test_bools_are_0_or_1(tmp_path):
     data = bytes([0, 1, 2]) + bytes(61)
     bundle = Bundle(write_index(tmp_path, {b"a": tf.entry(10, [3], 0, 0, 3, tf.masked_crc(data[:3]))}, data))
@@ -354,6 +360,27 @@ def test_a_block_used_twice_is_refused(tmp_path):
         data + meta + index + footer.ljust(40, b"\0") + tf.MAGIC.to_bytes(8, "little")
     )
     with pytest.raises(BundleError, match="begins at byte 0, where"):
+        Bundle(prefix)
+
+
+def test_bytes_that_belong_to_no_block_are_refused(tmp_path):
+    data, meta = tf.block([(b"", tf.header())]), tf.block([])
+    prefix = write_index(tmp_path, {})
+
+    def write_table(handle: bytes, gap: bytes) -> None:
+        index = tf.block([(b"~", handle)], restart_interval=1)
+        places = (len(data), len(meta) - 5, len(data + meta), len(index) - 5)
+        footer = b"".join(map(tf.varint, places)).ljust(40, b"\0") + tf.MAGIC.to_bytes(8, "little")
+        (tmp_path / "net.ckpt.index").write_bytes(data + meta + index + gap + footer)
+
+    handle = tf.varint(0) + tf.varint(len(data) - 5)
+    write_table(handle, b"")
+    assert Bundle(prefix).entries == {}
+    write_table(handle, b"x")
+    with pytest.raises(BundleError, match="blocks end at byte"):
+        Bundle(prefix)
+    write_table(handle + b"x", b"")
+    with pytest.raises(BundleError, match="1 bytes too many"):
         Bundle(prefix)
 
 
@@ -572,6 +599,20 @@ def test_a_directory_of_absurd_size_is_refused(tmp_path):
     struct.pack_into("<L", raw, raw.rfind(b"PK\x05\x06") + 12, 1 << 30)
     path.write_bytes(raw)
     with pytest.raises(BundleError, match="directory claims 1,073,741,824 bytes"):
+        Bundle(path)
+
+
+@pytest.mark.parametrize(("magic", "text"), [(b"PK\x06\x06", "claims 1,152,921,504,606,846,976"), (b"PK??", "zip64")])
+def test_zip64_records_are_checked_too(tmp_path, magic, text):
+    """A directory's size may also stand in the records of archives above 4 GB."""
+    write(tmp_path)
+    path = pack(tmp_path)
+    raw = path.read_bytes()
+    end = raw.rfind(b"PK\x05\x06")
+    record = magic + struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, 3, 3, 1 << 60, 0)
+    locator = b"PK\x06\x07" + struct.pack("<LQL", 0, end, 1)
+    path.write_bytes(raw[:end] + record + locator + raw[end:])
+    with pytest.raises(BundleError, match=text):
         Bundle(path)
 
 
