@@ -1,4 +1,4 @@
-"""The command line: ``python -m retinagan prepare | train | sample | render | export | info``.
+"""The command line: ``python -m retinagan prepare | train | sample | render | export | import-original | info``.
 
 Thin over the modules that do the work; they are imported when a command runs, so that help is instant. Whatever goes wrong is one
 line on stderr and exit code 2; ``prepare`` ends with 1 if some photographs failed, and an interrupted command with 130.
@@ -208,6 +208,18 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
+def _import_original(options: argparse.Namespace) -> int:
+    from retinagan.original import import_original
+
+    def warn(text: str) -> None:
+        print(f"retinagan: warning: {text}", file=sys.stderr)
+
+    report = import_original(options.maps, options.photos, options.out, progress=not options.quiet, warn=warn)
+    for network, description in report.networks.items():
+        print(f"{description['path']}: {network}, {description['parameters']:,} parameters")
+    return 0
+
+
 def _info(options: argparse.Namespace) -> int:
     from retinagan.checkpoints import describe
 
@@ -252,6 +264,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_sample(commands)
     _add_render(commands)
     _add_export(commands)
+    _add_import_original(commands)
     _add_info(commands)
     return parser
 
@@ -364,6 +377,19 @@ def _add_export(commands) -> None:
     )  # fmt: skip
     parser.add_argument("run_dir", metavar="RUN", help="a training run's folder")
     parser.add_argument("--out", required=True, help="model folder to write to")
+
+
+def _add_import_original(commands) -> None:
+    parser = _command(
+        commands, "import-original", _import_original, "Convert the original release's TensorFlow checkpoints to a model folder.",
+        "PREFIX is a checkpoint without its .index and .data-… endings, or the published .zip, which stays packed.\n"
+        "TensorFlow is not needed. The folder appears whole or not at all; use it with --model.",
+        "import-original --maps cstylegan_256x256.ckpt --photos gaugan_1024x1024.ckpt --out checkpoints/original",
+    )  # fmt: skip
+    parser.add_argument("--maps", required=True, metavar="PREFIX", help="the conditional StyleGAN's: cstylegan_256x256.ckpt or cstylegan.zip")
+    parser.add_argument("--photos", required=True, metavar="PREFIX", help="the GauGAN's: gaugan_1024x1024.ckpt or gaugan.zip")
+    parser.add_argument("--out", required=True, help="model folder to write; new or empty")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def _add_info(commands) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from retinagan import checkpoints, original
+from retinagan.cli import main
 from retinagan.labels import BG, LESIONS, OD, VB, empty_map, field_of_view, one_hot
 from retinagan.models.stylegan import original_classes
 from retinagan.original import import_original
@@ -219,6 +220,19 @@ def test_the_published_archives_are_recognised(tiny, tmp_path, monkeypatch):
 def test_a_progress_bar_runs_to_its_end(tiny, tmp_path, capsys):
     import_original(tiny / "gan.ckpt", tiny / "gau.ckpt", tmp_path / "model", progress=True)
     assert "importing: 100%" in capsys.readouterr().err
+
+
+def test_the_command_imports_warns_and_refuses(tiny, tmp_path, capsys):
+    maps = pack(tiny / "gan.ckpt", tmp_path / "a.zip", zipfile.ZIP_DEFLATED)
+    arguments = ["import-original", "--maps", str(maps), "--photos", str(tiny / "gau.ckpt"), "--out", str(tmp_path / "model")]
+    assert main([*arguments, "--quiet"]) == 0
+    printed = capsys.readouterr()
+    assert "maps.safetensors: maps, " in printed.out and "photos.safetensors: photos, " in printed.out
+    assert printed.err.startswith("retinagan: warning: ") and "a.zip is not the published archive" in printed.err
+    assert main(["info", str(tmp_path / "model")]) == 0
+    assert "farrell236/RetinaGAN" in capsys.readouterr().out
+    assert main([*arguments, "--quiet"]) == 2
+    assert "give --out a new or empty folder" in capsys.readouterr().err
 
 
 # Errors, and what they leave behind
