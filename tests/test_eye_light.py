@@ -106,12 +106,18 @@ def test_an_eye_is_its_seed():
     assert eye_seed(5) == eye_seed(5) != eye_seed(6)
 
 
-def test_lesions_do_not_change_the_eye():
+def test_lesions_do_not_change_the_eye_but_cover_its_vessels():
     statistics = EyeStatistics(3)
-    label_map = labels.empty_map(64, "right")
+    label_map = labels.empty_map(128, "right")
+    vessels = GUIDANCE_PLANES.index("vessels")
+    healthy = make_eye(label_map, 3, statistics).guidance
     ill = label_map.copy()
-    ill[20:24, 20:30] = labels.HE
-    assert torch.equal(make_eye(label_map, 3, statistics).guidance, make_eye(ill, 3, statistics).guidance)
+    ill[:, 30:40][label_map[:, 30:40] == labels.VB] = labels.HE
+    eye = make_eye(ill, 3, statistics).guidance
+    others = [i for i in range(len(GUIDANCE_PLANES)) if i != vessels]
+    assert torch.equal(healthy[others], eye[others])
+    assert healthy[vessels, :, 30:40].max() > 0.2 and (eye[vessels, :, 30:40] == 0).all()
+    assert torch.equal(healthy[vessels, :, 50:], eye[vessels, :, 50:])
 
 
 def test_fovea_is_a_gaussian_at_its_centre():

@@ -10,12 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import ndimage
 
 from retinagan.eye.anatomy import Anatomy, find_anatomy
 from retinagan.eye.light import light_field, synthesise_texture
 from retinagan.eye.vessels import grow_vessels
+from retinagan.labels import EX, HE, MA
 
-__all__ = ["Anatomy", "EyePlanes", "draw_fovea", "eye_seed", "find_anatomy", "grow_vessels", "make_eye"]
+__all__ = [
+    "Anatomy", "EyePlanes", "draw_fovea", "eye_seed", "find_anatomy", "grow_vessels", "make_eye", "visible_vessels",
+]  # fmt: skip
+
+LESION_MARGIN = 3.0
+"""Pixels at a side of 512 around haemorrhages, microaneurysms and hard exudates in which no vessel is shown."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,20 @@ def draw_fovea(centre: tuple[float, float], disc_radius: float, size: int) -> np
     return np.exp(-squared / (2 * sigma**2)).astype(np.float32)
 
 
+def visible_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
+    """The grown tree, ``float32 (S, S)`` in 0..1, without what lesions cover.
+
+    The ridge filter is blind there too (``retinagan.data.vesselness``), so the photo generator has learned to draw a vessel's way through
+    a lesion by itself; the tree below stays the same.
+    """
+    vessels = grow_vessels(label_map, seed)
+    lesions = np.isin(label_map, (HE, MA, EX))
+    if lesions.any():
+        margin = LESION_MARGIN * label_map.shape[0] / 512
+        vessels = np.where(ndimage.distance_transform_edt(~lesions) > margin, vessels, 0)
+    return vessels.astype(np.float32)
+
+
 def make_eye(label_map: np.ndarray, seed: int, statistics, latent_std: float = 0.8) -> EyePlanes:
     """The eye of a style seed for a map.
 
@@ -62,7 +83,7 @@ def make_eye(label_map: np.ndarray, seed: int, statistics, latent_std: float = 0
     anatomy = find_anatomy(label_map)
     planes = torch.empty(6, size, size)
     planes[:3] = light_field(code, mean, components, size, anatomy.side)
-    planes[3] = torch.from_numpy(grow_vessels(label_map, tree_seed))
+    planes[3] = torch.from_numpy(visible_vessels(label_map, tree_seed))
     planes[4] = torch.from_numpy(draw_fovea((anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius, size))
     planes[5] = torch.from_numpy(synthesise_texture(noise.numpy(), amplitudes.numpy()))
     return EyePlanes(planes, code)
