@@ -1,7 +1,7 @@
 """Import of the original release's weights: its two TensorFlow checkpoints → an ordinary model folder.
 
 The networks' widths and depths come from the tensors' shapes, so checkpoints of the same structure and other sizes
-work too. Only the generators' tensors are read; optimizer slots, discriminators, encoder and counters stay where they are.
+work too. Only the generators' tensors are read; optimizer slots, discriminators, encoder and counters stay unread.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ImportReport:
 
 @dataclass(frozen=True)
 class _Plan:
-    """A generator's config and, for each of its tensors, where it comes from: ``{state key: (tensor name, transform)}``."""
+    """A generator's config and the source of each of its tensors: ``{state key: (tensor name, transform)}``."""
 
     network: str
     config: MapGeneratorConfig | PhotoGeneratorConfig
@@ -71,8 +71,8 @@ def import_original(
     """Convert the original's checkpoints to the model folder ``out``, usable as ``RetinaGAN.from_pretrained(out)``.
 
     Args:
-        maps_prefix: of the map generator, e.g. ``cstylegan_256x256.ckpt`` (without ``.index``), or the published ``.zip``.
-        photos_prefix: of the photo generator, e.g. ``gaugan_1024x1024.ckpt``, or the published ``.zip``.
+        maps_prefix: of the map generator, ``cstylegan_256x256.ckpt`` (without ``.index``), or the published ``.zip``.
+        photos_prefix: of the photo generator, ``gaugan_1024x1024.ckpt``, or the published ``.zip``.
         out: a folder that does not exist yet or is empty. It appears whole, or not at all.
         progress: show a progress bar.
         warn: told, in a sentence, what the user should know, e.g. that an archive is not the published one.
@@ -85,7 +85,7 @@ def import_original(
     start = time.monotonic()
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f"{out} exists already; give --out a new or empty folder, so that nothing of yours is lost")
+        raise FileExistsError(f"{out} exists already; give --out a new or empty folder: nothing is overwritten")
     bundles = {"maps": Bundle(maps_prefix), "photos": Bundle(photos_prefix)}
     plans = {"maps": plan_maps(bundles["maps"]), "photos": plan_photos(bundles["photos"])}
     collected: list[str] = []
@@ -95,7 +95,7 @@ def import_original(
         if md5[network] not in (None, PUBLISHED_MD5[network]):
             collected.append(
                 f"{bundle.origin} is not the published archive: its MD5 is {md5[network]}, the published one's "
-                f"{PUBLISHED_MD5[network]}. It was read all the same; if you did not make it yourself, download it again"
+                f"{PUBLISHED_MD5[network]}. It was read all the same; unless you made it yourself, download it again"
             )
             warn(collected[-1])
     total = sum(bundles[n].entries[name].size for n, plan in plans.items() for name, _ in plan.sources.values())
@@ -131,7 +131,7 @@ def plan_maps(bundle: Bundle) -> _Plan:
     depth = find.count(lambda i: f"generator/{_layer(i)}/{_layer(1 if i == 0 else 2)}/gamma")
     if depth < 2 or layers < 1:
         raise BundleError(
-            f"{bundle.origin}: {depth} synthesis blocks and {layers} mapping layers were found; at least 2 and 1 are needed"
+            f"{bundle.origin}: {depth} synthesis blocks and {layers} mapping layers were found; 2 and 1 are the least"
         )
     channels = [find.shape(f"generator/{_layer(i)}/{_layer(1 if i == 0 else 2)}/gamma", 1)[0] for i in range(depth)]
     latent_dim = find.shape(f"mapping/{_layer(0)}/kernel", 2)[0]
@@ -177,8 +177,8 @@ def plan_photos(bundle: Bundle) -> _Plan:
     base = math.isqrt(stem // max(entering[0], 1))
     if base < 1 or base * base * entering[0] != stem or entering[0] != channels[0]:
         raise BundleError(
-            f"{bundle.origin}: the dense layer's {stem} numbers make no square of {entering[0]} channels for a first block of "
-            f"{channels[0]} filters; this is not the original's photo generator"
+            f"{bundle.origin}: the dense layer's {stem} numbers make no square of {entering[0]} channels for a first "
+            f"block of {channels[0]} filters; this is not the original's photo generator"
         )
     size = base << depth
     if size > 4096:
@@ -250,10 +250,10 @@ class _Finder:
         return number
 
     def checked(self, plan: _Plan, expected: dict[str, torch.Tensor], roots: tuple[str, ...]) -> _Plan:
-        """``plan`` with full tensor names, once every shape fits ``expected`` and no tensor of the network is left over."""
+        """``plan`` with full tensor names, if all shapes fit ``expected`` and no tensor of the network is left over."""
         if plan.sources.keys() != expected.keys():
             odd = sorted(plan.sources.keys() ^ expected.keys())
-            raise BundleError(f"{self.bundle.origin}: the tensors do not make the original's {self.what}, e.g. {odd[:3]}")
+            raise BundleError(f"{self.bundle.origin} does not hold the original's {self.what}; see {odd[:3]}")
         for key, (name, transform) in plan.sources.items():
             wanted = tuple(expected[key].shape)
             found = self.shape(name, _RANKS.get(transform, len(wanted)))
@@ -304,12 +304,14 @@ def _facts(network: str, bundle: Bundle, md5: str | None) -> dict:
         proof = "the published archive (its MD5 matches)"
     else:
         proof = "NOT the published archive (its MD5 differs)"
+    # Only the archive's MD5 can prove whose weights they are; anyone can write a file of the same structure.
+    weights = "trained and published" if md5 == PUBLISHED_MD5[network] else "presumably trained and published"
     return {
         "name": "the original RetinaGAN release, imported",
-        "weights": "trained and published by the authors of farrell236/RetinaGAN, not by this project",
+        "weights": f"{weights} by the authors of farrell236/RetinaGAN, not by this project",
         "source": "https://github.com/farrell236/RetinaGAN",
         "licence": "MIT (the original's code); the training data have their own terms",
-        "data": "FGADR Seg-set",
+        "data": "FGADR Seg-set, as the release says",
         "imported_from": bundle.origin.name,
         "md5": md5,
         "authenticity": proof,

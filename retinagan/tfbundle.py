@@ -2,7 +2,8 @@
 
 A bundle is an index (a LevelDB table from names to dtype, shape and place) and data files. Checkpoints come
 from strangers, so everything is bounded and checked before it is used: block and tensor checksums (masked CRC-32C),
-the order of names, dtypes, shapes, and every offset and size against the data files. Whatever is wrong ends in :class:`BundleError`.
+the order of names, dtypes, shapes, and every offset and size against the data files. Whatever is wrong ends in
+:class:`BundleError`.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ MAX_SHARDS = 1000
 MAX_RANK = 32
 MAX_STRINGS = 100_000
 MAX_STRING_BYTES = 64 << 20
+_DAMAGED = "it does not match its checksum; the file is damaged"
 
 
 @dataclass(frozen=True)
@@ -139,11 +141,13 @@ class Bundle:
 
     def _decoded(self, name: str, piece: np.ndarray, shard: Shard) -> np.ndarray:
         entry = self.entries[name]
-        damaged = BundleError(f"{shard.name}: tensor {name} does not match its checksum; the file is damaged")
         if entry.dtype == STRING:
-            return _strings(piece.tobytes(), entry, damaged)
+            try:
+                return _strings(piece.tobytes(), entry)
+            except BundleError as error:
+                raise BundleError(f"{shard.name}: tensor {name}: {error}") from None
         if _mask(google_crc32c.value(piece)) != entry.crc:
-            raise damaged
+            raise BundleError(f"{shard.name}: tensor {name}: {_DAMAGED}")
         if entry.dtype == 10 and piece.size and piece.max() > 1:
             raise BundleError(f"{shard.name}: tensor {name} is bool, but a byte of it is {piece.max()}")
         # Reshaped from a view, then copied: the mapped pages are given back with the piece.
@@ -160,7 +164,8 @@ class Bundle:
             shard = self.shards[entry.shard]
             if entry.offset + entry.size > shard.size:
                 raise BundleError(
-                    f"{where} reaches to byte {entry.offset + entry.size:,}; {shard.name} has {shard.size:,}: it is truncated"
+                    f"{where} reaches to byte {entry.offset + entry.size:,}; {shard.name} has {shard.size:,}: "
+                    "it is truncated"
                 )
             if entry.numpy_dtype is not None and not entry.sliced:
                 expected = math.prod(entry.shape) * entry.numpy_dtype.itemsize
@@ -203,7 +208,7 @@ def _parse_index(data: bytes) -> tuple[int, dict[str, Entry]]:
         raise BundleError(f"the index has {len(data)} bytes; even an empty one has more: it is truncated")
     footer = len(data) - FOOTER_BYTES
     if int.from_bytes(data[-8:], "little") != MAGIC:
-        raise BundleError("the index does not end with the table's magic number: truncated, or no TensorFlow checkpoint")
+        raise BundleError("the index lacks the magic number at its end: truncated, or no TensorFlow checkpoint")
     at, numbers = footer, []
     for _ in range(4):
         number, at = _varint(data, at, len(data) - 8)
@@ -388,11 +393,11 @@ def _shape(message: bytes) -> list[int]:
     return shape
 
 
-def _strings(data: bytes, entry: Entry, damaged: BundleError) -> np.ndarray:
+def _strings(data: bytes, entry: Entry) -> np.ndarray:
     """A string tensor: varint lengths, the masked checksum of them, the strings; all within the entry's checksum."""
     count = math.prod(entry.shape)
     if count > len(data):
-        raise BundleError(f"a string tensor of shape {entry.shape} has {len(data)} bytes; each string takes one at least")
+        raise BundleError(f"{count:,} strings in {len(data):,} bytes; each string takes one at least")
     lengths, at, crc = [], 0, 0
     for _ in range(count):
         length, at = _varint(data, at, len(data))
@@ -401,13 +406,13 @@ def _strings(data: bytes, entry: Entry, damaged: BundleError) -> np.ndarray:
         lengths.append(length)
         crc = google_crc32c.extend(crc, length.to_bytes(4, "little"))
     if at + 4 + sum(lengths) != len(data):
-        raise BundleError(f"the strings of a tensor take {at + 4 + sum(lengths):,} bytes; it has {len(data):,}")
+        raise BundleError(f"its strings take {at + 4 + sum(lengths):,} bytes; it has {len(data):,}")
     stored = data[at : at + 4]
     if int.from_bytes(stored, "little") != _mask(crc):
-        raise damaged
+        raise BundleError(_DAMAGED)
     crc = google_crc32c.extend(crc, stored)
     if _mask(google_crc32c.extend(crc, data[at + 4 :])) != entry.crc:
-        raise damaged
+        raise BundleError(_DAMAGED)
     strings = np.empty(count, dtype=object)
     at += 4
     for i, length in enumerate(lengths):

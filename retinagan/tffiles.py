@@ -80,7 +80,7 @@ def locate(prefix: str | Path) -> BundleFiles:
         found = sorted(path.glob("*.index"))
         if len(found) != 1:
             names = ", ".join(f.name for f in found[:5]) or "none"
-            raise BundleError(f"{path} is a folder with {len(found)} .index files ({names}); give the checkpoint's prefix")
+            raise BundleError(f"{path} is a folder with {len(found)} .index files ({names}); give a prefix")
         path = found[0]
     if path.is_file() and path.suffix.lower() == ".zip":
         return _Archive(path)
@@ -108,7 +108,7 @@ class _Folder:
         with open(self.origin, "rb") as file:
             data = file.read(MAX_INDEX_BYTES + 1)
         if len(data) > MAX_INDEX_BYTES:
-            raise BundleError(f"{self.origin} has more than {MAX_INDEX_BYTES:,} bytes; no checkpoint's index is that long")
+            raise BundleError(f"{self.origin} has more than {MAX_INDEX_BYTES:,} bytes; no index is that long")
         return data
 
     def shard(self, number: int, count: int) -> Shard:
@@ -156,14 +156,14 @@ class _Archive:
         for info in infos:
             parts = PurePosixPath(info.filename.replace("\\", "/")).parts
             if ".." in parts or info.filename.startswith(("/", "\\")) or (parts and parts[0].endswith(":")):
-                raise BundleError(f"{path}: member {info.filename!r} would leave the folder; the archive is not trusted")
+                raise BundleError(f"{path}: member {info.filename!r} would leave the folder; it is refused")
             if info.filename in self.members:
                 raise BundleError(f"{path}: member {info.filename!r} appears twice; the archive is not trusted")
             self.members[info.filename] = info
         # Archives made on a Mac carry a shadow file of each member.
         found = [n for n in self.members if n.endswith(".index") and not n.startswith("__MACOSX/")]
         if len(found) != 1:
-            raise BundleError(f"{path} holds {len(found)} .index files {found[:5]}; one checkpoint, so one, is expected")
+            raise BundleError(f"{path} holds {len(found)} .index files {found[:5]}; exactly one is expected")
         self.base = found[0].removesuffix(".index")
 
     def index(self) -> bytes:
@@ -186,7 +186,7 @@ class _Archive:
         if info is None:
             raise BundleError(f"{self.origin}: {name} is missing in the archive")
         if info.flag_bits & 0x41:
-            raise BundleError(f"{self.origin}: {name} is encrypted; unpack the archive and give the checkpoint's prefix")
+            raise BundleError(f"{self.origin}: {name} is encrypted; unpack it and give the checkpoint's prefix")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise BundleError(
                 f"{self.origin}: {name} is packed by method {info.compress_type}; stored and deflated are read, so "
@@ -195,8 +195,8 @@ class _Archive:
         big = info.file_size > MAX_INDEX_BYTES and info.file_size > MAX_RATIO * info.compress_size
         if big or info.file_size > MAX_INFLATED_BYTES:
             raise BundleError(
-                f"{self.origin}: {name} claims {info.file_size:,} bytes from {info.compress_size:,} packed ones; allowed "
-                f"are {MAX_INFLATED_BYTES:,} bytes and a ratio of {MAX_RATIO}"
+                f"{self.origin}: {name} claims {info.file_size:,} bytes from {info.compress_size:,} packed ones; "
+                f"allowed are {MAX_INFLATED_BYTES:,} bytes and a ratio of {MAX_RATIO}"
             )
         return info
 

@@ -1,6 +1,7 @@
 """Checkpoints with the structure and names of the original release, random weights and any widths, for tests.
 
-Like the real ones they hold optimizer slots, a discriminator, an encoder and counters, so that reading one of those by mistake shows.
+Like the real ones they hold optimizer slots, a discriminator, an encoder and counters, so that reading
+one of those by mistake shows.
 """
 
 from __future__ import annotations

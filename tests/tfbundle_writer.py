@@ -48,8 +48,8 @@ def header(shards: int = 1, endianness: int = 0, min_consumer: int = 0) -> bytes
 def entry(dtype: int, shape: Sequence[int], shard: int, offset: int, size: int, crc: int, extra: bytes = b"") -> bytes:
     dims = b"".join(message(2, number_field(1, n)) for n in shape)
     return (
-        number_field(1, dtype) + message(2, dims) + number_field(3, shard) + number_field(4, offset) + number_field(5, size)
-        + varint(6 << 3 | 5) + crc.to_bytes(4, "little") + extra
+        number_field(1, dtype) + message(2, dims) + number_field(3, shard) + number_field(4, offset)
+        + number_field(5, size) + varint(6 << 3 | 5) + crc.to_bytes(4, "little") + extra
     )  # fmt: skip
 
 

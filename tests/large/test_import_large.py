@@ -1,4 +1,4 @@
-"""Import of checkpoints of the published size. Not part of the default run: `make test-large` (3 GB of disk, minutes)."""
+"""Import of checkpoints of the published size. Outside the default run: `make test-large` (8 GB of disk, minutes)."""
 
 from __future__ import annotations
 
