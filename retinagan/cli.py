@@ -7,6 +7,7 @@ line on stderr and exit code 2; ``prepare`` ends with 1 if some photographs fail
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -158,17 +159,23 @@ def _sample(options: argparse.Namespace) -> int:
 
     from retinagan.maps_io import encode_map_png, encode_photo_png
     from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
+    from retinagan.provenance import Provenance, map_digest
 
     model = RetinaGAN.from_pretrained(options.model or DEFAULT_MODEL, options.device)
     styles = options.styles if options.styles is not None else list(range(options.photos))
     out = _folder(options.out)
     for seed in tqdm(options.seeds, unit="map", disable=True if options.quiet else None):
         name = f"g{options.grade}-s{seed}"
-        label_map = model.sample_maps(options.grade, [seed], options.truncation)
-        (out / f"map-{name}.png").write_bytes(encode_map_png(label_map[0]))
+        label_map = model.sample_maps(options.grade, [seed], options.truncation)[0]
+        made = Provenance(
+            "map", "sampled", map_digest(label_map), grade=options.grade, map_seed=seed, truncation=options.truncation,
+            model=model.name, checkpoints=model.hashes,
+        )  # fmt: skip
+        (out / f"map-{name}.png").write_bytes(encode_map_png(label_map, made.chunks()))
         for style in styles:
-            photo = model.render(label_map, [style])[0]
-            (out / f"photo-{name}-y{style}.png").write_bytes(encode_photo_png(photo))
+            photo = model.render(label_map[None], [style])[0]
+            info = dataclasses.replace(made, kind="photograph", style_seed=style).chunks()
+            (out / f"photo-{name}-y{style}.png").write_bytes(encode_photo_png(photo, info))
     print(f"{len(options.seeds)} maps, {len(options.seeds) * len(styles)} photographs: {out}")
     return 0
 
@@ -176,7 +183,7 @@ def _sample(options: argparse.Namespace) -> int:
 def _render(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from retinagan.maps_io import encode_photo_png, read_map_png
+    from retinagan.maps_io import encode_photo_png
     from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
 
     paths = [Path(path) for path in options.maps]
@@ -185,19 +192,36 @@ def _render(options: argparse.Namespace) -> int:
         twice = next(stem for stem in stems if stems.count(stem) > 1)
         raise ValueError(f"two maps are called {twice!r}; their photographs would overwrite each other: rename one")
     model = RetinaGAN.from_pretrained(options.model or DEFAULT_MODEL, options.device)
-    maps = []
-    for path in paths:  # all are read before anything is written
-        try:
-            maps.append(read_map_png(path, model.size))
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+    maps = [_read_map(path, model.size) for path in paths]  # all are read before anything is written
     out = _folder(options.out)
-    jobs = [(path.stem, label_map, seed) for path, label_map in zip(paths, maps) for seed in options.seeds]
-    for stem, label_map, seed in tqdm(jobs, unit="photo", disable=True if options.quiet else None):
+    jobs = [(stem, *pair, seed) for stem, pair in zip(stems, maps) for seed in options.seeds]
+    for stem, label_map, origin, seed in tqdm(jobs, unit="photo", disable=True if options.quiet else None):
         photo = model.render(label_map[None], [seed])[0]
-        (out / f"{stem}-y{seed}.png").write_bytes(encode_photo_png(photo))
+        made = dataclasses.replace(
+            origin, kind="photograph", style_seed=seed, model=model.name, checkpoints=model.hashes
+        )
+        (out / f"{stem}-y{seed}.png").write_bytes(encode_photo_png(photo, made.chunks()))
     print(f"{len(jobs)} photographs: {out}")
     return 0
+
+
+def _read_map(path: Path, size: int):
+    """A map file → (lesion map, its provenance): what the file says of itself if that is about this very map."""
+    from retinagan.maps_io import read_map_png
+    from retinagan.provenance import Provenance, map_digest, read_png
+
+    try:
+        label_map = read_map_png(path, size)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    try:
+        origin = read_png(path.read_bytes())
+    except ValueError:
+        origin = None  # the map is whole; only what it says of its origin is not
+    digest = map_digest(label_map)
+    if origin is None or origin.map_sha256 != digest:
+        origin = Provenance("map", "uploaded", digest)
+    return label_map, origin
 
 
 def _export(options: argparse.Namespace) -> int:

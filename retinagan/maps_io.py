@@ -103,7 +103,11 @@ def encode_photo_png(photo: np.ndarray, info: Mapping[str, str] | None = None) -
 
 
 def pair_zip(
-    label_map: np.ndarray, photos: Sequence[np.ndarray], name: str = "pair", info: Mapping[str, str] | None = None
+    label_map: np.ndarray,
+    photos: Sequence[np.ndarray],
+    name: str = "pair",
+    map_info: Mapping[str, str] | None = None,
+    photo_infos: Sequence[Mapping[str, str] | None] | None = None,
 ) -> bytes:
     """A map and its photographs as a ZIP: ``NAME-map.png``, ``NAME-photo-0.png`` … and ``classes.csv``.
 
@@ -113,15 +117,20 @@ def pair_zip(
         label_map: ``uint8 (H, W)``.
         photos: each ``uint8 (H, W, 3)`` of the map's height and width.
         name: how the files' names begin.
-        info: text chunks for every PNG, as in :func:`encode_map_png`.
+        map_info: text chunks of the map's PNG, as in :func:`encode_map_png`.
+        photo_infos: those of each photograph's.
 
     Raises:
-        ValueError: a photograph of another size, or a name that holds a path.
+        ValueError: a photograph of another size, a name that holds a path, or not one ``photo_infos`` a photograph.
     """
+    if photo_infos is None:
+        photo_infos = [None] * len(photos)
+    if len(photo_infos) != len(photos):
+        raise ValueError(f"{len(photo_infos)} photo_infos for {len(photos)} photographs")
     if not name or set(name) & set("/\\\0"):
         raise ValueError(f"name is {name!r}; it must be a file name without a folder")
-    files = {f"{name}-map.png": encode_map_png(label_map, info)}
-    for number, photo in enumerate(photos):
+    files = {f"{name}-map.png": encode_map_png(label_map, map_info)}
+    for number, (photo, info) in enumerate(zip(photos, photo_infos, strict=True)):
         if photo.shape[:2] != label_map.shape:
             raise ValueError(f"photograph {number} is {photo.shape[:2]}, its map {label_map.shape}")
         files[f"{name}-photo-{number}.png"] = encode_photo_png(photo, info)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,7 +18,8 @@ from retinagan.data.prepare import MANIFEST_COLUMNS, prepare, read_manifest
 from retinagan.data.readers import SourceEye, read_fgadr, read_folder, read_idrid
 from retinagan.data.vesselness import _without_specks, vesselness
 from retinagan.labels import BG, DISC_RADIUS, EX, HE, MA, OD, SE, VB, empty_map, field_of_view
-from tests.synthetic_eyes import CENTRE, HEIGHT, LESIONS, RADIUS, WIDTH, draw_photo, vessel, write_fgadr, write_folder, write_idrid
+from tests.synthetic_eyes import CENTRE, HEIGHT, LESIONS, RADIUS, WIDTH
+from tests.synthetic_eyes import draw_photo, vessel, write_fgadr, write_folder, write_idrid
 
 SIZE = 64
 
@@ -309,10 +312,24 @@ def test_a_second_run_keeps_what_is_right_and_makes_the_rest(tmp_path):
     assert report.written == ["grade-001", "seg-02"] and report.kept == ["seg-01"]
 
 
-def test_workers_write_the_same_files(idrid, tmp_path):
+class PicklingThreads(ThreadPoolExecutor):
+    """Stands in for the pool of processes, whose start takes seconds: what crosses to a worker and back is pickled."""
+
+    def __init__(self, workers, mp_context):
+        assert mp_context.get_start_method() == "spawn"
+        super().__init__(workers)
+
+    def submit(self, function, job):
+        function, job = pickle.loads(pickle.dumps((function, job)))
+        return super().submit(lambda: pickle.loads(pickle.dumps(function(job))))
+
+
+def test_workers_write_the_same_files(idrid, tmp_path, monkeypatch):
     root, out, _ = idrid
-    report = prepare(list(read_idrid(root))[:2], tmp_path, SIZE, workers=2, progress=False)
-    assert report.written == ["seg-01", "seg-02"]
+    monkeypatch.setattr("retinagan.data.prepare.ProcessPoolExecutor", PicklingThreads)
+    eyes = [*read_idrid(root), SourceEye("none", tmp_path / "none.png")]
+    report = prepare(eyes, tmp_path, SIZE, workers=2, progress=False)
+    assert report.written == ["grade-001", "seg-01", "seg-02"] and [name for name, _ in report.failed] == ["none"]
     for kind in ("images", "maps", "vessels"):
         assert (tmp_path / kind / "seg-01.png").read_bytes() == (out / kind / "seg-01.png").read_bytes()
     assert read_manifest(tmp_path)["seg-02"] == read_manifest(out)["seg-02"]

@@ -223,13 +223,14 @@ def test_photo_png_is_lossless_and_checked():
 def test_pair_zip_holds_map_photos_and_classes_and_repeats_exactly():
     label_map = empty_map(32)
     photos = [np.full((32, 32, 3), value, dtype=np.uint8) for value in (10, 200)]
-    data = pair_zip(label_map, photos, "eye", {"Software": "test"})
-    assert data == pair_zip(label_map, photos, "eye", {"Software": "test"})
+    infos = {"Title": "map"}, [{"Title": "first"}, {"Title": "second"}]
+    data = pair_zip(label_map, photos, "eye", *infos)
+    assert data == pair_zip(label_map, photos, "eye", *infos)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.namelist() == ["eye-map.png", "eye-photo-0.png", "eye-photo-1.png", "classes.csv"]
         assert np.array_equal(read_map_png(archive.read("eye-map.png"), size=32), label_map)
         photo = Image.open(io.BytesIO(archive.read("eye-photo-1.png")))
-        assert (np.asarray(photo) == 200).all() and photo.text == {"Software": "test"}
+        assert (np.asarray(photo) == 200).all() and photo.text == {"Title": "second"}
         assert "5,OD,Optic disc,73,73,73" in archive.read("classes.csv").decode().splitlines()
 
 
@@ -238,3 +239,5 @@ def test_pair_zip_refuses_what_does_not_belong_together():
         pair_zip(empty_map(32), [np.zeros((16, 16, 3), dtype=np.uint8)])
     with pytest.raises(ValueError, match="without a folder"):
         pair_zip(empty_map(32), [], "../up")
+    with pytest.raises(ValueError, match="1 photo_infos for 0"):
+        pair_zip(empty_map(32), [], photo_infos=[{}])
