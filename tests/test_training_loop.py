@@ -44,13 +44,14 @@ def same(a: Path, b: Path) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
 
 
-def script(folder, *flags, **options):
-    command = [sys.executable, "-m", "tests.toy_task", str(folder), json.dumps({"seed": 3, **options}), *flags]
+def script(folder, devices=1, **options):
+    options = json.dumps({"seed": 3, "steps": 100000, "pause": 0.01, **EACH_STEP, **options})
+    command = [sys.executable, "-m", "tests.toy_task", str(folder), options, str(devices)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for_step(folder: Path, step: int, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while not (path := latest_state(folder)) or int(path.stem[6:]) < step:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline, "no state was written"
@@ -58,29 +59,30 @@ def wait_for_step(folder: Path, step: int, process: subprocess.Popen) -> None:
 
 
 def test_a_killed_run_resumes_bit_for_bit(tmp_path):
-    run(tmp_path / "whole", 60, **EACH_STEP)
-    process = script(tmp_path / "killed", steps=100000, pause=0.01, **EACH_STEP)
-    wait_for_step(tmp_path / "killed", 12, process)
+    run(tmp_path / "whole", 50, log_every=1)
+    process = script(tmp_path / "killed")
+    wait_for_step(tmp_path / "killed", 6, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     reached = int(latest_state(tmp_path / "killed").stem[6:])
-    assert 12 <= reached < 60
-    result = run(tmp_path / "killed", 60, resume=True, **EACH_STEP)
-    assert (result.step, result.reason) == (60, "steps")
-    assert same(result.state, tmp_path / "whole" / "state-00000060.safetensors")
+    assert 6 <= reached < 50
+    result = run(tmp_path / "killed", 50, resume=True, log_every=1)
+    assert (result.step, result.reason) == (50, "steps")
+    assert same(result.state, tmp_path / "whole" / "state-00000050.safetensors")
     lines = [json.loads(line) for line in (tmp_path / "killed" / "log.jsonl").read_text().splitlines()]
     whole = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == list(range(1, 61))
+    assert [line["step"] for line in lines] == list(range(1, 51))
     assert [line["loss"] for line in lines] == [line["loss"] for line in whole]
 
 
-def test_sigterm_finishes_the_step_and_saves(tmp_path):
-    process = script(tmp_path, steps=100000, pause=0.01, **EACH_STEP)
+@pytest.mark.parametrize(("number", "devices"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)])
+def test_a_request_to_stop_finishes_the_step_and_saves(tmp_path, number, devices):
+    process = script(tmp_path, devices)
     wait_for_step(tmp_path, 3, process)
-    process.send_signal(signal.SIGTERM)
-    out, error = process.communicate(timeout=20)
+    process.send_signal(number)
+    out, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
-    step, reason = out.split()
+    step, reason = out.split()[-2:]
     assert reason == "signal"
     assert latest_state(tmp_path).name == f"state-{int(step):08d}.safetensors"
 

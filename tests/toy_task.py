@@ -70,5 +70,6 @@ class LinearTask(ToyTask):
 
 if __name__ == "__main__":
     options = json.loads(sys.argv[2])
-    result = train(ToyTask, {"training": options}, Path(sys.argv[1]), resume="--resume" in sys.argv, accelerator="cpu")
+    devices = int(sys.argv[3])
+    result = train(ToyTask, {"training": options}, Path(sys.argv[1]), devices=devices, accelerator="cpu")
     print(result.step, result.reason)

@@ -11,11 +11,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -30,6 +28,7 @@ from .batches import Batches, batch_items, mix, step_generator
 from .export import average_of, export_run, load_ema
 from .settings import LoopSettings, load_config, loop_settings, task_for
 from .state import StateError, collect, latest_state, read_latest, restore, write_state
+from .stopping import signals_for_children, stop_signals
 
 __all__ = [
     "LoopSettings", "StateError", "Task", "TrainResult", "TrainingDiverged",
@@ -132,7 +131,8 @@ def train(
         precision="bf16-mixed" if cuda else "32-true",
         strategy="ddp_spawn" if devices > 1 else "auto",  # spawned, as a script that is started again would parse twice
     )
-    result = fabric.launch(_worker, make_task, config, run_dir, steps, max_minutes, resume, progress)
+    with signals_for_children() if devices > 1 else contextlib.nullcontext():
+        result = fabric.launch(_worker, make_task, config, run_dir, steps, max_minutes, resume, progress)
     if isinstance(result, str):
         raise TrainingDiverged(result)
     return result
@@ -199,7 +199,11 @@ class _Trainer:
         def make_batch(step: int) -> Any:
             return self.task.batch(step_generator(settings.seed, step, self.rank, 0))
 
-        with _stop_signals() as asked, Batches(make_batch, settings.prefetch) as batches:
+        with contextlib.ExitStack() as stack:
+            stack.callback(bar.close)
+            stack.callback(board.close if board else lambda: None)
+            asked = stack.enter_context(stop_signals())
+            batches = stack.enter_context(Batches(make_batch, settings.prefetch))
             while not reason:
                 batch = batches.get(self.step)
                 items += batch_items(batch) * self.world
@@ -233,12 +237,9 @@ class _Trainer:
                 if show and not reason:
                     self._sheet(board)
                     sheet = time.monotonic()
-        path = self._save()
-        if reason != "signal":
-            self._sheet(board)
-        bar.close()
-        if board:
-            board.close()
+            path = self._save()
+            if reason != "signal":
+                self._sheet(board)
         return TrainResult(self.step, reason, path)
 
     def _update(self, name: str, loss: Tensor) -> float:
@@ -291,7 +292,7 @@ class _Trainer:
                 for kept, new in zip(average.buffers(), network.buffers(), strict=True):
                     kept.copy_(new)
 
-    def _broadcast(self, tensors: Iterator[Tensor]) -> None:
+    def _broadcast(self, tensors: Iterable[Tensor]) -> None:
         if self.world > 1:
             for tensor in tensors:
                 torch.distributed.broadcast(tensor.data, 0)
@@ -353,27 +354,6 @@ class _Trainer:
             raise StateError(f"{path} was made with another configuration: {texts}. Choose another run folder")
         if differing and self.rank == 0:
             tqdm.write(f"resuming with other settings than before: {', '.join(differing)}")
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """SIGTERM and Ctrl-C are noted, so that the step is finished and saved; a second Ctrl-C stops at once."""
-    asked: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def note(number: int, _frame: object) -> None:
-        if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _prepare_folder(run_dir: Path, config: dict[str, Any], step: int) -> None:
