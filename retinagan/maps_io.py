@@ -31,10 +31,10 @@ _SAVE_AS = "save it as an 8-bit RGB PNG in the palette's colours (see the templa
 def read_map_png(source: bytes | str | Path | BinaryIO, size: int | None = 512) -> np.ndarray:
     """A lesion map from a PNG file, padded to a square and scaled to ``size`` without a class that it does not hold.
 
-    The file is an 8-bit RGB or palette PNG whose every pixel has one of the seven colours, opaque, with sides of 16 to 4096 pixels.
-    A map that is not square gets background on both sides of its shorter direction. Scaling up repeats
-    pixels; scaling down gives each pixel the class that covers most of it, except that a lesion wins from a share of 0.4 and
-    each connected lesion keeps at least one pixel. A map of the right size is returned as it is.
+    The file is an 8-bit RGB or palette PNG whose every pixel has one of the seven colours, opaque, with sides of 16 to
+    4096 pixels. A map that is not square gets background on both sides of its shorter direction. Scaling up repeats
+    pixels; scaling down gives each pixel the class that covers most of it, except that a lesion wins from a share of
+    0.4 and each connected lesion keeps at least one pixel. A map of the right size is returned as it is.
 
     Args:
         source: the file's content, its path, or an open binary file.
@@ -210,8 +210,8 @@ def _classes(codes: np.ndarray) -> np.ndarray:
     if clear.any():
         y, x = np.unravel_index(int(clear.argmax()), clear.shape)
         raise ValueError(
-            f"the pixel at row {y}, column {x} is transparent (alpha {codes[y, x] >> 24}; {int(clear.sum())} such pixels); "
-            "maps are opaque: fill what is outside the eye with black"
+            f"the pixel at row {y}, column {x} is transparent (alpha {codes[y, x] >> 24}; "
+            f"{int(clear.sum())} such pixels); maps are opaque: fill what is outside the eye with black"
         )
     label_map = np.full(codes.shape, 255, dtype=np.uint8)
     for index, (red, green, blue) in enumerate(PALETTE.tolist()):
@@ -223,6 +223,7 @@ def _classes(codes: np.ndarray) -> np.ndarray:
         allowed = ", ".join(f"{c.short} {c.colour}" for c in CLASSES)
         raise ValueError(
             f"colour {(code & 255, code >> 8 & 255, code >> 16 & 255)} at row {y}, column {x} is not in the palette "
-            f"({int(unknown.sum())} such pixels); allowed are {allowed}. Draw without anti-aliasing, save as lossless PNG"
+            f"({int(unknown.sum())} such pixels); allowed are {allowed}. Draw without anti-aliasing, "
+            "save as lossless PNG"
         )
     return label_map

@@ -18,7 +18,11 @@ FOVEA = (100.0, 66.0)
 
 
 def draw_photo(
-    width: int = WIDTH, height: int = HEIGHT, centre: tuple[float, float] = CENTRE, radius: float = RADIUS, seed: int = 0
+    width: int = WIDTH,
+    height: int = HEIGHT,
+    centre: tuple[float, float] = CENTRE,
+    radius: float = RADIUS,
+    seed: int = 0,
 ) -> np.ndarray:
     """A red disc on black with a bright optic disc, one dark vessel and sensor noise: ``uint8 (H, W, 3)``."""
     rng = np.random.default_rng(seed)
@@ -58,7 +62,7 @@ def _save(picture: Image.Image, path: Path) -> None:
 
 
 def write_idrid(root: Path, grades: tuple[int, ...] = (0, 2, 3)) -> Path:
-    """IDRiD's official layout: two segmentation photos (the first is grading photo 2), ``len(grades)`` grading photos."""
+    """IDRiD's layout: two segmentation photos (the first is grading photo 2), ``len(grades)`` grading photos."""
     truths = root / "A. Segmentation" / "2. All Segmentation Groundtruths" / "a. Training Set"
     names = {MA: ("1. Microaneurysms", "MA"), HE: ("2. Haemorrhages", "HE"), EX: ("3. Hard Exudates", "EX"),
              SE: ("4. Soft Exudates", "SE"), OD: ("5. Optic Disc", "OD")}  # fmt: skip
@@ -72,8 +76,8 @@ def write_idrid(root: Path, grades: tuple[int, ...] = (0, 2, 3)) -> Path:
             picture.putpalette([0, 0, 0, 255, 0, 0])
             folder, short = names[index]
             _save(picture, truths / folder / f"IDRiD_{number:02}_{short}.tif")
-    rows = {"grade": ["Image name,Retinopathy grade,Risk of macular edema "], "disc": ["Image No,X- Coordinate,Y - Coordinate,,"],
-            "fovea": ["Image No,X- Coordinate,Y - Coordinate,,"]}  # fmt: skip
+    points = "Image No,X- Coordinate,Y - Coordinate,,"
+    rows = {"grade": ["Image name,Retinopathy grade,Risk of macular edema "], "disc": [points], "fovea": [points]}
     for number, grade in enumerate(grades, start=1):
         name = f"IDRiD_{number:03}"
         photo = Image.fromarray(draw_photo(seed=10 + number))

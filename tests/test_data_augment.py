@@ -83,7 +83,7 @@ def test_the_same_seed_gives_the_same_sample_and_the_global_one_is_left_alone():
     first = augment(*eye(), rng(3))
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(6)
-    for a, b in zip(first, augment(*eye(), rng(3))):
+    for a, b in zip(first, augment(*eye(), rng(3)), strict=True):
         assert torch.equal(a, b)
     assert not torch.equal(first[0], augment(*eye(), rng(4))[0])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
+import itertools
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,8 +19,18 @@ from retinagan.data.prepare import MANIFEST_COLUMNS, prepare, read_manifest
 from retinagan.data.readers import SourceEye, read_fgadr, read_folder, read_idrid
 from retinagan.data.vesselness import _without_specks, vesselness
 from retinagan.labels import BG, DISC_RADIUS, EX, HE, MA, OD, SE, VB, empty_map, field_of_view
-from tests.synthetic_eyes import CENTRE, HEIGHT, LESIONS, RADIUS, WIDTH
-from tests.synthetic_eyes import draw_photo, vessel, write_fgadr, write_folder, write_idrid
+from tests.synthetic_eyes import (
+    CENTRE,
+    HEIGHT,
+    LESIONS,
+    RADIUS,
+    WIDTH,
+    draw_photo,
+    vessel,
+    write_fgadr,
+    write_folder,
+    write_idrid,
+)
 
 SIZE = 64
 
@@ -121,7 +132,7 @@ def test_lesions_outside_the_square_do_not_come_in():
 def test_map_is_painted_in_order_of_size_within_the_field():
     everywhere = np.ones((SIZE, SIZE), dtype=bool)
     order = [OD, SE, EX, HE, MA]
-    for below, above in zip(order, order[1:]):
+    for below, above in itertools.pairwise(order):
         label_map = paint_map({above: everywhere, below: everywhere}, SIZE)
         assert set(np.unique(label_map)) == {BG, above}
     label_map = paint_map({}, SIZE, (20.0, 30.0, 5.0))
@@ -244,7 +255,13 @@ def test_manifest_says_what_each_pair_is(idrid):
     row = rows["seg-01"]
     photo = root / "A. Segmentation" / "1. Original Images" / "a. Training Set" / "IDRiD_01.jpg"
     assert row["sha256"] == hashlib.sha256(photo.read_bytes()).hexdigest()
-    assert (row["source"], row["grade"], row["has_masks"], row["has_map"], row["size"]) == ("idrid", "2", "1", "1", "64")
+    assert (row["source"], row["grade"], row["has_masks"], row["has_map"], row["size"]) == (
+        "idrid",
+        "2",
+        "1",
+        "1",
+        "64",
+    )
     assert (rows["grade-001"]["has_masks"], rows["grade-001"]["has_map"]) == ("0", "1")
     assert (rows["grade-002"]["has_masks"], rows["grade-002"]["has_map"]) == ("0", "0")
     assert rows["seg-02"]["grade"] == "" and rows["seg-02"]["fovea_x"] == ""
@@ -293,7 +310,7 @@ def test_prepared_folder_is_a_plain_folder_again(idrid, tmp_path):
     assert {n: e.eye for n, e in eyes.items()} == {n: r["eye"] for n, r in read_manifest(out).items()}
     again = [eyes["seg-01"]]
     assert prepare(again, tmp_path, SIZE, progress=False).failed == []
-    for first, second in zip(pictures(out, "seg-01"), pictures(tmp_path, "seg-01")):
+    for first, second in zip(pictures(out, "seg-01"), pictures(tmp_path, "seg-01"), strict=True):
         assert np.array_equal(first, second)
 
 
@@ -369,7 +386,9 @@ def test_fgadr_masks_are_thresholded_and_there_is_no_disc(tmp_path):
 def test_plain_folder_in_colours_or_indices(tmp_path, index_png):
     label_map = empty_map(SIZE)
     label_map[40, 30] = MA
-    report = prepare(read_folder(write_folder(tmp_path / "in", label_map, index_png)), tmp_path / "out", SIZE, progress=False)
+    report = prepare(
+        read_folder(write_folder(tmp_path / "in", label_map, index_png)), tmp_path / "out", SIZE, progress=False
+    )
     assert report.failed == []
     assert np.array_equal(pictures(tmp_path / "out", "a")[1], label_map)
     row = read_manifest(tmp_path / "out")["a"]

@@ -10,12 +10,30 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from retinagan.labels import (
-    BG, CLASSES, EX, HE, MA, NUM_CLASSES, OD, PALETTE, VB,
-    check_map, clean_map, colours_from_map, empty_map, field_of_view, map_from_colours, one_hot,
+    BG,
+    CLASSES,
+    EX,
+    HE,
+    MA,
+    NUM_CLASSES,
+    OD,
+    PALETTE,
+    VB,
+    check_map,
+    clean_map,
+    colours_from_map,
+    empty_map,
+    field_of_view,
+    map_from_colours,
+    one_hot,
 )  # fmt: skip
 
-maps = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, NUM_CLASSES - 1))
-square_maps = st.integers(4, 16).flatmap(lambda n: hnp.arrays(np.uint8, (n, n), elements=st.integers(0, NUM_CLASSES - 1)))
+maps = hnp.arrays(
+    np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, NUM_CLASSES - 1)
+)
+square_maps = st.integers(4, 16).flatmap(
+    lambda n: hnp.arrays(np.uint8, (n, n), elements=st.integers(0, NUM_CLASSES - 1))
+)
 
 
 def test_palette_is_the_originals():
@@ -49,7 +67,14 @@ def test_unknown_colour_is_named_with_its_place_and_number():
 
 
 @pytest.mark.parametrize(
-    "rgb", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8), None]
+    "rgb",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3)),
+        np.zeros((0, 4, 3), np.uint8),
+        None,
+    ],
 )
 def test_what_is_no_coloured_map_is_refused(rgb):
     with pytest.raises(ValueError, match=r"uint8 \(H, W, 3\)"):

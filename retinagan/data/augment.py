@@ -1,4 +1,4 @@
-"""Joint augmentation of a photograph, its map and its vessels: what moves, moves together; only the photo changes colour.
+"""Joint augmentation of photograph, map and vessels: what moves, moves together; only the photo changes colour.
 
 The parameters are drawn here, from an explicit ``torch.Generator``, because torchvision's own transforms draw from the
 global one; its functional half then applies them to ``tv_tensors``, each interpolated by its kind.
@@ -39,14 +39,22 @@ class AugmentConfig:
     """Largest turn of the hue in whole turns, 0-0.5."""
 
     def __post_init__(self) -> None:
-        limits = {"rotation": 45, "scale": 0.5, "shift": 0.25, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5}
+        limits = {
+            "rotation": 45,
+            "scale": 0.5,
+            "shift": 0.25,
+            "brightness": 1,
+            "contrast": 1,
+            "saturation": 1,
+            "hue": 0.5,
+        }
         for name, limit in limits.items():
             if not 0 <= getattr(self, name) <= limit:
                 raise ValueError(f"{name} is {getattr(self, name)}; allowed are 0 to {limit}")
 
 
 class Parameters(NamedTuple):
-    """One draw: degrees clockwise, mirrors, scale, shift as shares of the side, colour factors (1 = as it is), hue turn."""
+    """One draw: degrees clockwise, mirrors, scale, shift as shares of the side, colour factors (1: none), hue turn."""
 
     angle: float
     mirror_x: bool
@@ -61,7 +69,7 @@ class Parameters(NamedTuple):
 
 
 def draw_parameters(config: AugmentConfig, rng: torch.Generator) -> Parameters:
-    """The parameters of one sample. The number of draws is always the same, so that one option leaves the others' draws alone."""
+    """The parameters of one sample. Always as many draws, so that changing one option leaves the others' alone."""
     u = (torch.rand(10, generator=rng, dtype=torch.float64) * 2 - 1).tolist()
     return Parameters(
         angle=u[0] * config.rotation,
@@ -102,7 +110,9 @@ def augment(
     """
     size = label_map.shape[-1]
     if photo.shape != (3, size, size) or label_map.shape != (size, size):
-        raise ValueError(f"photo (3, S, S) and map (S, S) are needed, got {tuple(photo.shape)} and {tuple(label_map.shape)}")
+        raise ValueError(
+            f"photo (3, S, S) and map (S, S) are needed, got {tuple(photo.shape)} and {tuple(label_map.shape)}"
+        )
     if vessels is not None and vessels.shape != label_map.shape:
         raise ValueError(f"vessels have shape {tuple(vessels.shape)}, their map {tuple(label_map.shape)}")
     p = draw_parameters(config, rng)
@@ -129,7 +139,7 @@ def _field(size: int) -> torch.Tensor:
 
 @functools.lru_cache(maxsize=4)
 def _rim_index(size: int, margin: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """For each pixel of the square and its margin the (row, column) just inside the rim on its own radius, or its own."""
+    """For each pixel of square and margin the (row, column) just inside the rim on its radius, or its own."""
     d = torch.arange(-margin, size + margin, dtype=torch.float64) - size / 2
     radius = torch.hypot(d[:, None], d[None, :]).clamp_min(1e-9)
     pull = ((size / 2 - 2) / radius).clamp_max(1)

@@ -94,4 +94,6 @@ def _read(path: Path, mode: str, size: int) -> np.ndarray:
                 raise ValueError(f"it is {picture.mode} {picture.size}, expected {mode} {(size, size)}")
             return np.asarray(picture)
     except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path} is damaged or was changed ({error}); delete it and prepare the folder again") from error
+        raise ValueError(
+            f"{path} is damaged or was changed ({error}); delete it and prepare the folder again"
+        ) from error

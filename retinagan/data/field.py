@@ -43,9 +43,9 @@ class Square(NamedTuple):
 def find_field(photo: np.ndarray) -> Circle:
     """Circle of the field of view of a fundus photograph ``uint8 (H, W, 3)``.
 
-    The rim is where brightness rises from the dark surround; points on the picture's own edges are left out, so that a field
-    cut off at the top, bottom or sides is still found whole. A circle is fitted by least squares, again without the
-    points that lie far off (a dark crescent, a label in the corner).
+    The rim is where brightness rises from the dark surround; points on the picture's own edges are left out, so that a
+    field cut off at the top, bottom or sides is still found whole. A circle is fitted by least squares, again without
+    the points that lie far off (a dark crescent, a label in the corner).
 
     Raises:
         ValueError: no bright disc on a dark surround.
@@ -58,7 +58,9 @@ def find_field(photo: np.ndarray) -> Circle:
     if high - low < 20:
         raise ValueError("no field of view found: the photograph is evenly dark or bright")
     if low > _DARKEST_FIELD:
-        raise ValueError(f"no field of view found: the field must be a disc on black, the darkest part here is {low:.0f} of 255")
+        raise ValueError(
+            f"no field of view found: the field must be a disc on black, the darkest part here is {low:.0f} of 255"
+        )
     components, count = ndimage.label(bright > low + 0.15 * (high - low))
     largest = components == 1 + int(np.bincount(components.ravel())[1:].argmax()) if count else components > 0
     largest = ndimage.binary_fill_holes(largest)
@@ -71,7 +73,10 @@ def find_field(photo: np.ndarray) -> Circle:
     agreement = (disc & largest).sum() / max((disc | largest).sum(), 1)
     near = np.abs(np.hypot(points[:, 0] - circle.x, points[:, 1] - circle.y) - circle.radius) < 0.015 * small.shape[1]
     if agreement < _AGREEMENT or near.mean() < _NEAR:  # the second as a straight edge can agree in area
-        raise ValueError(f"no field of view found: the bright part is no disc ({agreement:.0%} of its area and {near.mean():.0%} of its rim fit)")
+        raise ValueError(
+            "no field of view found: the bright part is no disc "
+            f"({agreement:.0%} of its area and {near.mean():.0%} of its rim fit)"
+        )
     circle = Circle(*(v * factor for v in circle))
     if not 0.25 * min(height, width) < circle.radius < 0.75 * max(height, width):
         raise ValueError(f"no field of view found: the best circle has a radius of {circle.radius:.0f} pixels")
@@ -79,7 +84,7 @@ def find_field(photo: np.ndarray) -> Circle:
 
 
 def _rim(inside: np.ndarray) -> np.ndarray:
-    """First and last field pixel of each row and column as edges ``(n, 2)`` (x, y), without those on the picture's edge."""
+    """First and last field pixel of each row and column, ``(n, 2)`` (x, y), without those on the picture's edge."""
     points = []
     for transposed, mask in ((False, inside), (True, inside.T)):
         lines = np.flatnonzero(mask.any(axis=1))
@@ -110,7 +115,7 @@ def _fit_circle(points: np.ndarray) -> Circle:
 
 
 def field_square(circle: Circle, width: int, height: int) -> Square:
-    """The square whose inscribed circle shows only field: the photo's height where the field is cut off, else the whole field.
+    """The square whose inscribed circle shows only field: the photo's height if that cuts the field, else all of it.
 
     It lies within the picture. A square picture whose field nearly fills it is taken as it is.
     """
@@ -169,7 +174,9 @@ def cut_mask(mask: np.ndarray, square: Square, size: int, keep_components: bool 
         return cut
     ys, xs = np.nonzero(lost[components])
     # One key a (component, prepared pixel); of each component's keys the most frequent says where it stays.
-    keys, counts = np.unique(components[ys, xs] * np.int64(size * size) + rows[ys] * size + columns[xs], return_counts=True)
+    keys, counts = np.unique(
+        components[ys, xs] * np.int64(size * size) + rows[ys] * size + columns[xs], return_counts=True
+    )
     names, pixels = np.divmod(keys, size * size)
     order = np.lexsort((pixels, -counts, names))
     first = np.flatnonzero(np.diff(names[order], prepend=0))
@@ -181,7 +188,8 @@ def cut_mask(mask: np.ndarray, square: Square, size: int, keep_components: bool 
 def paint_map(masks: dict[int, np.ndarray], size: int, disc: tuple[float, float, float] | None = None) -> np.ndarray:
     """Prepared masks ``bool (size, size)`` by class → lesion map ``uint8 (size, size)`` with a circular field.
 
-    Overlaps go to the later class of OD, SE, EX, HE, MA. ``disc`` (x, y, radius in pixels) paints the disc where there is no mask.
+    Overlaps go to the later class of OD, SE, EX, HE, MA. ``disc`` (x, y, radius in pixels) paints the disc where there
+    is no mask.
     """
     unknown = set(masks) - set(PAINT_ORDER)
     if unknown:
@@ -199,7 +207,7 @@ def paint_map(masks: dict[int, np.ndarray], size: int, disc: tuple[float, float,
 
 
 def cut_map(label_map: np.ndarray, square: Square, size: int) -> np.ndarray:
-    """The square of a finished lesion map ``uint8 (H, W)`` → ``uint8 (size, size)``, no class invented, small lesions kept."""
+    """The square of a finished lesion map ``uint8 (H, W)`` → ``uint8 (size, size)``; small lesions stay."""
     if label_map.shape == (size, size) and square == Square(0.0, 0.0, float(size)):
         return paint_map({i: label_map == i for i in PAINT_ORDER}, size)
     present = np.bincount(label_map.ravel(), minlength=NUM_CLASSES) > 0

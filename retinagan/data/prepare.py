@@ -1,7 +1,8 @@
 """Preparation: photographs and masks of any data set → square full-circle pairs in one plain folder.
 
 The folder holds ``images/ID.png`` (RGB, black outside the circle), ``maps/ID.png`` (class indices with the palette),
-``vessels/ID.png`` (``vesselness`` × 255), ``grades.csv`` and ``manifest.csv``; :func:`retinagan.data.readers.read_folder` reads it.
+``vessels/ID.png`` (``vesselness`` × 255), ``grades.csv`` and ``manifest.csv``;
+:func:`retinagan.data.readers.read_folder` reads it.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ MANIFEST_COLUMNS = (
     "id", "eye", "source", "split", "grade", "has_masks", "has_map", "disc_x", "disc_y", "fovea_x", "fovea_y",
     "left", "top", "side", "size", "sha256", "key",
 )  # fmt: skip
-"""``id``; ``eye`` shared by photographs of one eye; ``source`` data set; ``split`` train or heldout; ``grade`` 0-4 or empty;
-``has_masks`` lesions were annotated; ``has_map`` there is a map; centres in prepared pixels or empty; the square cut from
-the source in its pixels; ``sha256`` of the source photograph; ``key`` of everything that the pair was made from."""
+"""``id``; ``eye`` shared by photographs of one eye; ``source`` data set; ``split`` train or heldout; ``grade`` 0-4 or
+empty; ``has_masks`` lesions were annotated; ``has_map`` there is a map; centres in prepared pixels or empty; the square
+cut from the source in its pixels; ``sha256`` of the source photograph; ``key`` of everything that the pair was made
+from."""
 
 
 @dataclass
@@ -67,8 +69,8 @@ def prepare(
 ) -> PrepareReport:
     """Write square full-circle pairs of all sources into ``out``; what fails is reported and the rest goes on.
 
-    Eyes whose files are there, made from the same sources by the same recipe, are kept. Eyes already in the folder that are
-    not among the sources stay, so that several data sets can be prepared into one folder.
+    Eyes whose files are there, made from the same sources by the same recipe, are kept. Eyes already in the folder that
+    are not among the sources stay, so that several data sets can be prepared into one folder.
 
     Args:
         sources: from :mod:`retinagan.data.readers`.
@@ -89,7 +91,9 @@ def prepare(
     rows = read_manifest(out) if (out / "manifest.csv").is_file() else {}
     other_sizes = {row["size"] for row in rows.values()} - {str(size)}
     if other_sizes:
-        raise ValueError(f"{out} was prepared at size {', '.join(sorted(other_sizes))}, not {size}; choose another folder")
+        raise ValueError(
+            f"{out} was prepared at size {', '.join(sorted(other_sizes))}, not {size}; choose another folder"
+        )
     _check_ids(eyes)
     for name in ("images", "maps", "vessels"):
         (out / name).mkdir(parents=True, exist_ok=True)
@@ -157,7 +161,7 @@ def _run(jobs: list, workers: int) -> Iterator[tuple[str, dict[str, str], bool, 
 
 
 def _prepare_one(job: tuple[SourceEye, str, int, dict[str, str]]) -> tuple[str, dict[str, str], bool, str | None]:
-    """One eye → (id, manifest row, made now rather than kept, None), or (id, {}, False, reason) if it cannot be used."""
+    """One eye → (id, manifest row, whether it was made now, None), or (id, {}, False, reason) if it failed."""
     eye, out, size, known = job
     try:
         if eye.problem:
@@ -278,7 +282,9 @@ def _open_map(path: Path, photo_size: tuple[int, int]) -> np.ndarray:
 
 def _check_size(path: Path, picture: Image.Image, photo_size: tuple[int, int]) -> None:
     if picture.size != photo_size:
-        raise ValueError(f"{path} is {picture.size[0]} × {picture.size[1]}, its photograph {photo_size[0]} × {photo_size[1]}")
+        raise ValueError(
+            f"{path} is {picture.size[0]} × {picture.size[1]}, its photograph {photo_size[0]} × {photo_size[1]}"
+        )
 
 
 def _text(value: float | None) -> str:

@@ -27,7 +27,8 @@ class SourceEye:
         map_path: a finished lesion map (colours or indices) instead of masks.
         grade: 0-4, or None if unknown.
         disc_xy, fovea_xy: centres in pixels of the photograph file as it is.
-        eye: the same for all photographs of one eye, so that none of them lands in another split. Default: ``source_id``.
+        eye: the same for all photographs of one eye, so that none of them lands in another split. Default:
+            ``source_id``.
         source: the data set's name.
         has_masks: lesions were annotated (an empty ``mask_paths`` then means a healthy retina).
         problem: why this eye cannot be used, if the tables already say so.
@@ -147,11 +148,12 @@ def _idrid_matches(root: Path) -> dict[str, tuple[str, str]]:
 def read_idrid(root: Path | str, include_unlabelled: bool = False) -> Iterator[SourceEye]:
     """Training split of IDRiD (Porwal et al., Data 3(3):25, 2018) in its official folder layout, at any size.
 
-    The segmentation photos become ``seg-01`` …, the grading photos ``grade-001`` …. Masks are palette TIFFs in which an index
-    above 0 is the lesion; a missing mask file means that the lesion is absent. If ``segmentation_grades.csv`` lies in the
-    root (columns image, grade, grading image), a segmentation photo takes its grade and centres from the matching
-    grading photo, and both count as one eye. (Without that file the two are not known to be one eye. The official release has
-    no pairs for which that matters: its segmentation photos are all of grades 1-4, for which grading photos have no map.)
+    The segmentation photos become ``seg-01`` …, the grading photos ``grade-001`` …. Masks are palette TIFFs in which an
+    index above 0 is the lesion; a missing mask file means that the lesion is absent. If ``segmentation_grades.csv``
+    lies in the root (columns image, grade, grading image), a segmentation photo takes its grade and centres from the
+    matching grading photo, and both count as one eye. (Without that file the two are not known to be one eye. The
+    official release has no pairs for which that matters: its segmentation photos are all of grades 1-4, for which
+    grading photos have no map.)
 
     Args:
         root: folder that holds ``A. Segmentation``, ``B. Disease Grading`` and ``C. Localization``; any may be missing.
@@ -177,7 +179,8 @@ def read_idrid(root: Path | str, include_unlabelled: bool = False) -> Iterator[S
     segmented = _photos(segmentation / photo_folder)
     if not segmented and not graded:
         raise FileNotFoundError(
-            f"{root} holds no IDRiD photographs; expected 'A. Segmentation/{photo_folder}' or 'B. Disease Grading/{photo_folder}'"
+            f"{root} holds no IDRiD photographs; expected 'A. Segmentation/{photo_folder}' "
+            f"or 'B. Disease Grading/{photo_folder}'"
         )
     matches = _idrid_matches(root)
     yield from _idrid_segmentation(segmentation, photo_folder, segmented, matches, discs, foveas)
@@ -212,7 +215,9 @@ def _idrid_segmentation(part, photo_folder, photos, matches, discs, foveas) -> I
     for name in sorted(set(photos) | masked):
         text, grading_photo = matches.get(name, ("", ""))
         grade, problem = _grade(text, "segmentation_grades.csv")
-        own = {i: masks[i][f"{name}_{short}"] for i, (_, short) in _IDRID_MASKS.items() if f"{name}_{short}" in masks[i]}
+        own = {
+            i: masks[i][f"{name}_{short}"] for i, (_, short) in _IDRID_MASKS.items() if f"{name}_{short}" in masks[i]
+        }
         yield SourceEye(
             source_id=f"seg-{name.removeprefix('IDRiD_')}",
             photo_path=photos.get(name, part / photo_folder / f"{name}.jpg"),
@@ -242,10 +247,12 @@ def read_fgadr(root: Path | str) -> Iterator[SourceEye]:
 
     Masks are grey pictures, lesion where the value is 128 or more; a missing mask file means that the lesion is absent.
     **FGADR has no mask of the optic disc**, so its maps have no disc unless a folder ``OpticDisc_Masks`` of the same
-    kind is added (from a disc segmenter, say). Its IRMA and neovascularisation masks have no channel here and are not read.
+    kind is added (from a disc segmenter, say). Its IRMA and neovascularisation masks have no channel here and are not
+    read.
 
     Args:
-        root: folder that holds ``Original_Images``, the mask folders and ``DR_Seg_Grading_Label.csv`` (no header: name, grade).
+        root: folder that holds ``Original_Images``, the mask folders and ``DR_Seg_Grading_Label.csv`` (no header: name,
+            grade).
 
     Raises:
         FileNotFoundError: the root or its photographs do not exist.
@@ -279,8 +286,9 @@ def read_fgadr(root: Path | str) -> Iterator[SourceEye]:
 def read_folder(root: Path | str) -> Iterator[SourceEye]:
     """A plain folder of photographs and maps; what ``prepare`` writes is one, too.
 
-    ``images/ID.(png|jpg|tif)``, ``maps/ID.png`` (palette colours, or class indices 0-6), ``grades.csv`` with a header and the
-    columns ``id, grade`` and optionally ``eye`` (photographs of one eye share it). Maps and grades may be missing.
+    ``images/ID.(png|jpg|tif)``, ``maps/ID.png`` (palette colours, or class indices 0-6), ``grades.csv`` with a header
+    and the columns ``id, grade`` and optionally ``eye`` (photographs of one eye share it). Maps and grades may be
+    missing.
 
     Raises:
         FileNotFoundError: the root or its ``images`` do not exist or are empty.
@@ -296,7 +304,7 @@ def read_folder(root: Path | str) -> Iterator[SourceEye]:
     header = [cell.lower() for cell in rows[0]] if rows else []
     if header[:2] != ["id", "grade"]:
         raise ValueError(f"{table} starts with {','.join(header)!r}; its header must be 'id,grade' or 'id,grade,eye'")
-    labels = {row[0]: dict(zip(header, row)) for row in rows[1:]}
+    labels = {row[0]: dict(zip(header, row, strict=False)) for row in rows[1:]}
     for name in sorted(set(photos) | set(maps) | set(labels)):
         row = labels.get(name, {})
         grade, problem = _grade(row.get("grade", ""), table.name)

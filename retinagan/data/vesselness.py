@@ -18,8 +18,9 @@ def vesselness(photo: np.ndarray, label_map: np.ndarray | None = None) -> np.nda
     """Ridge-filter response of a prepared photograph's vessels.
 
     Green channel minus its local mean, divided by its local deviation; ridge filter of Sato et al. (Medical Image
-    Analysis 2(2), 1998) for dark ridges; zero near the rim and on haemorrhages, microaneurysms and hard exudates, whose edges
-    would give rings; stretched between the 80th and the 98.5th percentile of the field; specks that no vessel is removed.
+    Analysis 2(2), 1998) for dark ridges; zero near the rim and on haemorrhages, microaneurysms and hard exudates, whose
+    edges would give rings; stretched between the 80th and the 98.5th percentile of the field; specks that no vessel is
+    removed.
 
     Args:
         photo: ``uint8 (S, S, 3)``, its field the inscribed circle.
@@ -67,7 +68,7 @@ def _smooth(values: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _without_specks(response: np.ndarray, min_area: float) -> np.ndarray:
-    """Components of the visible response smaller than ``min_area`` removed, with the faint fringe that only they had."""
+    """The response without visible components smaller than ``min_area`` and the faint fringe that only they had."""
     components, _ = ndimage.label(response > 0.1, structure=np.ones((3, 3)))
     areas = np.bincount(components.ravel())
     keep = areas >= min_area
