@@ -5,7 +5,7 @@ MODEL ?= checkpoints/default
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test setup bench clean help
+.PHONY: demo test test-large setup bench clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -28,6 +28,9 @@ demo: $(VENV)/.app  ## start the app (PORT=8501, MODEL=checkpoints/default)
 
 test: setup  ## run every test (browser tests need a chromium on the PATH)
 	$(BIN)/python -m pytest
+
+test-large: setup  ## the slow tests: import of full-size original checkpoints (8 GB of disk, minutes)
+	$(BIN)/python -m pytest tests/large --no-cov -s
 
 bench: setup  ## speed of sampling and rendering, as ratios and medians
 	$(BIN)/python -m tests.bench
