@@ -13,7 +13,7 @@ SIZE = 64
 CONFIG = {
     "network": dict(size=SIZE, channels=(8, 8), spade_hidden=(4, 4), latent_dim=4),
     "discriminator": dict(channels=(8, 8)),
-    "training": dict(crop=32, batch_size=4, grown_share=0.25, grown_trees=1, seed=3),
+    "training": dict(crop=32, batch_size=4, grown_share=0.25, grown_trees=1, varied_copies=1, seed=3),
 }
 
 
@@ -66,15 +66,16 @@ def test_photo_map_and_vessels_of_a_crop_belong_together(task):
         for photo, label_map, guidance, paired in zip(*(batch[k] for k in ("photo", "map", "guidance", "paired"))):
             assert (photo[:, label_map == labels.BG] == 0).all()
             if (label_map == labels.OD).any():
-                assert photo[2][label_map == labels.OD].min() > 0.6  # nothing but the disc is that blue
+                assert photo[2][label_map == labels.OD].median() > 0.5  # nothing but the disc is that blue
             if paired:
                 vessel = (guidance[3] > 0.5) & (label_map == labels.VB)
                 plain = (guidance[3] == 0) & (label_map == labels.VB)
                 if vessel.sum() > 8 and plain.sum() > 8:
-                    assert photo[0][vessel].mean() < 0.8 * photo[0][plain].mean()
+                    assert photo[0][vessel].mean() < 0.85 * photo[0][plain].mean()
 
 
 def test_eye_statistics_are_fitted_on_the_photographs(task, dataset):
+    assert len(task.eyes) == 6  # each eye and a varied copy
     statistics = task.networks["generator"].eye
     retina = dataset.photos[dataset.maps == labels.VB].mean(0) / 255
     assert statistics.light_mean.mean((1, 2)).numpy() == pytest.approx(retina, abs=0.06)
@@ -102,10 +103,24 @@ def test_steps_bring_the_photograph_nearer(task):
     assert set(losses[0]) == {"discriminator", "adversarial", "matching", "l1", "l1_coarse"}
 
 
+def test_varied_copies_are_other_pictures_of_exact_classes(task):
+    for eye, copy in zip(task.eyes[:3], task.eyes[3:], strict=True):
+        assert not np.array_equal(eye.photo, copy.photo)
+        assert set(np.unique(copy.label_map)) <= set(np.unique(eye.label_map))
+        assert np.array_equal(copy.label_map != labels.BG, labels.field_of_view(SIZE))
+
+
+def test_a_run_is_exported_without_its_data():
+    task = PhotosTask(CONFIG | {"training": CONFIG["training"] | {"data": "no/such/folder"}})
+    assert set(task.export(task.networks, {})) == {"photos"}
+    with pytest.raises(FileNotFoundError, match="no/such/folder"):
+        task.batch(rng())
+
+
 def test_sheet_and_export(task, tmp_path):
     generator = task.networks["generator"].eval()
     sheet = task.sheet({"generator": generator}, rng())
-    assert sheet.shape == (4 * SIZE, 3 * SIZE, 3) and sheet.dtype == np.uint8
+    assert sheet.shape == (4 * SIZE, 4 * SIZE, 3) and sheet.dtype == np.uint8
     assert np.array_equal(sheet, task.sheet({"generator": generator}, rng()))
     shipped = task.export({"generator": generator}, {})
     checkpoints.save(tmp_path / "photos.safetensors", "photos", shipped["photos"], {})

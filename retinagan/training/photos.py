@@ -7,6 +7,7 @@ tree and drawn light, judged by the discriminator alone, so that the generator m
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
+from retinagan.data.augment import augment
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.eye import draw_fovea, eye_seed, find_anatomy, visible_vessels
 from retinagan.eye.light import (
@@ -50,6 +52,8 @@ class PhotoTraining(LoopSettings):
     """Weight of the L1 loss at a quarter of the resolution."""
     adversarial: float = 1.0
     feature_matching: float = 1.5
+    varied_copies: int = 1
+    """Copies of every eye turned, scaled, shifted, mirrored and recoloured (retinagan.data.augment), 0 and more."""
     grown_share: float = 0.25
     """Share of a batch with grown vessels and drawn light, without a paired photograph."""
     grown_trees: int = 2
@@ -62,6 +66,8 @@ class PhotoTraining(LoopSettings):
         for name in ("batch_size", "crop", "grown_trees", "discriminator_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"training.{name} is {getattr(self, name)}; it must be at least 1")
+        if self.varied_copies < 0:
+            raise ValueError(f"training.varied_copies is {self.varied_copies}; it must be 0 or more")
         if not 0 <= self.grown_share < 1:
             raise ValueError(f"training.grown_share is {self.grown_share}; allowed are 0 up to, not including, 1")
 
@@ -77,6 +83,7 @@ class Eye:
     side: str
     targets: np.ndarray
     """Pixels (y, x) around which crops are worth taking: lesions and the disc."""
+    has_lesions: bool
 
 
 class PhotosTask:
@@ -101,43 +108,51 @@ class PhotosTask:
             "generator": torch.optim.Adam(generator.parameters(), self.training.generator_lr, betas),
             "discriminator": torch.optim.Adam(discriminator.parameters(), self.training.discriminator_lr, betas),
         }
-        self.dataset = dataset if dataset is not None else load_prepared(self.training.data, "train")
-        self.eyes = self._measure_eyes()
-        self.with_lesions = [i for i, eye in enumerate(self.eyes) if np.isin(eye.label_map, (EX, HE, SE, MA)).any()]
+        self._dataset = dataset
+        self._eyes: list[Eye] | None = None
+        self.with_lesions: list[int] = []
+        self._lock = threading.Lock()
         self.grown: dict[tuple[int, int], np.ndarray] = {}
 
     # -- data ---------------------------------------------------------------------------------------------------
 
-    def _measure_eyes(self) -> list[Eye]:
-        """Light, texture and fovea of every training eye; fits the generator's eye statistics on them."""
-        data, config = self.dataset, self.generator_config
-        size = config.size
-        clears, lights, sides = [], [], []
-        for photo, label_map, vessels in zip(data.photos, data.maps, data.vessels, strict=True):
-            clear = clear_retina(label_map, vessels.astype(np.float32) / 255)
-            light = measure_light(photo, clear)
-            side = find_anatomy(label_map).side
-            clears.append(clear)
-            sides.append(side)
-            lights.append(light[:, :, ::-1] if side == "right" else light)
+    @property
+    def eyes(self) -> list[Eye]:
+        """The training eyes; read and measured when first asked for, so that a run is exported without its data."""
+        with self._lock:
+            if self._eyes is None:
+                data = self._dataset or load_prepared(self.training.data, "train")
+                self._eyes = self._measure_eyes(data)
+                self.with_lesions = [i for i, eye in enumerate(self._eyes) if eye.has_lesions]
+        return self._eyes
+
+    def _measure_eyes(self, data: PreparedDataset) -> list[Eye]:
+        """Light, texture and fovea of every eye and its varied copies; fits the generator's eye statistics."""
+        config = self.generator_config
+        pictures = list(zip(data.photos, data.maps, data.vessels, data.fovea, strict=True))
+        clears = [clear_retina(label_map, vessels.astype(np.float32) / 255) for _, label_map, vessels, _ in pictures]
+        lights = [_measured_light(photo, label_map, clear) for (photo, label_map, *_), clear in zip(pictures, clears)]
         mean, components = fit_light(np.stack(lights), config.latent_dim)
+        originals = len(pictures)
+        for copy in range(self.training.varied_copies):
+            for index, (photo, label_map, vessels, _) in enumerate(pictures[:originals]):
+                rng = torch.Generator().manual_seed(self.training.seed * 1_000_003 + copy * originals + index)
+                tensors = (torch.from_numpy(t) for t in (photo.transpose(2, 0, 1).copy(), label_map, vessels))
+                moved, label_map, vessels = (t.numpy() for t in augment(*tensors, rng))
+                photo = np.ascontiguousarray(moved.transpose(1, 2, 0))
+                clear = clear_retina(label_map, vessels.astype(np.float32) / 255)
+                # Where the fovea went is read off the moved disc.
+                pictures.append((photo, label_map, vessels, np.full(2, np.nan)))
+                clears.append(clear)
+                lights.append(_measured_light(photo, label_map, clear))
         eyes, amplitudes = [], []
-        for index in tqdm(range(len(data.photos)), desc="eyes", leave=False):
-            photo, label_map = data.photos[index], data.maps[index]
-            noise = np.random.default_rng([self.training.seed, index]).standard_normal((size, size), dtype=np.float32)
-            texture, log_amplitudes = measure_texture(photo, label_map, clears[index], noise)
-            amplitudes.append(log_amplitudes)
-            code = project_light(lights[index], mean, components)
-            light = light_field(*map(torch.from_numpy, (code, mean, components)), size, sides[index]).numpy()
-            vessels = data.vessels[index].astype(np.float32) / 255
-            anatomy = find_anatomy(label_map)
-            fovea = data.fovea[index]
-            centre = (anatomy.fovea_x, anatomy.fovea_y) if np.isnan(fovea).any() else tuple(fovea)
-            planes = [*light, vessels, draw_fovea(centre, anatomy.disc_radius, size), texture]
-            points = np.argwhere(np.isin(label_map, (EX, HE, SE, MA)))
-            disc = np.argwhere(label_map == OD)
-            targets = np.concatenate([points, disc[:: max(1, 4 * len(disc) // max(len(points), 1))]])
-            eyes.append(Eye(photo, label_map, np.stack(planes).astype(np.float16), code, sides[index], targets))
+        progress = tqdm(zip(pictures, clears, lights, strict=True), total=len(pictures), desc="eyes", leave=False)
+        for index, (picture, clear, light) in enumerate(progress):
+            noise = np.random.default_rng([self.training.seed, index]).standard_normal(clear.shape, dtype=np.float32)
+            texture, log_amplitudes = measure_texture(*picture[:2], clear, noise)
+            if index < originals:
+                amplitudes.append(log_amplitudes)
+            eyes.append(_measured_eye(*picture, texture, project_light(light, mean, components), mean, components))
         statistics = self.networks["generator"].eye
         logs = np.stack(amplitudes).astype(np.float64)
         covariance = np.cov(logs.T) if len(logs) > 1 else np.zeros((logs.shape[1],) * 2)
@@ -180,13 +195,13 @@ class PhotosTask:
 
     def batch(self, rng: torch.Generator) -> dict[str, torch.Tensor]:
         """Crops with their planes; ``paired`` tells which have their own photograph."""
-        config = self.training
+        config, eyes = self.training, self.eyes
         items: dict[str, list[torch.Tensor]] = {key: [] for key in ("photo", "map", "guidance", "latent")}
         grown_count = round(config.batch_size * config.grown_share)
         for position in range(config.batch_size):
-            pool = self.with_lesions if self.with_lesions and _uniform(rng) < 0.6 else range(len(self.eyes))
+            pool = self.with_lesions if self.with_lesions and _uniform(rng) < 0.6 else range(len(eyes))
             index = pool[int(torch.randint(len(pool), (), generator=rng))]
-            eye = self.eyes[index]
+            eye = eyes[index]
             code = torch.from_numpy(eye.code)
             y, x = self._crop_corner(eye, rng)
             window = (slice(y, y + config.crop), slice(x, x + config.crop))
@@ -276,12 +291,13 @@ class PhotosTask:
         """Columns of eyes; rows: map, real photograph, same eye, grown eye of another light."""
         generator = networks["generator"]
         device = next(generator.parameters()).device
-        lesioned = self.with_lesions or range(len(self.eyes))
+        eyes = self.eyes
+        lesioned = self.with_lesions or range(len(eyes))
         chosen = [lesioned[i * len(lesioned) // 3] for i in range(min(3, len(lesioned)))]
-        chosen += [i for i in range(len(self.eyes)) if i not in lesioned][:1]
+        chosen += [i for i in range(len(eyes)) if i not in lesioned][:1]
         columns = []
         for index in chosen:
-            eye = self.eyes[index]
+            eye = eyes[index]
             onehot = one_hot(eye.label_map[None]).to(device)
             guidance = torch.from_numpy(eye.guidance.astype(np.float32))[None].to(device)
             planes = eye.guidance.astype(np.float32)
@@ -301,6 +317,25 @@ class PhotosTask:
 
 def _uniform(rng: torch.Generator) -> float:
     return float(torch.rand((), generator=rng))
+
+
+def _measured_light(photo: np.ndarray, label_map: np.ndarray, clear: np.ndarray) -> np.ndarray:
+    """Low-pass light ``(3, 32, 32)`` with the disc at the left."""
+    light = measure_light(photo, clear)
+    return light[:, :, ::-1] if find_anatomy(label_map).side == "right" else light
+
+
+def _measured_eye(photo, label_map, vessels, fovea, texture, code, mean, components) -> Eye:
+    size = len(photo)
+    anatomy = find_anatomy(label_map)
+    light = light_field(*map(torch.from_numpy, (code, mean, components)), size, anatomy.side).numpy()
+    centre = (anatomy.fovea_x, anatomy.fovea_y) if np.isnan(fovea).any() else tuple(fovea)
+    fovea_plane = draw_fovea(centre, anatomy.disc_radius, size)
+    planes = np.stack([*light, vessels.astype(np.float32) / 255, fovea_plane, texture]).astype(np.float16)
+    lesions = np.argwhere(np.isin(label_map, (EX, HE, SE, MA)))
+    disc = np.argwhere(label_map == OD)
+    targets = np.concatenate([lesions, disc[:: max(1, 4 * len(disc) // max(len(lesions), 1))]])
+    return Eye(photo, label_map, planes, code, anatomy.side, targets, len(lesions) > 0)
 
 
 def _degraded(guidance: np.ndarray, rng: torch.Generator) -> np.ndarray:
