@@ -47,7 +47,9 @@ class PhotoTraining(LoopSettings):
     discriminator_steps: int = 2
     """Discriminator updates a step; it costs a tenth of the generator and otherwise falls behind. Odd ones are mirrored."""
     l1: float = 2.0
-    """Weight of the L1 loss at full resolution; lesions count threefold."""
+    """Weight of the L1 loss at full resolution."""
+    lesion_weight: float = 5.0
+    """How much more a lesion's pixel counts in the L1 losses than the retina's."""
     l1_coarse: float = 5.0
     """Weight of the L1 loss at a quarter of the resolution."""
     adversarial: float = 1.0
@@ -265,7 +267,7 @@ class PhotosTask:
             (f[paired] - r).abs().mean() / r.abs().mean().clamp(min=1e-3)
             for f, r in zip(fake_features[:-1], real_features[:-1], strict=True)
         ) / (len(real_features) - 1)
-        weight = 1 + 2 * onehot[paired, EX : MA + 1].sum(1, keepdim=True)
+        weight = 1 + (config.lesion_weight - 1) * onehot[paired, EX : MA + 1].sum(1, keepdim=True)
         difference = (fake[paired] - photo[paired]) * weight
         l1 = difference.abs().mean()
         coarse = F.avg_pool2d(difference, 4).abs().mean()
