@@ -16,7 +16,7 @@ from retinagan.models.stylegan import MapGeneratorConfig
 from retinagan.training import maps as maps_module
 from retinagan.training.loop import export_run, latest_state, load_config, train
 from retinagan.training.map_reals import RealMaps
-from retinagan.training.maps import MapsTask, judged_planes, make_task, soften
+from retinagan.training.maps import PLANE_GAINS, MapsTask, judged_planes, make_task, soften
 from retinagan.training.state import read_state
 
 SIDE, SIZE = 128, 32
@@ -131,9 +131,9 @@ def test_judged_planes_tell_the_presence_of_small_lesions():
     planes = torch.zeros(2, 7, 256, 256)
     planes[:, VB] = 1
     planes[0, VB, 100, 100], planes[0, MA, 100, 100] = 0, 1
-    judged = judged_planes(planes)
+    judged = judged_planes(planes) / torch.tensor(PLANE_GAINS)[:, None, None]
     assert judged.shape == (2, 7, 256, 256)
-    assert torch.equal(judged[:, :5], soften(planes)[:, [EX, HE, SE, MA, OD]])
+    assert torch.allclose(judged[:, :5], soften(planes)[:, [EX, HE, SE, MA, OD]])
     assert judged[1, 5:].abs().max() == 0
     fine, coarse = judged[0, 5], judged[0, 6]
     assert int((fine > 0).sum()) == 64 and int((coarse > 0).sum()) == 1024  # one cell each

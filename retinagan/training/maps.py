@@ -44,6 +44,10 @@ USUAL_SHARES = (0.21, 0.01, 0.01, 0.003, 0.003, 0.026, 0.74)
 PRESENCE = ((8, 30.0), (32, 100.0))
 """Cell side in pixels at 256 and steepness of the two planes of lesion presence."""
 
+PLANE_GAINS = (14.0, 14.0, 40.0, 50.0, 6.0, 6.5, 5.0)
+"""What the discriminator's planes are multiplied by: one over their root mean square in real maps. Planes that are nearly
+empty would otherwise reach it as nearly nothing, and it would take thousands of steps to learn to look at them."""
+
 
 @dataclass(frozen=True)
 class MapTraining(LoopSettings):
@@ -56,7 +60,7 @@ class MapTraining(LoopSettings):
     learning_rate: float = 2e-3
     """Of Adam (betas 0 and 0.99) for the generator."""
     discriminator_learning_rate: float = 2e-3
-    r1: float = 1.0
+    r1: float = 0.5
     """Weight of the gradient penalty on real maps."""
     r1_every: int = 16
     """Steps from one gradient penalty to the next; its weight is multiplied by this."""
@@ -221,7 +225,8 @@ def soften(shares: Tensor) -> Tensor:
 
 
 def judged_planes(shares: Tensor) -> Tensor:
-    """Area shares ``(N, 7, R, R)`` → what the discriminator sees: lesions, disc, two planes of lesion presence."""
+    """Area shares ``(N, 7, R, R)`` → what the discriminator sees: lesions, disc, two planes of lesion presence,
+    each multiplied by its :data:`PLANE_GAINS`."""
     planes = [soften(shares[:, list(JUDGED)])]
     size = shares.shape[-1]
     lesions = planes[0][:, [JUDGED.index(kind) for kind in LESIONS]].sum(dim=1, keepdim=True)
@@ -229,4 +234,4 @@ def judged_planes(shares: Tensor) -> Tensor:
         side = max(1, cell * size // 256)
         present = torch.log1p(steepness * F.avg_pool2d(lesions, side)) / float(np.log1p(steepness))
         planes.append(F.interpolate(present, scale_factor=side, mode="nearest"))
-    return torch.cat(planes, dim=1)
+    return torch.cat(planes, dim=1) * shares.new_tensor(PLANE_GAINS)[:, None, None]
