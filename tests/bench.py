@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+
+from tests import bench_app
 
 COLD_START = """
 import time; t = time.perf_counter()
@@ -69,6 +72,12 @@ def main() -> None:
         print(f"{name:36s}{seconds:9.3f}{seconds / unit:13.1f}{seconds / measured['one photograph']:18.2f}")
     print(f"{'cold start to the first photograph':36s}{float(cold.stdout):9.2f}")
     print(f"{'peak memory of this process, MiB':36s}{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:9.0f}")
+    if shutil.which("chromium"):
+        print("\nthe app in a browser, seconds:")
+        for name, value in bench_app.measure(options.model).items():
+            print(f"{name:36s}{value:9.2f}")
+    else:
+        print("\nno chromium on the PATH: the app was not measured")
     alone = model.render(label_map[None], [7])
     if not np.array_equal(alone, model.render(np.stack([label_map] * 2), [7, 8])[:1]):
         raise SystemExit("a photograph differs alone and in a batch")
