@@ -1,0 +1,162 @@
+"""What the pages share: the frame of a page, readable errors, the model, rows of pictures, downloads."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial, wraps
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from retinagan.app.studio import Models, Photograph, Sheet, as_jpeg, cached_models
+from retinagan.labels import CLASSES
+from retinagan.maps_io import encode_map_png
+
+LOG = logging.getLogger("retinagan.app")
+ROOT = Path(__file__).resolve().parent.parent.parent
+NOTICE = "Synthetic images · not for diagnosis"
+MAX_SEED = 2**31 - 1
+"""Largest seed that the app offers; the command line and Python go to 2⁶³-1."""
+
+
+def page(title: str, lead: str, body: Callable[[], None]) -> None:
+    """Show a page: its head with the notice, then ``body`` with its errors made readable."""
+    st.html(f"<style>{_css()}</style>")
+    st.logo(_asset("logo.svg"), size="large", icon_image=_asset("logo.svg"))
+    st.html(
+        f'<div class="rg-head"><h1>{title}</h1><span class="rg-notice">{NOTICE}</span></div><p class="rg-lead">{lead}</p>'
+    )
+    with readable_errors():
+        body()
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Show an exception as a message instead of a traceback, which goes to the server's log.
+
+    Messages of this project's own errors (ValueError, TypeError, FileNotFoundError) are written for users; of any other
+    only the kind is shown. Streamlit's own control flow is no ``Exception`` and passes through.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, FileNotFoundError) as error:
+        LOG.warning("shown to the user: %s", error, exc_info=True)
+        st.error(plain(str(error)), icon=":material/error:")
+    except Exception as error:
+        LOG.exception("unexpected error")
+        st.error(
+            f"Something went wrong ({type(error).__name__}); the server's log has the details. Reload the page to go on.",
+            icon=":material/error:",
+        )
+
+
+def fragment(function: Callable[[], None]) -> Callable[[], None]:
+    """``st.fragment`` whose reruns have readable errors too."""
+
+    @wraps(function)
+    def guarded() -> None:
+        with readable_errors():
+            function()
+
+    return st.fragment(guarded)
+
+
+def plain(text: str) -> str:
+    """``text`` for Streamlit's Markdown, shown letter by letter: it may quote what a stranger uploaded."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+-!|~$:" else " " if c in "\r\n" else c for c in text[:600])
+
+
+# --- the model ---------------------------------------------------------------------------------------------------------------
+
+
+def model_folder() -> Path:
+    """The folder of weights: ``RETINAGAN_MODEL`` or ``checkpoints/default``; with others beside it, the sidebar's choice."""
+    folder = Path(os.environ.get("RETINAGAN_MODEL") or "checkpoints/default")
+    folder = folder if folder.is_absolute() or folder.is_dir() else ROOT / folder
+    beside = [path.parent for path in sorted(folder.parent.glob("*/photos.safetensors"))]
+    names = {path.name: path for path in beside if (path / "maps.safetensors").is_file()}
+    if len(names) < 2 or folder.name not in names:
+        return folder
+    order = [folder.name, *(name for name in names if name != folder.name)]
+    chosen = st.sidebar.selectbox("Model", order, key="model", bind="query-params", help="Folders of weights, as they lie on the server.")
+    return names.get(chosen, folder)
+
+
+def models() -> Models:
+    """The loaded networks, shared by all sessions; loading them shows a spinner."""
+    folder = model_folder()
+    return cached_models(str(folder), _stamp(folder))
+
+
+def _stamp(folder: Path) -> tuple[float, ...]:
+    """Changes when the weights do, so that a new export is loaded without a restart."""
+    return tuple(path.stat().st_mtime for path in sorted(folder.glob("*.safetensors")))
+
+
+# --- pictures and downloads --------------------------------------------------------------------------------------------------
+
+
+def show_map(label_map: np.ndarray, caption: str | None = None, alt: str = "Lesion map") -> None:
+    st.image(encode_map_png(label_map), caption=caption, width="stretch", alt=alt)
+
+
+def show_photo(photograph: Photograph, overlay: np.ndarray | None = None, caption: str | None = None) -> None:
+    """A photograph, or ``overlay`` in its place. The screen gets a JPEG of high quality, downloads are lossless."""
+    picture = photograph.pixels if overlay is None else overlay
+    caption = f"style {photograph.style_seed}" if caption is None else caption
+    st.image(as_jpeg(picture), caption=caption, width="stretch", alt=f"Synthetic fundus photograph, {caption}")
+
+
+def picture_row(sheet: Sheet, caption: str) -> None:
+    """A map and its photographs side by side."""
+    cells = st.columns(1 + len(sheet.photographs), gap="small")
+    with cells[0]:
+        show_map(sheet.label_map, caption)
+    for cell, photograph in zip(cells[1:], sheet.photographs, strict=True):
+        with cell:
+            show_photo(photograph)
+
+
+def download_buttons(sheet: Sheet, key: str) -> None:
+    """Buttons for the map, each photograph and all of it; files are made when a button is pressed."""
+    with st.container(horizontal=True, gap="small", key=f"downloads_{key}"):
+        _download("Map", sheet.map_file, f"{sheet.name('map')}.png", "image/png", f"{key}_map")
+        for number, photograph in enumerate(sheet.photographs):
+            label = "Photograph" if len(sheet.photographs) == 1 else f"Photograph {photograph.style_seed}"
+            name = f"{sheet.name('photo')}-y{photograph.style_seed}.png"
+            _download(label, partial(sheet.photo_file, photograph), name, "image/png", f"{key}_photo{number}")
+        label = "Pair as ZIP" if len(sheet.photographs) == 1 else "All as ZIP"
+        _download(label, sheet.pair_file, f"{sheet.name('pair')}.zip", "application/zip", f"{key}_pair", ":material/folder_zip:")
+
+
+def _download(label: str, data: Callable[[], bytes], name: str, mime: str, key: str, icon: str = ":material/download:") -> None:
+    st.download_button(label, data, name, mime, key=f"download_{key}", on_click="ignore", icon=icon)
+
+
+def open_in_draw(start: str, style: int, label_map: np.ndarray | None = None) -> None:
+    """Go to the page Draw with a start (see ``retinagan.app.starts``), fresh even when it was open with the same one."""
+    st.session_state["draw_upload"] = label_map
+    st.session_state["draw_fresh"] = True
+    st.switch_page("retinagan/app/page_draw.py", query_params={"start": start, "style": str(style)})
+
+
+def swatch(index: int) -> str:
+    """HTML of a class' colour."""
+    return f'<span class="rg-swatch" style="background:rgb{CLASSES[index].colour}"></span>'
+
+
+@cache
+def _css() -> str:
+    rules = [(Path(__file__).parent / "style.css").read_text("utf-8")]
+    for number, c in enumerate(CLASSES, 1):  # swatches of the palette's buttons
+        rules.append(f".st-key-palette button[role=radio]:nth-of-type({number})::before {{ background: rgb{c.colour}; }}")
+    return "\n".join(rules)
+
+
+def _asset(name: str) -> str:
+    return str(ROOT / "assets" / name)
+

@@ -1,0 +1,114 @@
+"""A running app and a real browser for the tests in this folder.
+
+The app shows the shipped model, or tiny random networks while there is none. Without a ``chromium`` on the PATH these tests are skipped, unless
+``RETINAGAN_REQUIRE_BROWSER=1`` says that this is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
+from tests.browser.studio import Studio
+from tests.helpers import tiny_model
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
+    "--disable-sync"
+).split()
+START_SECONDS = 120
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if shutil.which("chromium") or os.environ.get("RETINAGAN_REQUIRE_BROWSER") == "1":
+        return
+    skip = pytest.mark.skip(reason="no chromium on the PATH (apt-get install chromium); RETINAGAN_REQUIRE_BROWSER=1 makes it a failure")
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory) -> Path:
+    if (DEFAULT_MODEL / "photos.safetensors").is_file() and (DEFAULT_MODEL / "maps.safetensors").is_file():
+        return DEFAULT_MODEL
+    return tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def pipeline(model_folder) -> RetinaGAN:
+    return RetinaGAN.from_pretrained(model_folder, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def address(model_folder, tmp_path_factory) -> Iterator[str]:
+    """The address of a running app; at the end its log must hold no unexpected error."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("app") / "server.log"
+    command = [sys.executable, "-m", "streamlit", "run", "web_demo.py", "--server.port", str(port), "--server.headless", "true"]
+    command += ["--server.address", "127.0.0.1"]
+    environment = os.environ | {"RETINAGAN_MODEL": str(model_folder)}
+    with log.open("w") as output:
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+    text = log.read_text(errors="replace")
+    assert "unexpected error" not in text and "Uncaught app" not in text, text[-3000:]
+
+
+def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    pytest.fail(f"the app did not start:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("RETINAGAN_REQUIRE_BROWSER=1, and no chromium on the PATH (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def studio(browser, address) -> Iterator[Studio]:
+    """A fresh session, 1280 × 1000."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    yield Studio(page, address)
+    context.close()

@@ -1,0 +1,137 @@
+"""What a user does in the app, as methods; each waits until the page has answered."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+PAGES = {"random": "", "draw": "draw", "upload": "upload", "template": "template", "about": "about"}
+
+
+class Studio:
+    """One browser tab on the app."""
+
+    def __init__(self, page, address: str) -> None:
+        self.page = page
+        self.address = address
+
+    # --- pages -----------------------------------------------------------------------------------------------------------------
+
+    def open(self, path: str = "") -> None:
+        self.page.goto(f"{self.address}/{path}")
+        self.page.get_by_text("not for diagnosis").first.wait_for()
+        self.idle()
+
+    def idle(self) -> None:
+        """Wait until no script runs and nothing is marked as of an older run."""
+        self.page.locator(IDLE).wait_for(state="attached")
+        self.page.wait_for_function(
+            f"() => document.querySelector('{IDLE}') && !document.querySelector('[data-stale=\"true\"], [data-testid=\"stProgress\"]')"
+        )
+
+    def go_to(self, name: str) -> None:
+        """By the navigation's link."""
+        self.page.get_by_test_id("stTopNavLink").filter(has_text=name).first.click()
+        self.page.get_by_role("heading", name=name).first.wait_for()
+        self.idle()
+
+    def troubles(self) -> list[str]:
+        """Texts of error boxes and tracebacks on the page."""
+        boxes = self.page.locator('[data-testid="stException"], [data-testid="stAlertContentError"]')
+        return [box.inner_text() for box in boxes.all()]
+
+    # --- drawing ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def canvas(self):
+        return self.page.locator("canvas.dc-canvas.upper-canvas")
+
+    def canvas_ready(self) -> None:
+        self.canvas.wait_for()
+        self.photo_source()
+        self.idle()
+        self.page.wait_for_timeout(800)  # the canvas takes strokes only after it has loaded its start drawing; nothing shows when
+
+    def choose(self, group: str, name: str, hint: str) -> None:
+        """A pill of the palette (``palette``) or of the tools (``tool``); ``hint`` is how the line below begins once it is chosen."""
+        self.page.locator(f".st-key-{group}").get_by_role("radio", name=re.compile(name)).click()
+        self.page.locator(".rg-hint").filter(has_text=hint).wait_for()
+        self.settle()
+
+    def settle(self) -> None:
+        """Idle, and the canvas has taken over what it was told: a tool that changes during a stroke would end the stroke."""
+        self.idle()
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def brush(self, name: str) -> None:
+        """A preset of the brush."""
+        slider = self.page.locator(".st-key-brush [role=slider], .st-key-brush input[type=range]").first
+        before = slider.get_attribute("aria-valuenow") or slider.input_value()
+        self.page.get_by_role("button", name=name, exact=True).click()
+        self.page.wait_for_function(
+            "old => { const s = document.querySelector('.st-key-brush [role=slider], .st-key-brush input[type=range]');"
+            " return (s.getAttribute('aria-valuenow') || s.value) !== old; }", arg=before,
+        )  # fmt: skip
+        self.settle()
+
+    def stroke(self, *points: tuple[float, float], wait: bool = True) -> None:
+        """Drag through points, each x and y as a share of the canvas; waits for the photograph that follows."""
+        before = self.photo_source() if wait else ""
+        box = self.canvas.bounding_box()
+        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+        self.page.mouse.move(*places[0])
+        self.page.mouse.down()
+        for place in places[1:]:
+            self.page.mouse.move(*place, steps=8)
+        self.page.mouse.up()
+        if wait:
+            self.photo_changed(before)
+
+    def toolbar(self, title: str) -> None:
+        self.canvas.hover()
+        before = self.photo_source()
+        self.page.locator(f'button.dc-icon-button[title^="{title}"]').click()
+        self.photo_changed(before)
+
+    def photo_source(self) -> str:
+        """Address of the photograph that is shown; it changes with its content."""
+        image = self.page.locator(".st-key-photo_box img").first
+        image.wait_for()
+        return image.get_attribute("src")
+
+    def photo_changed(self, before: str) -> None:
+        self.page.wait_for_function(
+            "(old) => { const i = document.querySelector('.st-key-photo_box img'); return i && i.getAttribute('src') !== old; }", arg=before
+        )
+        self.idle()
+
+    # --- files -----------------------------------------------------------------------------------------------------------------
+
+    def download(self, label: str, inside: str = "") -> tuple[str, bytes]:
+        """Name and content of what the button ``label`` gives."""
+        button = self.page.locator(f"{inside} [data-testid=stDownloadButton] button").filter(has_text=re.compile(label)).first
+        with self.page.expect_download() as waiting:
+            button.click()
+        return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+
+    def photograph(self) -> np.ndarray:
+        """The lossless photograph ``uint8 (H, W, 3)``."""
+        return pixels(self.download("Photograph")[1])
+
+    def pair(self) -> dict[str, bytes]:
+        """Files of the pair's ZIP."""
+        with zipfile.ZipFile(io.BytesIO(self.download("Pair as ZIP")[1])) as archive:
+            assert archive.testzip() is None
+            return {name: archive.read(name) for name in archive.namelist()}
+
+
+def pixels(png: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(png)) as picture:
+        assert picture.format == "PNG"
+        return np.asarray(picture.convert("RGB"))

@@ -1,0 +1,403 @@
+"""The app's pages, run without a browser on tiny networks, and what they are made of."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from retinagan import provenance
+from retinagan.app import figure, palette, starts, studio, widgets
+from retinagan.labels import BG, CLASSES, HE, OD, VB, empty_map
+from retinagan.maps_io import encode_map_png, encode_photo_png, read_map_png
+from tests.helpers import TINY_SIZE, tiny_model
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = {name: f"retinagan/app/page_{name}.py" for name in ("random", "draw", "upload", "template", "about")}
+HEALTHY = {"type": "Circle", "originX": "center", "originY": "center", "strokeWidth": 2, "radius": 60, "left": 400, "top": 400}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def app(folder, monkeypatch):
+    monkeypatch.setenv("RETINAGAN_MODEL", str(folder))
+    return AppTest.from_file(str(ROOT / "web_demo.py"), default_timeout=60)
+
+
+def on(app, page, **link):
+    """Open a page as a link does; the app has to have run once before it knows its pages."""
+    app.query_params["grade"] = "0"
+    app.run()
+    app.query_params.clear()
+    for name, value in link.items():
+        app.query_params[name] = value
+    app.switch_page(PAGES[page])
+    return app.run()
+
+
+def circle(colour, **more):
+    return HEALTHY | {"stroke": colour, "fill": colour} | more
+
+
+def draw(app, *objects, number=0):
+    """What the canvas sends after a stroke."""
+    app.session_state[f"canvas_{number}"] = {"drawing": {"raw": {"objects": list(objects)}, "data": None}, "backgroundFit": None}
+    return app.run()
+
+
+def errors(app):
+    assert not app.exception, "an exception reached the page"
+    return [box.value for box in app.error]
+
+
+# --- every page --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_without_an_error_and_says_synthetic(app, page):
+    on(app, page)
+    assert errors(app) == []
+    assert any("not for diagnosis" in box.body for box in app.html)
+
+
+@pytest.mark.parametrize("page", ["random", "draw"])
+def test_without_weights_a_page_says_what_is_missing(app, page, monkeypatch, tmp_path):
+    monkeypatch.setenv("RETINAGAN_MODEL", str(tmp_path / "nowhere"))
+    (message,) = errors(on(app, page))
+    assert "no model folder" in message.replace("\\", "")
+
+
+def test_damaged_weights_are_named(app, folder, monkeypatch, tmp_path):
+    for name in ("maps", "photos"):
+        content = (folder / f"{name}.safetensors").read_bytes()
+        (tmp_path / f"{name}.safetensors").write_bytes(content if name == "maps" else content[: len(content) // 2])
+    monkeypatch.setenv("RETINAGAN_MODEL", str(tmp_path))
+    (message,) = errors(on(app, "random"))
+    assert "not a whole safetensors file" in message.replace("\\", "")
+    on(app, "about")
+    assert errors(app) == []
+    assert any("Cannot be read" in caption.value for caption in app.caption)
+
+
+def test_an_unexpected_error_shows_no_details(app, monkeypatch, caplog):
+    def broken(*_):
+        raise RuntimeError("secret /path")
+
+    monkeypatch.setattr(studio.Models, "sample", broken)
+    (message,) = errors(on(app, "random"))
+    assert "RuntimeError" in message and "secret" not in message
+    assert "secret /path" in caplog.text, "the log has it"
+
+
+def test_other_folders_of_weights_beside_it_are_offered(app, folder, monkeypatch, tmp_path):
+    on(app, "random")
+    assert not app.sidebar.selectbox, "one model needs no choice"
+    for name in ("first", "second"):
+        tiny_model(tmp_path / name)
+    (tmp_path / "unfinished").mkdir()
+    monkeypatch.setenv("RETINAGAN_MODEL", str(tmp_path / "second"))
+    on(app, "random")
+    assert app.sidebar.selectbox[0].options == ["second", "first"]
+    app.sidebar.selectbox[0].select("first").run()
+    assert errors(app) == []
+
+
+# --- Random ------------------------------------------------------------------------------------------------------------------
+
+
+def test_random_shows_five_grades_then_what_each_control_asks_for(app):
+    app.run()
+    assert len([b for b in app.button if b.label == "Open in Draw"]) == 5
+    app.segmented_control(key="grade").set_value("3").run()
+    assert len([b for b in app.button if b.label == "Open in Draw"]) == 1
+    app.number_input(key="maps").set_value(2).run()
+    app.number_input(key="photos").set_value(3).run()
+    app.slider(key="truncation").set_value(0.5).run()
+    app.number_input(key="seed").set_value(100).run()
+    assert errors(app) == []
+    labels = [b.label for b in app.download_button]
+    assert labels.count("Map") == 2 and {"Photograph 100", "Photograph 1100", "Photograph 2100", "Photograph 101"} <= set(labels)
+    assert "All 2 pairs as ZIP" in labels
+    old = app.session_state["seed"]
+    next(b for b in app.button if b.label == "New seed").click().run()
+    assert errors(app) == [] and 0 <= app.session_state["seed"] < 1_000_000 != old
+
+
+def test_random_reads_its_state_from_the_link_and_passes_over_nonsense(app):
+    app.query_params.update({"grade": "3", "seed": "12", "photos": "2"})
+    app.run()
+    assert (app.session_state["grade"], app.session_state["seed"], app.session_state["photos"]) == ("3", 12, 2)
+    assert "Photograph 1012" in [b.label for b in app.download_button]
+    for wrong in ({"grade": "9"}, {"seed": "-1"}, {"seed": "x"}, {"maps": "99"}, {"truncation": "nan"}):
+        fresh = AppTest.from_file(str(ROOT / "web_demo.py"), default_timeout=60)
+        fresh.query_params.update({"grade": "0"} | wrong)
+        fresh.run()
+        assert errors(fresh) == [], wrong
+        assert fresh.session_state["seed"] >= 0 and fresh.session_state["maps"] <= 6
+
+
+# --- Draw --------------------------------------------------------------------------------------------------------------------
+
+
+def drawn(app):
+    """The lesion map that the page made of start and strokes."""
+    from retinagan.canvas import rasterise
+
+    state = app.session_state["drawing"]
+    return rasterise({"objects": state.strokes}, state.start, studio.DISPLAY)
+
+
+def test_draw_follows_the_strokes(app):
+    on(app, "draw")
+    assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "left"))
+    draw(app, circle("#00ba7f"))
+    assert errors(app) == []
+    label_map = drawn(app)
+    assert (label_map == HE).sum() == pytest.approx(np.pi * (61 / 768 * TINY_SIZE) ** 2, rel=0.1)
+    assert set(np.unique(label_map)) == {BG, HE, OD, VB}
+    draw(app, circle("#00ba7f"), circle("#ffffff"))
+    assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "left"))
+
+
+def test_draw_refuses_strokes_of_no_class_and_goes_on(app):
+    on(app, "draw")
+    draw(app, circle("#123456"))
+    (message,) = errors(app)
+    assert "stroke 1" in message and "palette" in message
+    draw(app, circle("#00ba7f"))
+    assert errors(app) == []
+    draw(app, *[{"type": "Path", "path": "x"}])
+    assert len(errors(app)) == 1
+
+
+def test_draw_each_control_changed_once(app):
+    on(app, "draw")
+    draw(app, circle("#00ba7f"))
+    app.pills(key="palette").set_value(CLASSES[4].index).run()
+    assert app.session_state["brush"] == 4, "a microaneurysm's brush is fine"
+    app.slider(key="brush").set_value(11).run()
+    next(b for b in app.button if b.label == "Patch").click().run()
+    assert app.session_state["brush"] == 28
+    for tool in ("line", "polygon", "circle", "rect", "point"):
+        app.pills(key="tool").set_value(tool).run()
+        assert errors(app) == [], tool
+    app.number_input(key="style").set_value(40).run()
+    app.number_input(key="styles").set_value(3).run()
+    assert {"Photograph 40", "Photograph 41", "Photograph 42"} <= {b.label for b in app.download_button}
+    app.slider(key="overlay").set_value(60).run()
+    next(b for b in app.button if b.label == "New style").click().run()
+    assert app.session_state["style"] == 43 and errors(app) == []
+
+
+def test_draw_starts_from_what_is_asked(app):
+    on(app, "draw")
+    draw(app, circle("#00ba7f"))
+    next(b for b in app.button if b.label == "Empty eye, disc right").click().run()
+    assert errors(app) == [] and app.session_state["drawing"].number == 1
+    assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "right")), "a new start has no strokes"
+    from retinagan.pipeline import RetinaGAN
+
+    app.query_params["start"] = "g3-s7"
+    app.run()
+    model = RetinaGAN.from_pretrained(app.session_state["drawing"].model[0], device="cpu")
+    assert np.array_equal(drawn(app), model.sample_maps(3, [7])[0])
+    app.query_params["start"] = "g3-s7-t0.5"
+    app.run()
+    assert np.array_equal(drawn(app), model.sample_maps(3, [7], 0.5)[0]) and errors(app) == []
+
+
+@pytest.mark.parametrize("start", ["upload", "g9-s1", "../../etc", "<b>x</b>"])
+def test_draw_falls_back_from_a_start_that_is_none(app, start):
+    on(app, "draw", start=start)
+    assert errors(app) == [] and len(app.warning) == 1
+    assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "left"))
+
+
+def test_strokes_come_back_after_another_page(app):
+    on(app, "draw")
+    draw(app, circle("#00ba7f"))
+    expected = drawn(app)
+    on(app, "about")
+    on(app, "draw")
+    assert np.array_equal(drawn(app), expected) and (expected == HE).any()
+
+
+# --- Upload ------------------------------------------------------------------------------------------------------------------
+
+
+def upload(app, content, name="map.png"):
+    app.file_uploader[0].set_value((name, content, "image/png"))
+    return app.run()
+
+
+def png16(side=64):
+    raw = b"".join(b"\0" + b"\0" * side * 6 for _ in range(side))
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", side, side, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in parts)
+
+
+def huge_png(side=20_000):
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + b"\0" * 40
+
+
+def grey_png():
+    buffer = io.BytesIO()
+    Image.new("L", (64, 64), 255).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+BAD = {
+    "unknown colour": (encode_photo_png(np.full((64, 64, 3), 250, np.uint8)), "not in the palette"),
+    "greyscale": (grey_png(), "greyscale"),
+    "16 bits": (png16(), "16 bits"),
+    "1 x 1": (encode_map_png(np.full((1, 1), VB, np.uint8)), "allowed are sides"),
+    "20000 x 20000": (huge_png(), "allowed are sides"),
+    "no PNG": (b"GIF89a" + b"\0" * 100, "not a PNG"),
+    "cut short": (encode_map_png(empty_map(256))[:300], "damaged"),
+    "empty": (b"", "not a PNG"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_uploads_are_explained(app, kind):
+    on(app, "upload")
+    content, message = BAD[kind]
+    upload(app, content)
+    (shown,) = errors(app)
+    assert message in shown.replace("\\", "")
+
+
+def test_a_good_upload_after_a_bad_one(app):
+    on(app, "upload")
+    upload(app, b"nothing")
+    assert len(errors(app)) == 1
+    mine = np.full((100, 200), VB, np.uint8)
+    mine[20:40, 50:80] = HE
+    upload(app, encode_map_png(mine))
+    assert errors(app) == []
+    summary = " ".join(box.body for box in app.html)
+    assert "200 × 100 pixels, fitted to 64 × 64" in summary and "Haemorrhage" in summary
+    app.number_input(key="upload_photos").set_value(2).run()
+    app.number_input(key="upload_style").set_value(5).run()
+    assert {"Map", "Photograph 5", "Photograph 6", "All as ZIP"} <= {b.label for b in app.download_button}
+    next(b for b in app.button if b.label == "Open in Draw").click().run()
+    assert errors(app) == []
+
+
+def test_an_uploaded_map_opens_in_draw(app):
+    mine = empty_map(TINY_SIZE, "right")
+    mine[20:30, 20:30] = HE
+    app.session_state["draw_upload"] = mine
+    on(app, "draw", start="upload")
+    assert errors(app) == [] and not app.warning
+    assert np.array_equal(drawn(app), mine)
+
+
+def test_a_photograph_that_was_made_here_tells_its_seeds(app, folder):
+    models = studio.Models(str(folder), ())
+    sheet = studio.Sheet(models.pipeline.sample_maps(3, [7])[0], "sampled", models, 3, 7, 1.0)
+    photograph = studio.Photograph(models.pipeline.render(sheet.label_map[None], [9])[0], 9)
+    on(app, "upload")
+    upload(app, sheet.photo_file(photograph))
+    assert errors(app) == [] and not app.warning
+    assert "map seed 7" in app.info[0].value and "style seed 9" in app.info[0].value
+    assert "Open what made it in Draw" in [b.label for b in app.button]
+    drawn_here = studio.Sheet(sheet.label_map, "drawn", models)
+    upload(app, drawn_here.photo_file(photograph))
+    assert "Open what made it in Draw" not in [b.label for b in app.button]
+    other = provenance.Provenance("photograph", "sampled", "a" * 64, grade=3, map_seed=7, style_seed=9)
+    upload(app, encode_photo_png(photograph.pixels, other.chunks()))
+    assert "Other weights" in app.warning[0].value
+
+
+# --- About and Template ------------------------------------------------------------------------------------------------------
+
+
+def test_about_shows_the_model_card_and_attribution(app, monkeypatch, tmp_path):
+    tiny_model(tmp_path / "mine")
+    (tmp_path / "mine" / "README.md").write_text("# Card of mine\n\n<script>alert(1)</script>")
+    monkeypatch.setenv("RETINAGAN_MODEL", str(tmp_path / "mine"))
+    on(app, "about")
+    assert errors(app) == []
+    text = " ".join(box.value for box in app.markdown)
+    assert "Card of mine" in text and "IDRiD" in text and "CC BY 4.0" in text and "million parameters" in text
+    assert not any(box.proto.allow_html for box in app.markdown)
+
+
+def test_the_palette_and_templates_as_files():
+    lines = palette.gimp_palette().decode().splitlines()
+    assert lines[0] == "GIMP Palette" and len([line for line in lines if "\t" in line]) == 7
+    assert "  0 186 127\tHaemorrhage (HE)" in lines
+    for disc in ("left", "right", None):
+        png = palette.template_png(disc)
+        assert np.array_equal(read_map_png(png, None), empty_map(512, disc))
+        assert provenance.read_png(png).source == "template"
+
+
+def test_the_figures_in_assets_are_those_that_the_code_draws():
+    for name, made in (("pipeline.svg", figure.pipeline_svg()), ("logo.svg", figure.logo_svg())):
+        assert (ROOT / "assets" / name).read_text("utf-8") == made + "\n", "run python -m retinagan.app.figure"
+
+
+# --- parts -------------------------------------------------------------------------------------------------------------------
+
+
+def test_starts_as_text():
+    for sampled in (starts.Sampled(3, 7), starts.Sampled(0, 2**63 - 1, 0.85), starts.Sampled(4, 0, 0.0)):
+        assert starts.parse(starts.sampled_text(sampled.grade, sampled.seed, sampled.truncation)) == sampled
+    assert starts.describe("g3-s7-t0.5") == "Grade 3, seed 7, 0.5" and starts.describe("left") == "Empty eye, disc left"
+    for wrong in ("", "g5-s1", "g3-s9223372036854775808", "g3-s7-t1.5", "g3-s-1", "left "):
+        with pytest.raises(ValueError, match="start is"):
+            starts.parse(wrong)
+
+
+def test_messages_show_a_strangers_text_letter_by_letter():
+    assert widgets.plain("a [link](http://x) <b>*b*</b>\n# c") == r"a \[link\]\(http\://x\) \<b\>\*b\*\</b\> \# c"
+    assert len(widgets.plain("x" * 10_000)) == 600
+
+
+def test_a_small_lesion_is_not_missed_by_the_cache(folder):
+    models = studio.Models(str(folder), ())
+    one = empty_map(TINY_SIZE)
+    two = one.copy()
+    two[40, 40] = HE
+    assert not np.array_equal(models.photograph(one, 3).pixels, models.photograph(two, 3).pixels)
+    assert np.array_equal(models.photograph(two, 3).pixels, models.pipeline.render(two[None], [3])[0])
+
+
+def test_a_pair_as_zip_holds_what_made_it_and_repeats(folder):
+    models = studio.Models(str(folder), ())
+    sheet = studio.Sheet(models.sample(3, 7), "sampled", models, 3, 7, 1.0).with_photographs([7, 1007])
+    content = sheet.pair_file()
+    assert content == sheet.pair_file()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    assert set(files) == {"map-g3-s7.png", "photo-g3-s7-y7.png", "photo-g3-s7-y1007.png", "classes.csv", "provenance.json"}
+    assert np.array_equal(read_map_png(files["map-g3-s7.png"], None), sheet.label_map)
+    told = provenance.read_png(files["photo-g3-s7-y1007.png"])
+    assert (told.grade, told.map_seed, told.style_seed) == (3, 7, 1007)
+    assert told.map_sha256 == provenance.map_digest(sheet.label_map) and told.checkpoints == models.pipeline.hashes
+    assert json.loads(files["provenance.json"])["photo-g3-s7-y1007.png"] == json.loads(told.to_json())
+
+
+def test_the_overlay_colours_lesions_alone():
+    label_map = empty_map(32)
+    label_map[10:14, 16:20] = HE
+    photo = np.full((32, 32, 3), 100, np.uint8)
+    shown = studio.overlaid(photo, label_map, 1.0)
+    assert (shown[label_map == HE] == CLASSES[HE].colour).all() and (shown[label_map != HE] == 100).all()
+    assert tuple(studio.overlaid(photo, label_map, 0.5)[12, 18]) == (50, 143, 114)
+    assert (photo == 100).all()
