@@ -76,7 +76,7 @@ def test_every_page_opens_without_an_error_and_says_synthetic(app, page):
 def test_without_weights_a_page_says_what_is_missing(app, page, monkeypatch, tmp_path):
     monkeypatch.setenv("RETINAGAN_MODEL", str(tmp_path / "nowhere"))
     (message,) = errors(on(app, page))
-    assert "no model folder" in message.replace("\\", "")
+    assert "No model folder" in message.replace("\\", "")
 
 
 def test_damaged_weights_are_named(app, folder, monkeypatch, tmp_path):
@@ -165,7 +165,7 @@ def test_draw_follows_the_strokes(app):
     draw(app, circle("#00ba7f"))
     assert errors(app) == []
     label_map = drawn(app)
-    assert (label_map == HE).sum() == pytest.approx(np.pi * (61 / 768 * TINY_SIZE) ** 2, rel=0.1)
+    assert (label_map == HE).sum() == pytest.approx(np.pi * (61 / studio.DISPLAY * TINY_SIZE) ** 2, rel=0.1)
     assert set(np.unique(label_map)) == {BG, HE, OD, VB}
     draw(app, circle("#00ba7f"), circle("#ffffff"))
     assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "left"))
@@ -175,7 +175,7 @@ def test_draw_refuses_strokes_of_no_class_and_goes_on(app):
     on(app, "draw")
     draw(app, circle("#123456"))
     (message,) = errors(app)
-    assert "stroke 1" in message and "palette" in message
+    assert "Stroke 1" in message and "palette" in message
     draw(app, circle("#00ba7f"))
     assert errors(app) == []
     draw(app, *[{"type": "Path", "path": "x"}])
@@ -365,7 +365,7 @@ def test_starts_as_text():
 
 
 def test_messages_show_a_strangers_text_letter_by_letter():
-    assert widgets.plain("a [link](http://x) <b>*b*</b>\n# c") == r"a \[link\]\(http\://x\) \<b\>\*b\*\</b\> \# c"
+    assert widgets.plain("a [link](http://x) <b>*b*</b>\n# c") == r"A \[link\]\(http\://x\) \<b\>\*b\*\</b\> \# c"
     assert len(widgets.plain("x" * 10_000)) == 600
 
 

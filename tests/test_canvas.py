@@ -88,6 +88,23 @@ def test_the_browsers_own_picture_of_every_tool_moved_stretched_and_turned():
     assert (got & shown & field).sum() / union.sum() > 0.99
 
 
+def test_cubic_curves_and_closed_paths(eye):
+    """Fabric writes a circle's path and a polygon in the making with C and Z."""
+    item = freehand([(200, 200), (320, 200)], EX, 0) | {"fill": hex_colour(EX), "stroke": None}
+    k = 40 * 0.5522847498
+    item["path"] = [["M", 296, 256], ["C", 296, 256 + k, 256 + k, 296, 256, 296], ["C", 256 - k, 296, 216, 256 + k, 216, 256]]
+    item["path"] += [["C", 216, 256 - k, 256 - k, 216, 256, 216], ["C", 256 + k, 216, 296, 256 - k, 296, 256], ["z"]]
+    item["left"], item["top"] = 256, 256
+    y, x = np.mgrid[:512, :512] + 0.5
+    got, exact = rasterise(drawing(item), eye) == EX, np.hypot(x - 256, y - 256)
+    assert got[exact <= 39.9].all() and not got[exact >= 40.1].any()
+    triangle = item | {"path": [["M", 200, 200], ["L", 300, 200], ["L", 200, 300], ["Z"]], "left": 250, "top": 250}
+    triangle |= {"stroke": hex_colour(HE), "strokeWidth": 4}
+    result = rasterise(drawing(triangle), eye)
+    assert result[250, 250] == HE, "the side that Z closes has its line"
+    assert result[220, 220] == EX and result[290, 290] == VB
+
+
 def test_a_click_is_a_dot(eye):
     dot = freehand([(256, 256), (256, 256)], MA, 4)
     result = rasterise(drawing(dot), eye)

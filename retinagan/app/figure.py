@@ -122,7 +122,7 @@ def _vessel(x: float, y: float, radius: float, width: float, *points: float) -> 
     start, *rest = moved if len(moved) == 4 else [(x, y), *moved]
     curve = " ".join(f"{a:.1f} {b:.1f}" for a, b in rest)
     return (
-        f"<path d='M{start[0]:.1f} {start[1]:.1f}C{curve}' fill='none' stroke='#741c0e' stroke-width='{width * radius:.2f}' "
+        f"<path d='M{start[0]:.1f} {start[1]:.1f}C{curve}' fill='none' stroke='#741c0e' stroke-width='{0.8 * width * radius:.2f}' "
         "stroke-linecap='round'/>"
     )
 

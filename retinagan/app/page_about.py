@@ -62,7 +62,7 @@ def model_card(folder: Path) -> None:
     if readme is None:
         st.caption("This model folder has no README.md.")
         return
-    with st.container(border=True):
+    with st.container(border=True, key="model_card"):
         st.markdown(readme.read_text("utf-8", errors="replace"))
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from retinagan.app import starts
 from retinagan.app.studio import DISPLAY, Models, Sheet, overlaid
-from retinagan.app.widgets import MAX_SEED, download_buttons, fragment, models, page, show_photo, swatch
+from retinagan.app.widgets import MAX_SEED, download_buttons, fragment, models, page, plain, show_photo, swatch
 from retinagan.canvas import hex_colour, rasterise
 from retinagan.labels import BG, CLASSES, EX, GRADE_NAMES, HE, MA, OD, SE, VB, empty_map
 from retinagan.maps_io import encode_map_png, fit_map
@@ -68,9 +68,11 @@ def show() -> None:
         downloads = st.container()
     with right:
         photo_box = st.container(key="photo_box")
+        busy = photo_box.container(key="busy")
         styles, opacity = style_controls()
     label_map = rasterise({"objects": strokes}, drawing.start, canvas_size=DISPLAY)
-    sheet = sheet_of(drawing, label_map, networks).with_photographs(styles)
+    with busy, st.spinner("Rendering…"):
+        sheet = sheet_of(drawing, label_map, networks).with_photographs(styles)
     with photo_box:
         show_photographs(sheet, opacity)
     with downloads:
@@ -89,7 +91,7 @@ def current_drawing(networks: Models) -> Drawing:
         if text == starts.UPLOAD and st.session_state.get("draw_upload") is None:
             raise ValueError("the uploaded map is gone: a link cannot carry it. Upload it again")
     except ValueError as error:
-        st.warning(f"{error}. Starting from an empty eye instead.")
+        st.warning(plain(f"{error}. Starting from an empty eye instead."))
         text = "left"
     model = (networks.folder, networks.stamp)
     if state is None or fresh or state.text != text or state.model != model:

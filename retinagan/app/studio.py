@@ -16,7 +16,7 @@ from retinagan.labels import BG, CLASSES, OD, PALETTE, VB
 from retinagan.maps_io import encode_map_png, encode_photo_png
 from retinagan.provenance import Provenance, map_digest
 
-DISPLAY = 768
+DISPLAY = 640
 """Side of the drawing canvas in its own pixels; the page zooms it to its column."""
 
 STYLE_STEP = 1000

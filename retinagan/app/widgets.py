@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from retinagan.app.studio import Models, Photograph, Sheet, as_jpeg, cached_models
+from retinagan.app.studio import DISPLAY, Models, Photograph, Sheet, as_jpeg, cached_models
 from retinagan.labels import CLASSES
 from retinagan.maps_io import encode_map_png
 
@@ -66,7 +66,8 @@ def fragment(function: Callable[[], None]) -> Callable[[], None]:
 
 
 def plain(text: str) -> str:
-    """``text`` for Streamlit's Markdown, shown letter by letter: it may quote what a stranger uploaded."""
+    """``text`` for Streamlit's Markdown, shown letter by letter (it may quote what a stranger uploaded), as a sentence."""
+    text = text[:1].upper() + text[1:]
     return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+-!|~$:" else " " if c in "\r\n" else c for c in text[:600])
 
 
@@ -151,7 +152,7 @@ def swatch(index: int) -> str:
 
 @cache
 def _css() -> str:
-    rules = [(Path(__file__).parent / "style.css").read_text("utf-8")]
+    rules = [f":root {{ --rg-canvas: {DISPLAY}px; }}", (Path(__file__).parent / "style.css").read_text("utf-8")]
     for number, c in enumerate(CLASSES, 1):  # swatches of the palette's buttons
         rules.append(f".st-key-palette button[role=radio]:nth-of-type({number})::before {{ background: rgb{c.colour}; }}")
     return "\n".join(rules)

@@ -171,9 +171,9 @@ def test_upload_a_map_then_bad_files(studio, pipeline):
     blended = np.full((64, 64, 3), 255, np.uint8)
     blended[5, 9] = (128, 128, 128)
     for name, content, message in (
-        ("photo.png", encode_photo_png(blended), "colour (128, 128, 128) at row 5, column 9 is not in the palette"),
-        ("cut.png", encode_map_png(mine)[:200], "the PNG is damaged"),
-        ("jpeg.png", b"\xff\xd8\xff\xe0 not a PNG", "the file is not a PNG"),
+        ("photo.png", encode_photo_png(blended), "Colour (128, 128, 128) at row 5, column 9 is not in the palette"),
+        ("cut.png", encode_map_png(mine)[:200], "The PNG is damaged"),
+        ("jpeg.png", b"\xff\xd8\xff\xe0 not a PNG", "The file is not a PNG"),
     ):
         chooser.set_input_files({"name": name, "mimeType": "image/png", "buffer": content})
         box = page.locator('[data-testid="stAlertContentError"]').filter(has_text=message)
