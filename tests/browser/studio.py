@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from retinagan.maps_io import read_map_png
 
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 PAGES = {"random": "", "draw": "draw", "upload": "upload", "template": "template", "about": "about"}
@@ -119,6 +123,17 @@ class Studio:
         with self.page.expect_download() as waiting:
             button.click()
         return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+
+    def map(self) -> np.ndarray:
+        """The exported lesion map ``uint8 (H, W)``."""
+        return read_map_png(self.download("^.*Map$")[1], None)
+
+    def until(self, holds: Callable[[], bool], what: str, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, what
+            self.page.wait_for_timeout(300)
+            self.idle()
 
     def photograph(self) -> np.ndarray:
         """The lossless photograph ``uint8 (H, W, 3)``."""
