@@ -21,6 +21,8 @@ __all__ = [
     "Anatomy", "EyePlanes", "draw_fovea", "eye_seed", "find_anatomy", "grow_vessels", "make_eye", "visible_vessels",
 ]  # fmt: skip
 
+TEXTURE_STD = 0.6
+"""Standard deviation of the texture's whitened log-amplitudes in new eyes; 1 would be the photographs' own spread."""
 LESION_MARGIN = 3.0
 """Pixels at a side of 512 around haemorrhages, microaneurysms and hard exudates in which no vessel is shown."""
 
@@ -78,7 +80,9 @@ def make_eye(label_map: np.ndarray, seed: int, statistics, latent_std: float = 0
     mean, components = statistics.light_mean.float().cpu(), statistics.light_components.float().cpu()
     code = torch.randn(len(components), generator=generator) * latent_std
     factor = statistics.texture_factor.float().cpu()
-    amplitudes = statistics.texture_mean.float().cpu() + factor @ torch.randn(len(factor), generator=generator)
+    # The amplitudes' tails are JPEG noise and tessellation of single photographs: milder draws look like an eye.
+    draw = torch.randn(len(factor), generator=generator) * TEXTURE_STD
+    amplitudes = statistics.texture_mean.float().cpu() + factor @ draw
     noise = torch.randn(size, size, generator=generator)
     anatomy = find_anatomy(label_map)
     planes = torch.empty(6, size, size)
