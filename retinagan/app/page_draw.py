@@ -53,12 +53,16 @@ class Drawing:
     strokes: list = field(default_factory=list)
     # What the canvas was mounted with. It must not change while the canvas lives, or strokes get lost.
     frozen: dict | None = None
+    # Why it starts from something else than was asked.
+    note: str = ""
 
 
 @fragment
 def show() -> None:
-    networks = models()
-    drawing = current_drawing(networks)
+    # What comes and goes has a place of its own: were the canvas to move on the page, it would start anew.
+    with st.container(key="messages"):
+        networks = models()
+        drawing = current_drawing(networks)
     with st.container(key="studio"):
         side, left, right = st.columns([1, 2, 2], gap="medium")
     with side:
@@ -85,19 +89,21 @@ def current_drawing(networks: Models) -> Drawing:
     state: Drawing | None = st.session_state.get("drawing")
     asked = st.query_params.get("start")
     fresh = st.session_state.pop("draw_fresh", False)
-    text = asked or (state.text if state else "left")
+    text, note = asked or (state.text if state else "left"), ""
     try:
         starts.parse(text)
         if text == starts.UPLOAD and st.session_state.get("draw_upload") is None:
             raise ValueError("the uploaded map is gone: a link cannot carry it. Upload it again")
     except ValueError as error:
-        st.warning(plain(f"{error}. Starting from an empty eye instead."))
-        text = "left"
+        text, note = "left", f"{error}. Starting from an empty eye instead."
     model = (networks.folder, networks.stamp)
     if state is None or fresh or state.text != text or state.model != model:
         label_map = start_map(text, networks)
         state = Drawing(text, model, label_map, state.number + 1 if state else 0, _data_url(encode_map_png(label_map)))
         st.session_state["drawing"] = state
+    state.note = note or state.note
+    if state.note:
+        st.warning(plain(state.note))
     if asked != text:
         st.query_params["start"] = text
     return state
