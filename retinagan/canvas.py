@@ -1,8 +1,8 @@
 """Strokes drawn on the canvas (Fabric.js JSON) → an exact lesion map.
 
-The browser draws strokes with anti-aliased edges, and a blend of two classes' colours can be the colour of a third: its pixels are
-no map. Here the strokes themselves are rasterised. A pixel belongs to a stroke when its centre lies within half
-the stroke's width of the path (or inside a filled shape); it then gets the class whose palette colour the stroke
+The browser draws strokes with anti-aliased edges, and a blend of two classes' colours can be the colour of a third: its
+pixels are no map. Here the strokes themselves are rasterised. A pixel belongs to a stroke when its centre lies within
+half the stroke's width of the path (or inside a filled shape); it then gets the class whose palette colour the stroke
 has, exactly. Later strokes cover earlier ones. Outside the circular field of view the map stays as it was.
 """
 
@@ -77,7 +77,8 @@ def rasterise(drawing: Mapping[str, Any] | None, start: np.ndarray, canvas_size:
 
     Raises:
         ValueError: a colour outside the palette, an unknown kind of object, numbers that are not finite or absurd, or
-            more strokes than a hand draws (the object's position in the list is named). TypeError: not a drawing at all.
+            more strokes than a hand draws (the object's position in the list is named).
+        TypeError: not a drawing at all.
     """
     check_map(start)
     if start.shape[0] != start.shape[1]:
@@ -109,7 +110,10 @@ def read_strokes(drawing: Mapping[str, Any] | None) -> list[_Stroke]:
     if not isinstance(objects, list):
         raise TypeError(f"a drawing is a mapping with a list 'objects', got {type(drawing).__name__}")
     if len(objects) > MAX_OBJECTS:
-        raise ValueError(f"the drawing has {len(objects)} strokes; at most {MAX_OBJECTS} are allowed. Clear it, or start from its map")
+        raise ValueError(
+            f"the drawing has {len(objects)} strokes; at most {MAX_OBJECTS} are allowed. Clear it, or start from its "
+            f"map"
+        )
     strokes = []
     points = 0
     for number, item in enumerate(objects, 1):
@@ -184,7 +188,7 @@ def hex_colour(label: int) -> str:
 
 @lru_cache(maxsize=1024)
 def _patches(stroke: _Stroke, size: int, scale: float) -> tuple[_Patch, ...]:
-    """Pixels of a stroke on a map of ``size``: of its fill, then of its line. Cached: an unchanged stroke costs nothing again."""
+    """Pixels of a stroke on a map of ``size``: of its fill, then of its line. Cached: an unchanged stroke is free."""
     shape = _SHAPES[stroke.kind].outline(stroke.geometry, scale * max(abs(stroke.scale_x), abs(stroke.scale_y), 1e-6))
     linear, centre = _placement(stroke, shape)
     if abs(np.linalg.det(linear)) < 1e-9:
@@ -267,7 +271,7 @@ def stroke_mask(
 
 
 def fill_mask(parts: list[np.ndarray], size: int) -> np.ndarray:
-    """``bool (size, size)``: pixels whose centre lies inside closed polygons (non-zero winding, as the browser fills)."""
+    """``bool (size, size)``: pixels whose centre lies inside closed polygons (non-zero winding, as browsers fill)."""
     turns = np.zeros((size, size + 1), dtype=np.int32)
     for part in parts:
         if len(part) < 3:

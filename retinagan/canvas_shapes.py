@@ -41,7 +41,9 @@ def _numbers(values: object, count: int, where: str) -> tuple[float, ...]:
         raise ValueError(f"{where} has {str(values)[:60]}; {count} numbers are needed")
     for value in values:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MAX_COORDINATE:
-            raise ValueError(f"{where} has {str(value)[:40]!r}; allowed are numbers from {-MAX_COORDINATE:g} to {MAX_COORDINATE:g}")
+            raise ValueError(
+                f"{where} has {str(value)[:40]!r}; allowed are numbers from {-MAX_COORDINATE:g} to {MAX_COORDINATE:g}"
+            )
     return tuple(float(value) for value in values)
 
 
@@ -54,7 +56,7 @@ def _box(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (low + high) / 2, high - low
 
 
-# --- freehand, and a polygon in the making -------------------------------------------------------------------------------
+# --- freehand, and a polygon in the making ---
 
 _ARGUMENTS = {"M": 2, "L": 2, "Q": 4, "C": 6, "Z": 0}
 
@@ -133,7 +135,7 @@ def _cubic_extremes(p0: np.ndarray, p1: np.ndarray, p2: np.ndarray, p3: np.ndarr
     return np.array(found)
 
 
-# --- the other tools -------------------------------------------------------------------------------------------------------
+# --- the other tools ---
 
 
 def _read_line(item: Mapping[str, Any]) -> tuple:

@@ -1,7 +1,7 @@
 """What made this image: written into a PNG's text chunks, and read back.
 
-A PNG of this project holds ``retinagan`` (JSON: seeds, grade, SHA-256 of the map, of the checkpoints, version), ``Description`` and
-``Software`` (for people and other programs). The text says whose picture it is, nothing that a viewer could take for a real eye's.
+A PNG of this project holds ``retinagan`` (JSON: seeds, grade, SHA-256 of the map and of the checkpoints, version),
+``Description`` and ``Software`` (for people and other programs), which say that it is synthetic.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Provenance:
 
     Attributes:
         kind: ``map`` or ``photograph``.
-        source: where the map came from: ``sampled``, ``drawn`` (then grade and seed are those of the map it began with),
-            ``uploaded`` or ``template``.
+        source: where the map came from: ``sampled``, ``drawn`` (then grade and seed are those of the map that it began
+            with), ``uploaded`` or ``template``.
         grade: ICDR grade that was asked for, or None.
         map_seed, truncation: of the sampled map, or None.
         style_seed: of the photograph; None for a map.
@@ -69,14 +69,24 @@ class Provenance:
         _check(self.kind in KINDS, "kind", self.kind, f"one of {KINDS}")
         _check(self.source in SOURCES, "source", self.source, f"one of {SOURCES}")
         _check(_is_sha256(self.map_sha256), "map_sha256", self.map_sha256, "64 hexadecimal digits")
-        _check(self.grade is None or _is_int(self.grade, NUM_GRADES - 1), "grade", self.grade, f"0-{NUM_GRADES - 1} or null")
+        _check(
+            self.grade is None or _is_int(self.grade, NUM_GRADES - 1),
+            "grade",
+            self.grade,
+            f"0-{NUM_GRADES - 1} or null",
+        )
         for name in ("map_seed", "style_seed"):
             value = getattr(self, name)
             _check(value is None or _is_int(value, _MAX_SEED), name, value, "0 to 2⁶³-1 or null")
         share = self.truncation
         number = isinstance(share, (int, float)) and not isinstance(share, bool) and 0 <= share <= 1
         _check(share is None or number, "truncation", share, "0 to 1 or null")
-        _check(isinstance(self.model, str) and len(self.model) <= 200, "model", self.model, "a text of up to 200 characters")
+        _check(
+            isinstance(self.model, str) and len(self.model) <= 200,
+            "model",
+            self.model,
+            "a text of up to 200 characters",
+        )
         _check(isinstance(self.version, str) and len(self.version) <= 50, "version", self.version, "a short text")
         hashes = self.checkpoints
         good = isinstance(hashes, Mapping) and len(hashes) <= 8

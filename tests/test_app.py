@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
 import struct
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -15,14 +13,22 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from retinagan import provenance
-from retinagan.app import figure, palette, starts, studio, widgets
+from retinagan.app import studio
 from retinagan.labels import BG, CLASSES, HE, OD, VB, empty_map
-from retinagan.maps_io import encode_map_png, encode_photo_png, read_map_png
+from retinagan.maps_io import encode_map_png, encode_photo_png
 from tests.helpers import TINY_SIZE, tiny_model
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {name: f"retinagan/app/page_{name}.py" for name in ("random", "draw", "upload", "template", "about")}
-HEALTHY = {"type": "Circle", "originX": "center", "originY": "center", "strokeWidth": 2, "radius": 60, "left": 400, "top": 400}
+HEALTHY = {
+    "type": "Circle",
+    "originX": "center",
+    "originY": "center",
+    "strokeWidth": 2,
+    "radius": 60,
+    "left": 400,
+    "top": 400,
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +59,10 @@ def circle(colour, **more):
 
 def draw(app, *objects, number=0):
     """What the canvas sends after a stroke."""
-    app.session_state[f"canvas_{number}"] = {"drawing": {"raw": {"objects": list(objects)}, "data": None}, "backgroundFit": None}
+    app.session_state[f"canvas_{number}"] = {
+        "drawing": {"raw": {"objects": list(objects)}, "data": None},
+        "backgroundFit": None,
+    }
     return app.run()
 
 
@@ -62,7 +71,7 @@ def errors(app):
     return [box.value for box in app.error]
 
 
-# --- every page --------------------------------------------------------------------------------------------------------------
+# --- every page ---
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -114,7 +123,7 @@ def test_other_folders_of_weights_beside_it_are_offered(app, folder, monkeypatch
     assert errors(app) == []
 
 
-# --- Random ------------------------------------------------------------------------------------------------------------------
+# --- Random ---
 
 
 def test_random_shows_five_grades_then_what_each_control_asks_for(app):
@@ -128,7 +137,12 @@ def test_random_shows_five_grades_then_what_each_control_asks_for(app):
     app.number_input(key="seed").set_value(100).run()
     assert errors(app) == []
     labels = [b.label for b in app.download_button]
-    assert labels.count("Map") == 2 and {"Photograph 100", "Photograph 1100", "Photograph 2100", "Photograph 101"} <= set(labels)
+    assert labels.count("Map") == 2 and {
+        "Photograph 100",
+        "Photograph 1100",
+        "Photograph 2100",
+        "Photograph 101",
+    } <= set(labels)
     assert "All 2 pairs as ZIP" in labels
     old = app.session_state["seed"]
     next(b for b in app.button if b.label == "New seed").click().run()
@@ -148,7 +162,7 @@ def test_random_reads_its_state_from_the_link_and_passes_over_nonsense(app):
         assert fresh.session_state["seed"] >= 0 and fresh.session_state["maps"] <= 6
 
 
-# --- Draw --------------------------------------------------------------------------------------------------------------------
+# --- Draw ---
 
 
 def drawn(app):
@@ -234,7 +248,7 @@ def test_strokes_come_back_after_another_page(app):
     assert np.array_equal(drawn(app), expected) and (expected == HE).any()
 
 
-# --- Upload ------------------------------------------------------------------------------------------------------------------
+# --- Upload ---
 
 
 def upload(app, content, name="map.png"):
@@ -244,13 +258,26 @@ def upload(app, content, name="map.png"):
 
 def png16(side=64):
     raw = b"".join(b"\0" + b"\0" * side * 6 for _ in range(side))
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", side, side, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in parts)
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", side, side, 16, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(raw)),
+        (b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in parts
+    )
 
 
 def huge_png(side=20_000):
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + b"\0" * 40
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + b"IHDR"
+        + header
+        + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+        + b"\0" * 40
+    )
 
 
 def grey_png():
@@ -323,7 +350,7 @@ def test_a_photograph_that_was_made_here_tells_its_seeds(app, folder):
     assert "Other weights" in app.warning[0].value
 
 
-# --- About and Template ------------------------------------------------------------------------------------------------------
+# --- About and Template ---
 
 
 def test_about_shows_the_model_card_and_attribution(app, monkeypatch, tmp_path):
@@ -335,69 +362,3 @@ def test_about_shows_the_model_card_and_attribution(app, monkeypatch, tmp_path):
     text = " ".join(box.value for box in app.markdown)
     assert "Card of mine" in text and "IDRiD" in text and "CC BY 4.0" in text and "million parameters" in text
     assert not any(box.proto.allow_html for box in app.markdown)
-
-
-def test_the_palette_and_templates_as_files():
-    lines = palette.gimp_palette().decode().splitlines()
-    assert lines[0] == "GIMP Palette" and len([line for line in lines if "\t" in line]) == 7
-    assert "  0 186 127\tHaemorrhage (HE)" in lines
-    for disc in ("left", "right", None):
-        png = palette.template_png(disc)
-        assert np.array_equal(read_map_png(png, None), empty_map(512, disc))
-        assert provenance.read_png(png).source == "template"
-
-
-def test_the_figures_in_assets_are_those_that_the_code_draws():
-    for name, made in (("pipeline.svg", figure.pipeline_svg()), ("logo.svg", figure.logo_svg())):
-        assert (ROOT / "assets" / name).read_text("utf-8") == made + "\n", "run python -m retinagan.app.figure"
-
-
-# --- parts -------------------------------------------------------------------------------------------------------------------
-
-
-def test_starts_as_text():
-    for sampled in (starts.Sampled(3, 7), starts.Sampled(0, 2**63 - 1, 0.85), starts.Sampled(4, 0, 0.0)):
-        assert starts.parse(starts.sampled_text(sampled.grade, sampled.seed, sampled.truncation)) == sampled
-    assert starts.describe("g3-s7-t0.5") == "Grade 3, seed 7, 0.5" and starts.describe("left") == "Empty eye, disc left"
-    for wrong in ("", "g5-s1", "g3-s9223372036854775808", "g3-s7-t1.5", "g3-s-1", "left "):
-        with pytest.raises(ValueError, match="start is"):
-            starts.parse(wrong)
-
-
-def test_messages_show_a_strangers_text_letter_by_letter():
-    assert widgets.plain("a [link](http://x) <b>*b*</b>\n# c") == r"A \[link\]\(http\://x\) \<b\>\*b\*\</b\> \# c"
-    assert len(widgets.plain("x" * 10_000)) == 600
-
-
-def test_a_small_lesion_is_not_missed_by_the_cache(folder):
-    models = studio.Models(str(folder), ())
-    one = empty_map(TINY_SIZE)
-    two = one.copy()
-    two[40, 40] = HE
-    assert not np.array_equal(models.photograph(one, 3).pixels, models.photograph(two, 3).pixels)
-    assert np.array_equal(models.photograph(two, 3).pixels, models.pipeline.render(two[None], [3])[0])
-
-
-def test_a_pair_as_zip_holds_what_made_it_and_repeats(folder):
-    models = studio.Models(str(folder), ())
-    sheet = studio.Sheet(models.sample(3, 7), "sampled", models, 3, 7, 1.0).with_photographs([7, 1007])
-    content = sheet.pair_file()
-    assert content == sheet.pair_file()
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    assert set(files) == {"map-g3-s7.png", "photo-g3-s7-y7.png", "photo-g3-s7-y1007.png", "classes.csv", "provenance.json"}
-    assert np.array_equal(read_map_png(files["map-g3-s7.png"], None), sheet.label_map)
-    told = provenance.read_png(files["photo-g3-s7-y1007.png"])
-    assert (told.grade, told.map_seed, told.style_seed) == (3, 7, 1007)
-    assert told.map_sha256 == provenance.map_digest(sheet.label_map) and told.checkpoints == models.pipeline.hashes
-    assert json.loads(files["provenance.json"])["photo-g3-s7-y1007.png"] == json.loads(told.to_json())
-
-
-def test_the_overlay_colours_lesions_alone():
-    label_map = empty_map(32)
-    label_map[10:14, 16:20] = HE
-    photo = np.full((32, 32, 3), 100, np.uint8)
-    shown = studio.overlaid(photo, label_map, 1.0)
-    assert (shown[label_map == HE] == CLASSES[HE].colour).all() and (shown[label_map != HE] == 100).all()
-    assert tuple(studio.overlaid(photo, label_map, 0.5)[12, 18]) == (50, 143, 114)
-    assert (photo == 100).all()

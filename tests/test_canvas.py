@@ -77,7 +77,7 @@ def test_a_curved_stroke_follows_its_quadratic_curve(eye):
 
 
 def test_the_browsers_own_picture_of_every_tool_moved_stretched_and_turned():
-    """tests/data: strokes of all tools drawn and edited with the mouse, and what the browser showed (opaque by half)."""
+    """tests/data: strokes of all tools, drawn and edited with the mouse, and what the browser showed (half opaque)."""
     strokes = json.loads((DATA / "canvas-drawing.json").read_text())
     assert {o["type"] for o in strokes["objects"]} == {"Path", "Line", "Rect", "Circle", "Polygon"}
     assert any(o["scaleX"] != 1 for o in strokes["objects"]) and any(o["angle"] for o in strokes["objects"])
@@ -92,7 +92,11 @@ def test_cubic_curves_and_closed_paths(eye):
     """Fabric writes a circle's path and a polygon in the making with C and Z."""
     item = freehand([(200, 200), (320, 200)], EX, 0) | {"fill": hex_colour(EX), "stroke": None}
     k = 40 * 0.5522847498
-    item["path"] = [["M", 296, 256], ["C", 296, 256 + k, 256 + k, 296, 256, 296], ["C", 256 - k, 296, 216, 256 + k, 216, 256]]
+    item["path"] = [
+        ["M", 296, 256],
+        ["C", 296, 256 + k, 256 + k, 296, 256, 296],
+        ["C", 256 - k, 296, 216, 256 + k, 216, 256],
+    ]
     item["path"] += [["C", 216, 256 - k, 256 - k, 216, 256, 216], ["C", 256 + k, 216, 296, 256 - k, 296, 256], ["z"]]
     item["left"], item["top"] = 256, 256
     y, x = np.mgrid[:512, :512] + 0.5
@@ -122,7 +126,13 @@ def test_each_tool_paints_the_class_of_its_colour(eye):
     circle |= {"originX": "left", "originY": "center", "fill": hex_colour(EX)}
     corners = [(200, 350), (260, 350), (230, 400)]
     polygon = {"type": "Polygon", "points": [{"x": x, "y": y} for x, y in corners], "left": 230, "top": 375}
-    polygon |= {"originX": "center", "originY": "center", "stroke": hex_colour(MA), "fill": hex_colour(MA), "strokeWidth": 0}
+    polygon |= {
+        "originX": "center",
+        "originY": "center",
+        "stroke": hex_colour(MA),
+        "fill": hex_colour(MA),
+        "strokeWidth": 0,
+    }
     result = rasterise(drawing(line, rect, circle, polygon), eye)
     assert (result == HE).sum() == 80 * 6, "a line ends flat, as it is shown"
     assert np.array_equal(np.argwhere(result == HE).min(0), (97, 216))
@@ -172,7 +182,15 @@ def test_black_on_white_and_white_on_black_invent_no_class(eye):
 
 def test_flips_stretches_and_turns():
     healthy = empty_map(512, None)
-    base = {"type": "Rect", "width": 40, "height": 20, "left": 256, "top": 256, "strokeWidth": 0, "fill": hex_colour(HE)}
+    base = {
+        "type": "Rect",
+        "width": 40,
+        "height": 20,
+        "left": 256,
+        "top": 256,
+        "strokeWidth": 0,
+        "fill": hex_colour(HE),
+    }
     base |= {"originX": "center", "originY": "center", "stroke": None}
     plain = rasterise(drawing(base), healthy) == HE
     assert plain.sum() == 800
@@ -288,6 +306,9 @@ def test_an_unchanged_stroke_is_not_computed_again(eye):
 def test_masks_of_edges_and_corners():
     assert stroke_mask([np.array([[-50.0, -50.0], [-20.0, -30.0]])], 5, 64).sum() == 0
     assert fill_mask([np.array([[-10.0, -10.0], [100.0, -10.0], [100.0, 100.0], [-10.0, 100.0]])], 64).all()
-    ring = [np.array([[8.0, 8.0], [56.0, 8.0], [56.0, 56.0], [8.0, 56.0]]), np.array([[20.0, 20.0], [20.0, 40.0], [40.0, 40.0], [40.0, 20.0]])]
+    ring = [
+        np.array([[8.0, 8.0], [56.0, 8.0], [56.0, 56.0], [8.0, 56.0]]),
+        np.array([[20.0, 20.0], [20.0, 40.0], [40.0, 40.0], [40.0, 20.0]]),
+    ]
     assert fill_mask(ring, 64).sum() == 48 * 48 - 20 * 20, "a hole turns the other way"
     assert NUM_CLASSES == 7

@@ -21,7 +21,12 @@ HASH = "a" * 64
 
 def provenance(**changes):
     values = {"kind": "photograph", "source": "sampled", "map_sha256": HASH, "grade": 3, "map_seed": 7}
-    values |= {"truncation": 0.8, "style_seed": 1007, "model": "default", "checkpoints": {"maps": "b" * 64, "photos": "c" * 64}}
+    values |= {
+        "truncation": 0.8,
+        "style_seed": 1007,
+        "model": "default",
+        "checkpoints": {"maps": "b" * 64, "photos": "c" * 64},
+    }
     return Provenance(**(values | changes))
 
 

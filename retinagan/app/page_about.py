@@ -12,33 +12,40 @@ from retinagan.app.figure import pipeline_svg
 from retinagan.app.widgets import model_folder, page
 
 HOW = """
-- **The map** says what is diseased: each pixel is retina, optic disc, background or one of four lesions. A conditional StyleGAN draws one
-  from an ICDR grade and a seed; you can edit it, draw your own or upload one.
-- **The eye** says whose eye it is. The style seed grows a vascular tree from the map's disc, places the fovea, and lays a field of pigment and
-  light. So the same eye can be shown with any disease, and no eye of the training data is copied.
+- **The map** says what is diseased: each pixel is retina, optic disc, background or one of four lesions. A conditional
+  StyleGAN draws one from an ICDR grade and a seed; you can edit it, draw your own or upload one.
+- **The eye** says whose eye it is. The style seed grows a vascular tree from the map's disc, places the fovea, and
+  lays a field of pigment and light. So the same eye can be shown with any disease, and no eye of the training data is
+  copied.
 - **The photograph**: a SPADE network renders map and eye together.
-- **Seeds**: everything random comes from a seed that is shown. The same seeds and weights give the same pictures, here, on the
-  command line and in Python. Downloaded PNGs carry their seeds, the map's hash and the weights' hashes.
+- **Seeds**: everything random comes from a seed that is shown. The same seeds and weights give the same pictures, here,
+  on the command line and in Python. Downloaded PNGs carry their seeds, the map's hash and the weights' hashes.
 """
 
 LIMITS = """
 - All images are **synthetic** and **not for diagnosis**. No patient was photographed.
-- A map's seven classes hold no IRMA, venous beading or new vessels. A map therefore cannot prove grade 3 or 4; the grade is
-  what the generator was asked for.
+- A map's seven classes hold no IRMA, venous beading or new vessels. A map therefore cannot prove grade 3 or 4; the
+  grade is what the generator was asked for.
 - The networks learned from few eyes of one hospital and one camera; expect that look and no other.
 """
 
 SOURCES = """
-- Training data: [IDRiD](https://ieee-dataport.org/open-access/indian-diabetic-retinopathy-image-dataset-idrid), Indian Diabetic
+- Training data:
+  [IDRiD](https://ieee-dataport.org/open-access/indian-diabetic-retinopathy-image-dataset-idrid), Indian Diabetic
   Retinopathy Image Dataset by P. Porwal, S. Pachade and M. Kokare, licensed
-  [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/) (Data 3(3):25, 2018, doi:10.3390/data3030025). Images were cropped and scaled for training.
-- System: a PyTorch re-implementation of *High-Fidelity Diabetic Retina Fundus Image Synthesis from Freestyle Lesion Maps*
-  ([farrell236/RetinaGAN](https://github.com/farrell236/RetinaGAN), MIT).
+  [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/) (Data 3(3):25, 2018, doi:10.3390/data3030025). Images were
+  cropped and scaled for training.
+- System: a PyTorch re-implementation of *High-Fidelity Diabetic Retina Fundus Image Synthesis from Freestyle Lesion
+  Maps* ([farrell236/RetinaGAN](https://github.com/farrell236/RetinaGAN), MIT).
 """
 
 
 def show() -> None:
-    st.image(pipeline_svg(), width="stretch", alt="From grade and seed to a lesion map, from map and style seed to photographs")
+    st.image(
+        pipeline_svg(),
+        width="stretch",
+        alt="From grade and seed to a lesion map, from map and style seed to photographs",
+    )
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("How it works", anchor=False)
@@ -86,4 +93,8 @@ def network_facts(path: Path, network: str) -> None:
         st.code(json.dumps({"config": found["config"], "facts": facts}, indent=2), language="json", height=320)
 
 
-page("About", "A grade or a drawing in, colour fundus photographs out. What is inside, what it was trained on, what it cannot do.", show)
+page(
+    "About",
+    "A grade or a drawing in, colour fundus photographs out. What is inside, where it learned, what it cannot do.",
+    show,
+)

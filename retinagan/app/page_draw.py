@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass, field
-
-import numpy as np
 import streamlit as st
 
 from retinagan.app import starts
-from retinagan.app.studio import DISPLAY, Models, Sheet, overlaid
-from retinagan.app.widgets import MAX_SEED, download_buttons, fragment, models, page, plain, show_photo, swatch
+from retinagan.app.drawing import Drawing, current_drawing, sheet_of
+from retinagan.app.studio import DISPLAY, Sheet, overlaid
+from retinagan.app.widgets import MAX_SEED, download_buttons, fragment, models, page, show_photo, swatch
 from retinagan.canvas import hex_colour, rasterise
-from retinagan.labels import BG, CLASSES, EX, GRADE_NAMES, HE, MA, OD, SE, VB, empty_map
-from retinagan.maps_io import encode_map_png, fit_map
+from retinagan.labels import BG, CLASSES, EX, GRADE_NAMES, HE, MA, OD, SE, VB
 
 PALETTE_ORDER = tuple(c.index for c in CLASSES)
 # Brush that suits a class, in pixels of a 512 map.
@@ -34,27 +30,11 @@ BRUSHED = ("freedraw", "line", "point")
 HINTS = {
     "freedraw": "Press, drag, release.",
     "line": "Drag from end to end.",
-    "polygon": "Click the corners, then the first one again. After Undo, press the arrow in the toolbar to update the photograph.",
+    "polygon": "Click the corners, then the first one again. After Undo, press the toolbar's arrow to send it.",
     "circle": "Drag across the circle, from edge to edge.",
     "rect": "Drag from corner to corner.",
     "point": "Click: one dot as wide as the brush.",
 }
-
-
-@dataclass
-class Drawing:
-    """One session's drawing: a start map (as classes, and as the canvas' background) and the strokes on it."""
-
-    text: str
-    model: tuple
-    start: np.ndarray
-    number: int
-    background: str
-    strokes: list = field(default_factory=list)
-    # What the canvas was mounted with. It must not change while the canvas lives, or strokes get lost.
-    frozen: dict | None = None
-    # Why it starts from something else than was asked.
-    note: str = ""
 
 
 @fragment
@@ -84,64 +64,61 @@ def show() -> None:
         st.caption("Undo, redo, move and clear: the toolbar above the map. *Retina* paints lesions away.")
 
 
-def current_drawing(networks: Models) -> Drawing:
-    """The session's drawing; a new one when the link's start, the model or *Open in Draw* asks for it."""
-    state: Drawing | None = st.session_state.get("drawing")
-    asked = st.query_params.get("start")
-    fresh = st.session_state.pop("draw_fresh", False)
-    text, note = asked or (state.text if state else "left"), ""
-    try:
-        starts.parse(text)
-        if text == starts.UPLOAD and st.session_state.get("draw_upload") is None:
-            raise ValueError("the uploaded map is gone: a link cannot carry it. Upload it again")
-    except ValueError as error:
-        text, note = "left", f"{error}. Starting from an empty eye instead."
-    model = (networks.folder, networks.stamp)
-    if state is None or fresh or state.text != text or state.model != model:
-        label_map = start_map(text, networks)
-        state = Drawing(text, model, label_map, state.number + 1 if state else 0, _data_url(encode_map_png(label_map)))
-        st.session_state["drawing"] = state
-    state.note = note or state.note
-    if state.note:
-        st.warning(plain(state.note))
-    if asked != text:
-        st.query_params["start"] = text
-    return state
-
-
-def start_map(text: str, networks: Models) -> np.ndarray:
-    start = starts.parse(text)
-    if isinstance(start, starts.Sampled):
-        with st.spinner("Sampling the map…"):
-            return networks.sample(start.grade, start.seed, start.truncation)
-    if start == starts.UPLOAD:
-        return fit_map(st.session_state["draw_upload"], networks.size)
-    return empty_map(networks.size, None if start == "none" else start)
-
-
 def tools(drawing: Drawing) -> tuple[int, str, int]:
-    """The column beside the canvas: start, class, tool, brush. Returns class index, tool and brush in pixels of a 512 map."""
-    with st.popover(starts.describe(drawing.text), icon=":material/visibility:", width="stretch", help="What the drawing starts from"):
+    """The column beside the canvas. Returns the class index, the tool, and the brush in pixels of a 512 map."""
+    with st.popover(
+        starts.describe(drawing.text),
+        icon=":material/visibility:",
+        width="stretch",
+        help="What the drawing starts from",
+    ):
         start_menu()
     label = st.pills(
-        "Paint with", PALETTE_ORDER, default=HE, format_func=lambda index: CLASSES[index].name, required=True, key="palette",
-        on_change=_suit_brush, persist_state="session", wrap=True, help="\n".join(f"- {c.name}: {c.looks_like}" for c in CLASSES),
-    )  # fmt: skip
+        "Paint with",
+        PALETTE_ORDER,
+        default=HE,
+        format_func=lambda index: CLASSES[index].name,
+        required=True,
+        key="palette",
+        on_change=_suit_brush,
+        persist_state="session",
+        wrap=True,
+        help="\n".join(f"- {c.name}: {c.looks_like}" for c in CLASSES),
+    )
     label = HE if label is None else label
     st.html(f'<div class="rg-hint">{swatch(label)} {CLASSES[label].looks_like}</div>')
     tool = st.pills(
-        "Tool", list(TOOLS), default="freedraw", format_func=TOOLS.get, required=True, key="tool", persist_state="session", wrap=True
+        "Tool",
+        list(TOOLS),
+        default="freedraw",
+        format_func=TOOLS.get,
+        required=True,
+        key="tool",
+        persist_state="session",
+        wrap=True,
     )
     tool = tool or "freedraw"
     st.html(f'<div class="rg-hint">{HINTS[tool]}</div>')
     st.session_state.setdefault("brush", BRUSH_OF[HE])
     brush = st.slider(
-        "Brush, pixels", 2, 80, key="brush", disabled=tool not in BRUSHED, persist_state="session",
+        "Brush, pixels",
+        2,
+        80,
+        key="brush",
+        disabled=tool not in BRUSHED,
+        persist_state="session",
         help="In pixels of a 512 × 512 map. Choosing a class sets a width that suits it.",
-    )  # fmt: skip
+    )
     with st.container(horizontal=True, gap="small"):
         for name, width in PRESETS.items():
-            st.button(name, key=f"preset_{name}", on_click=_set_brush, args=(width,), help=f"{width} pixels", disabled=tool not in BRUSHED)
+            st.button(
+                name,
+                key=f"preset_{name}",
+                on_click=_set_brush,
+                args=(width,),
+                help=f"{width} pixels",
+                disabled=tool not in BRUSHED,
+            )
     return label, tool, brush
 
 
@@ -189,41 +166,40 @@ def style_controls() -> tuple[list[int], float]:
     """Style seeds of the photographs and the overlay's opacity."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         style = st.number_input(
-            "Style seed", 0, MAX_SEED, 7, key="style", bind="query-params", width=130,
+            "Style seed",
+            0,
+            MAX_SEED,
+            7,
+            key="style",
+            bind="query-params",
+            width=130,
             help="Whose eye: vessels, pigment and light. The same seed is the same eye.",
-        )  # fmt: skip
+        )
         st.button("New style", icon=":material/autorenew:", on_click=_new_style)
         count = st.number_input("Photographs", 1, 4, 1, key="styles", width=130, persist_state="session")
         opacity = st.slider(
-            "Lesions on top", 0, 100, 0, 5, format="%d%%", key="overlay", width=180, persist_state="session",
+            "Lesions on top",
+            0,
+            100,
+            0,
+            5,
+            format="%d%%",
+            key="overlay",
+            width=180,
+            persist_state="session",
             help="Shows the map's lesions over the photograph. Downloads stay clean.",
-        )  # fmt: skip
+        )
     return [int(style) + k for k in range(int(count))], opacity / 100
 
 
 def show_photographs(sheet: Sheet, opacity: float) -> None:
-    cells = [st.container()] if len(sheet.photographs) == 1 else [c for _ in range(2) for c in st.columns(2, gap="small")]
+    cells = (
+        [st.container()] if len(sheet.photographs) == 1 else [c for _ in range(2) for c in st.columns(2, gap="small")]
+    )
     for cell, photograph in zip(cells, sheet.photographs, strict=False):
         with cell:
             overlay = overlaid(photograph.pixels, sheet.label_map, opacity) if opacity else None
             show_photo(photograph, overlay)
-
-
-def sheet_of(drawing: Drawing, label_map: np.ndarray, networks: Models) -> Sheet:
-    start = starts.parse(drawing.text)
-    if not np.array_equal(label_map, drawing.start):
-        source = "drawn"
-    elif isinstance(start, starts.Sampled):
-        source = "sampled"
-    else:
-        source = "uploaded" if start == starts.UPLOAD else "template"
-    if isinstance(start, starts.Sampled):
-        return Sheet(label_map, source, networks, start.grade, start.seed, start.truncation)
-    return Sheet(label_map, source, networks)
-
-
-def _data_url(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _suit_brush() -> None:

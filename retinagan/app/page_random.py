@@ -42,27 +42,44 @@ def show() -> None:
     progress.empty()
     if len(sheets) > 1:
         everything.download_button(
-            f"All {len(sheets)} pairs as ZIP", lambda: zip_sheets(sheets), f"retinagan-g{grade_text.lower()}-s{seed}.zip", "application/zip",
-            on_click="ignore", icon=":material/folder_zip:", key="download_everything",
-        )  # fmt: skip
+            f"All {len(sheets)} pairs as ZIP",
+            lambda: zip_sheets(sheets),
+            f"retinagan-g{grade_text.lower()}-s{seed}.zip",
+            "application/zip",
+            on_click="ignore",
+            icon=":material/folder_zip:",
+            key="download_everything",
+        )
 
 
 def controls() -> tuple[str, int, int, int, float]:
-    """Grade (or ``All``), first seed, maps of each grade, photographs of each map, truncation; all of them in the URL."""
+    """Grade (or ``All``), first seed, maps of each grade, photographs of each map, truncation; all in the URL."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="controls"):
         grade = st.segmented_control(
-            "Grade (ICDR)", GRADES, default=ALL, required=True, key="grade", bind="query-params",
+            "Grade (ICDR)",
+            GRADES,
+            default=ALL,
+            required=True,
+            key="grade",
+            bind="query-params",
             help="\n".join(f"- {i}: {name}" for i, name in enumerate(GRADE_NAMES))
-            + "\n\nThe seven classes of a map hold no IRMA, venous beading or new vessels: a map cannot prove grade 3 or 4.",
-        )  # fmt: skip
+            + "\n\nA map's classes hold no IRMA, venous beading or new vessels: it cannot prove grade 3 or 4.",
+        )
         seed = st.number_input("Seed", 0, MAX_SEED, 7, key="seed", bind="query-params", width=130)
         st.button("New seed", icon=":material/casino:", on_click=_new_seed, help="Other maps, other eyes.")
         maps = st.number_input("Maps of each grade", 1, 6, 1, key="maps", bind="query-params", width=150)
         photos = st.number_input("Photographs of each map", 1, 4, 1, key="photos", bind="query-params", width=180)
         truncation = st.slider(
-            "Truncation", 0.0, 1.0, 1.0, 0.05, key="truncation", bind="query-params", width=170,
+            "Truncation",
+            0.0,
+            1.0,
+            1.0,
+            0.05,
+            key="truncation",
+            bind="query-params",
+            width=170,
             help="Below 1 maps come closer to the grade's average: fewer oddities, less variety.",
-        )  # fmt: skip
+        )
     return grade or ALL, int(seed), int(maps), int(photos), float(truncation)
 
 
@@ -84,6 +101,7 @@ def _new_seed() -> None:
 
 page(
     "Random",
-    "Pick a grade: one network draws where the lesions lie, another photographs that eye. The same seeds give the same pictures.",
+    "Pick a grade: one network draws where the lesions lie, another photographs that eye. The same seeds give the same "
+    "pictures.",
     show,
 )

@@ -18,9 +18,14 @@ def show() -> None:
         st.subheader("The seven colours", anchor=False)
         st.html(palette_table())
         st.download_button(
-            "Palette for GIMP, Krita, Inkscape (.gpl)", gimp_palette(), "retinagan.gpl", "text/plain", on_click="ignore",
-            icon=":material/palette:", key="download_gpl",
-        )  # fmt: skip
+            "Palette for GIMP, Krita, Inkscape (.gpl)",
+            gimp_palette(),
+            "retinagan.gpl",
+            "text/plain",
+            on_click="ignore",
+            icon=":material/palette:",
+            key="download_gpl",
+        )
     with right:
         st.subheader("An empty eye", anchor=False)
         for cell, (disc, name) in zip(st.columns(3, gap="small"), TEMPLATES.items(), strict=True):
@@ -28,13 +33,21 @@ def show() -> None:
             with cell:
                 st.image(png, width="stretch", alt=f"Empty eye, {name.lower()}")
                 st.download_button(
-                    name, png, f"retina-{disc or 'no-disc'}.png", "image/png", on_click="ignore", icon=":material/download:",
-                    key=f"template_{disc}", width="stretch",
-                )  # fmt: skip
+                    name,
+                    png,
+                    f"retina-{disc or 'no-disc'}.png",
+                    "image/png",
+                    on_click="ignore",
+                    icon=":material/download:",
+                    key=f"template_{disc}",
+                    width="stretch",
+                )
         st.subheader("How to paint a map", anchor=False)
         st.markdown(
-            f"1. Open an empty eye ({TEMPLATE_SIZE} × {TEMPLATE_SIZE} pixels) in a paint program and load the palette.\n"
-            "2. Paint with the **pencil**, not the brush, with anti-aliasing off: each pixel needs one of the seven exact "
+            f"1. Open an empty eye ({TEMPLATE_SIZE} × {TEMPLATE_SIZE} pixels) in a paint program and load the "
+            f"palette.\n"
+            "2. Paint with the **pencil**, not the brush, with anti-aliasing off: each pixel needs one of the seven "
+            "exact "
             "colours. A blend of two classes would be read as a third, so blends are refused.\n"
             "3. Leave what is outside the circle black. One disc at most.\n"
             "4. Save as **PNG** (8-bit RGB or indexed), never as JPEG, and bring it to *Upload*.\n\n"
@@ -44,12 +57,18 @@ def show() -> None:
 
 def palette_table() -> str:
     rows = "".join(
-        f'<tr><td>{swatch(c.index)}</td><td><b>{c.name}</b></td><td class="rg-wide">{c.short}</td><td class="rg-wide"><code>{hex_colour(c.index)}</code></td>'
+        f'<tr><td>{swatch(c.index)}</td><td><b>{c.name}</b></td><td class="rg-wide">{c.short}</td>'
+        f'<td class="rg-wide"><code>{hex_colour(c.index)}</code></td>'
         f"<td><code>{', '.join(map(str, c.colour))}</code></td><td>{c.looks_like}</td></tr>"
         for c in CLASSES
     )
-    head = '<tr><th></th><th>Class</th><th class="rg-wide"></th><th class="rg-wide">Hex</th><th>RGB</th><th>What it looks like</th></tr>'
-    return f'<table class="rg-palette"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+    head = '<th></th><th>Class</th><th class="rg-wide"></th><th class="rg-wide">Hex</th>'
+    head += "<th>RGB</th><th>What it looks like</th>"
+    return f'<table class="rg-palette"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-page("Template and colours", "What a lesion map is made of: an empty eye to begin with, and the exact colour of each class.", show)
+page(
+    "Template and colours",
+    "What a lesion map is made of: an empty eye to begin with, and the exact colour of each class.",
+    show,
+)

@@ -15,15 +15,22 @@ from retinagan.maps_io import fit_map, read_map_png
 
 def show() -> None:
     file = st.file_uploader(
-        "Lesion map (PNG)", type=["png"], key="upload",
-        help="8-bit RGB or palette PNG, sides of 16 to 4096 pixels, in the exact colours of the page *Template and colours*.",
-    )  # fmt: skip
+        "Lesion map (PNG)",
+        type=["png"],
+        key="upload",
+        help="8-bit RGB or palette PNG, sides of 16 to 4096 pixels, in the exact colours of *Template and colours*.",
+    )
     if file is None:
         st.markdown(
-            "A map is a PNG in seven exact colours, painted with a hard pencil (no anti-aliasing). Other sizes and shapes are padded to "
+            "A map is a PNG in seven exact colours, painted with a hard pencil (no anti-aliasing). Other sizes and "
+            "shapes are padded to "
             "a square and scaled; no class is invented on the way. A PNG that was downloaded here is read as well."
         )
-        st.page_link("retinagan/app/page_template.py", label="An empty eye and the colours to begin with", icon=":material/palette:")
+        st.page_link(
+            "retinagan/app/page_template.py",
+            label="An empty eye and the colours to begin with",
+            icon=":material/palette:",
+        )
         return
     data = file.getvalue()
     origin = _origin(data)

@@ -1,7 +1,7 @@
 """What a drawing starts from, as a short text that fits in a link.
 
-``left``, ``right``, ``none``: an empty eye with the disc there. ``g3-s7`` or ``g3-s7-t0.8``: the sampled map of grade 3, seed 7,
-truncation 0.8. ``upload``: a map that this session uploaded; no link can bring it back.
+``left``, ``right``, ``none``: an empty eye with the disc there. ``g3-s7`` or ``g3-s7-t0.8``: the sampled map of grade
+3, seed 7, truncation 0.8. ``upload``: a map that this session uploaded; no link can bring it back.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def parse(text: str) -> str | Sampled:
         if sampled.grade < NUM_GRADES and sampled.seed < 2**63 and sampled.truncation <= 1:
             return sampled
     raise ValueError(
-        f"start is {text[:40]!r}; allowed are left, right, none and sampled maps such as g3-s7 (grade 3, seed 7) or g3-s7-t0.8"
+        f"start is {text[:40]!r}; allowed are left, right, none and sampled maps such as g3-s7 (grade 3, seed 7) or "
+        f"g3-s7-t0.8"
     )
 
 

@@ -54,14 +54,18 @@ def cached_models(folder: str, stamp: tuple[float, ...]) -> Models:
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _sample(folder: str, stamp: tuple[float, ...], grade: int, seed: int, truncation: float, _models: Models) -> np.ndarray:
+def _sample(
+    folder: str, stamp: tuple[float, ...], grade: int, seed: int, truncation: float, _models: Models
+) -> np.ndarray:
     with _models.lock:
         return _models.pipeline.sample_maps(grade, [seed], truncation)[0]
 
 
 # The key is the map's SHA-256: Streamlit would hash only a sample of a large array's pixels, and miss a small lesion.
 @st.cache_data(max_entries=128, show_spinner=False)
-def _render(folder: str, stamp: tuple[float, ...], digest: str, style_seed: int, _models: Models, _map: np.ndarray) -> np.ndarray:
+def _render(
+    folder: str, stamp: tuple[float, ...], digest: str, style_seed: int, _models: Models, _map: np.ndarray
+) -> np.ndarray:
     with _models.lock:
         return _models.pipeline.render(_map[None], [style_seed])[0]
 
@@ -99,9 +103,16 @@ class Sheet:
     def provenance(self, kind: str, style_seed: int | None = None) -> Provenance:
         pipeline = self.models.pipeline
         return Provenance(
-            kind=kind, source=self.source, map_sha256=map_digest(self.label_map), grade=self.grade, map_seed=self.map_seed,
-            truncation=self.truncation, style_seed=style_seed, model=pipeline.name, checkpoints=dict(pipeline.hashes),
-        )  # fmt: skip
+            kind=kind,
+            source=self.source,
+            map_sha256=map_digest(self.label_map),
+            grade=self.grade,
+            map_seed=self.map_seed,
+            truncation=self.truncation,
+            style_seed=style_seed,
+            model=pipeline.name,
+            checkpoints=dict(pipeline.hashes),
+        )
 
     def map_file(self) -> bytes:
         return encode_map_png(self.label_map, self.provenance("map").chunks())
@@ -125,7 +136,10 @@ def zip_sheets(sheets: list[Sheet]) -> bytes:
             name = f"{sheet.name('photo')}-y{photograph.style_seed}.png"
             files[name] = sheet.photo_file(photograph)
             records[name] = json.loads(sheet.provenance("photograph", photograph.style_seed).to_json())
-    table = ["index,short,name,red,green,blue", *(",".join(map(str, (c.index, c.short, c.name, *c.colour))) for c in CLASSES)]
+    table = [
+        "index,short,name,red,green,blue",
+        *(",".join(map(str, (c.index, c.short, c.name, *c.colour))) for c in CLASSES),
+    ]
     files["classes.csv"] = ("\n".join(table) + "\n").encode()
     files["provenance.json"] = json.dumps(records, indent=2, sort_keys=True).encode()
     buffer = io.BytesIO()
@@ -143,7 +157,7 @@ def as_jpeg(pixels: np.ndarray) -> bytes:
 
 
 def overlaid(pixels: np.ndarray, label_map: np.ndarray, opacity: float) -> np.ndarray:
-    """The map's lesions in their colours over a photograph ``uint8 (H, W, 3)``; retina, disc and background stay clear."""
+    """The map's lesions in their colours over a photograph ``uint8 (H, W, 3)``; the rest stays clear."""
     lesions = ~np.isin(label_map, (BG, OD, VB))
     result = pixels.copy()
     blend = pixels[lesions] * (1 - opacity) + PALETTE[label_map[lesions]] * opacity

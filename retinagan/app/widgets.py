@@ -28,7 +28,8 @@ def page(title: str, lead: str, body: Callable[[], None]) -> None:
     st.html(f"<style>{_css()}</style>")
     st.logo(_asset("logo.svg"), size="large", icon_image=_asset("logo.svg"))
     st.html(
-        f'<div class="rg-head"><h1>{title}</h1><span class="rg-notice">{NOTICE}</span></div><p class="rg-lead">{lead}</p>'
+        f'<div class="rg-head"><h1>{title}</h1><span class="rg-notice">{NOTICE}</span></div><p '
+        f'class="rg-lead">{lead}</p>'
     )
     with readable_errors():
         body()
@@ -49,7 +50,8 @@ def readable_errors() -> Iterator[None]:
     except Exception as error:
         LOG.exception("unexpected error")
         st.error(
-            f"Something went wrong ({type(error).__name__}); the server's log has the details. Reload the page to go on.",
+            f"Something went wrong ({type(error).__name__}); the server's log has the details. Reload the page to go "
+            f"on.",
             icon=":material/error:",
         )
 
@@ -66,16 +68,16 @@ def fragment(function: Callable[[], None]) -> Callable[[], None]:
 
 
 def plain(text: str) -> str:
-    """``text`` for Streamlit's Markdown, shown letter by letter (it may quote what a stranger uploaded), as a sentence."""
+    """``text`` as a sentence in Streamlit's Markdown, letter by letter: it may quote what a stranger uploaded."""
     text = text[:1].upper() + text[1:]
     return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+-!|~$:" else " " if c in "\r\n" else c for c in text[:600])
 
 
-# --- the model ---------------------------------------------------------------------------------------------------------------
+# --- the model ---
 
 
 def model_folder() -> Path:
-    """The folder of weights: ``RETINAGAN_MODEL`` or ``checkpoints/default``; with others beside it, the sidebar's choice."""
+    """The folder of weights: ``RETINAGAN_MODEL`` or ``checkpoints/default``; or the choice of those beside it."""
     folder = Path(os.environ.get("RETINAGAN_MODEL") or "checkpoints/default")
     folder = folder if folder.is_absolute() or folder.is_dir() else ROOT / folder
     beside = [path.parent for path in sorted(folder.parent.glob("*/photos.safetensors"))]
@@ -83,7 +85,9 @@ def model_folder() -> Path:
     if len(names) < 2 or folder.name not in names:
         return folder
     order = [folder.name, *(name for name in names if name != folder.name)]
-    chosen = st.sidebar.selectbox("Model", order, key="model", bind="query-params", help="Folders of weights, as they lie on the server.")
+    chosen = st.sidebar.selectbox(
+        "Model", order, key="model", bind="query-params", help="Folders of weights, as they lie on the server."
+    )
     return names.get(chosen, folder)
 
 
@@ -98,7 +102,7 @@ def _stamp(folder: Path) -> tuple[float, ...]:
     return tuple(path.stat().st_mtime for path in sorted(folder.glob("*.safetensors")))
 
 
-# --- pictures and downloads --------------------------------------------------------------------------------------------------
+# --- pictures and downloads ---
 
 
 def show_map(label_map: np.ndarray, caption: str | None = None, alt: str = "Lesion map") -> None:
@@ -131,15 +135,24 @@ def download_buttons(sheet: Sheet, key: str) -> None:
             name = f"{sheet.name('photo')}-y{photograph.style_seed}.png"
             _download(label, partial(sheet.photo_file, photograph), name, "image/png", f"{key}_photo{number}")
         label = "Pair as ZIP" if len(sheet.photographs) == 1 else "All as ZIP"
-        _download(label, sheet.pair_file, f"{sheet.name('pair')}.zip", "application/zip", f"{key}_pair", ":material/folder_zip:")
+        _download(
+            label,
+            sheet.pair_file,
+            f"{sheet.name('pair')}.zip",
+            "application/zip",
+            f"{key}_pair",
+            ":material/folder_zip:",
+        )
 
 
-def _download(label: str, data: Callable[[], bytes], name: str, mime: str, key: str, icon: str = ":material/download:") -> None:
+def _download(
+    label: str, data: Callable[[], bytes], name: str, mime: str, key: str, icon: str = ":material/download:"
+) -> None:
     st.download_button(label, data, name, mime, key=f"download_{key}", on_click="ignore", icon=icon)
 
 
 def open_in_draw(start: str, style: int, label_map: np.ndarray | None = None) -> None:
-    """Go to the page Draw with a start (see ``retinagan.app.starts``), fresh even when it was open with the same one."""
+    """Go to the page Draw with a start (see ``retinagan.app.starts``), anew even when it has the same one."""
     st.session_state["draw_upload"] = label_map
     st.session_state["draw_fresh"] = True
     st.switch_page("retinagan/app/page_draw.py", query_params={"start": start, "style": str(style)})
@@ -154,10 +167,11 @@ def swatch(index: int) -> str:
 def _css() -> str:
     rules = [f":root {{ --rg-canvas: {DISPLAY}px; }}", (Path(__file__).parent / "style.css").read_text("utf-8")]
     for number, c in enumerate(CLASSES, 1):  # swatches of the palette's buttons
-        rules.append(f".st-key-palette button[role=radio]:nth-of-type({number})::before {{ background: rgb{c.colour}; }}")
+        rules.append(
+            f".st-key-palette button[role=radio]:nth-of-type({number})::before {{ background: rgb{c.colour}; }}"
+        )
     return "\n".join(rules)
 
 
 def _asset(name: str) -> str:
     return str(ROOT / "assets" / name)
-

@@ -1,7 +1,7 @@
 """A running app and a real browser for the tests in this folder.
 
-The app shows the shipped model. Without a ``chromium`` on the PATH these tests are skipped, unless ``RETINAGAN_REQUIRE_BROWSER=1`` says that
-this is a failure.
+The app shows the shipped model. Without a ``chromium`` on the PATH these tests are skipped, unless
+``RETINAGAN_REQUIRE_BROWSER=1`` says that this is a failure.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from tests.browser.studio import Studio
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync"
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
 ).split()
 START_SECONDS = 120
 
@@ -33,7 +33,9 @@ START_SECONDS = 120
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if shutil.which("chromium") or os.environ.get("RETINAGAN_REQUIRE_BROWSER") == "1":
         return
-    skip = pytest.mark.skip(reason="no chromium on the PATH (apt-get install chromium); RETINAGAN_REQUIRE_BROWSER=1 makes it a failure")
+    skip = pytest.mark.skip(
+        reason="no chromium on the PATH (apt-get install chromium); RETINAGAN_REQUIRE_BROWSER=1 makes it a failure"
+    )
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(skip)
@@ -57,7 +59,17 @@ def address(model_folder, tmp_path_factory) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("app") / "server.log"
-    command = [sys.executable, "-m", "streamlit", "run", "web_demo.py", "--server.port", str(port), "--server.headless", "true"]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "web_demo.py",
+        "--server.port",
+        str(port),
+        "--server.headless",
+        "true",
+    ]
     command += ["--server.address", "127.0.0.1"]
     environment = os.environ | {"RETINAGAN_MODEL": str(model_folder)}
     with log.open("w") as output:

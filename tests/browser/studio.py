@@ -15,6 +15,7 @@ from PIL import Image
 from retinagan.maps_io import read_map_png
 
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+BUSY = '[data-stale="true"], [data-testid="stProgress"]'
 PAGES = {"random": "", "draw": "draw", "upload": "upload", "template": "template", "about": "about"}
 
 
@@ -25,7 +26,7 @@ class Studio:
         self.page = page
         self.address = address
 
-    # --- pages -----------------------------------------------------------------------------------------------------------------
+    # --- pages ---
 
     def open(self, path: str = "") -> None:
         self.page.goto(f"{self.address}/{path}")
@@ -35,9 +36,7 @@ class Studio:
     def idle(self) -> None:
         """Wait until no script runs and nothing is marked as of an older run."""
         self.page.locator(IDLE).wait_for(state="attached")
-        self.page.wait_for_function(
-            f"() => document.querySelector('{IDLE}') && !document.querySelector('[data-stale=\"true\"], [data-testid=\"stProgress\"]')"
-        )
+        self.page.wait_for_function(f"() => document.querySelector('{IDLE}') && !document.querySelector('{BUSY}')")
 
     def go_to(self, name: str) -> None:
         """By the navigation's link."""
@@ -50,7 +49,7 @@ class Studio:
         boxes = self.page.locator('[data-testid="stException"], [data-testid="stAlertContentError"]')
         return [box.inner_text() for box in boxes.all()]
 
-    # --- drawing ---------------------------------------------------------------------------------------------------------------
+    # --- drawing ---
 
     @property
     def canvas(self):
@@ -60,16 +59,18 @@ class Studio:
         self.canvas.wait_for()
         self.photo_source()
         self.idle()
-        self.page.wait_for_timeout(800)  # the canvas takes strokes only after it has loaded its start drawing; nothing shows when
+        self.page.wait_for_timeout(
+            800
+        )  # the canvas takes strokes only after it has loaded its start drawing; nothing shows when
 
     def choose(self, group: str, name: str, hint: str) -> None:
-        """A pill of the palette (``palette``) or of the tools (``tool``); ``hint`` is how the line below begins once it is chosen."""
+        """A pill of ``palette`` or ``tool``; ``hint`` is how the line below it begins once it is chosen."""
         self.page.locator(f".st-key-{group}").get_by_role("radio", name=re.compile(name)).click()
         self.page.locator(".rg-hint").filter(has_text=hint).wait_for()
         self.settle()
 
     def settle(self) -> None:
-        """Idle, and the canvas has taken over what it was told: a tool that changes during a stroke would end the stroke."""
+        """Idle, and the canvas knows its tool: one that changes during a stroke would end the stroke."""
         self.idle()
         self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
@@ -80,8 +81,9 @@ class Studio:
         self.page.get_by_role("button", name=name, exact=True).click()
         self.page.wait_for_function(
             "old => { const s = document.querySelector('.st-key-brush [role=slider], .st-key-brush input[type=range]');"
-            " return (s.getAttribute('aria-valuenow') || s.value) !== old; }", arg=before,
-        )  # fmt: skip
+            " return (s.getAttribute('aria-valuenow') || s.value) !== old; }",
+            arg=before,
+        )
         self.settle()
 
     def stroke(self, *points: tuple[float, float], wait: bool = True) -> None:
@@ -111,15 +113,21 @@ class Studio:
 
     def photo_changed(self, before: str) -> None:
         self.page.wait_for_function(
-            "(old) => { const i = document.querySelector('.st-key-photo_box img'); return i && i.getAttribute('src') !== old; }", arg=before
+            "old => { const i = document.querySelector('.st-key-photo_box img');"
+            " return i && i.getAttribute('src') !== old; }",
+            arg=before,
         )
         self.idle()
 
-    # --- files -----------------------------------------------------------------------------------------------------------------
+    # --- files ---
 
     def download(self, label: str, inside: str = "") -> tuple[str, bytes]:
         """Name and content of what the button ``label`` gives."""
-        button = self.page.locator(f"{inside} [data-testid=stDownloadButton] button").filter(has_text=re.compile(label)).first
+        button = (
+            self.page.locator(f"{inside} [data-testid=stDownloadButton] button")
+            .filter(has_text=re.compile(label))
+            .first
+        )
         with self.page.expect_download() as waiting:
             button.click()
         return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()

@@ -69,7 +69,9 @@ def test_sample_send_to_draw_paint_a_haemorrhage_download_the_pair(studio, pipel
     map_name = next(n for n in files if n.startswith("map-"))
     drawn = read_map_png(files[map_name], size)
     changed = drawn != expected[0]
-    assert changed.sum() > 0.002 * size * size and (drawn[changed] == HE).all(), "the stroke is there, as haemorrhage alone"
+    assert changed.sum() > 0.002 * size * size and (drawn[changed] == HE).all(), (
+        "the stroke is there, as haemorrhage alone"
+    )
     assert set(np.unique(drawn)) <= set(np.unique(expected)) | {HE}
     y, x = np.nonzero(changed)
     assert 0.4 < x.mean() / size < 0.63 and 0.62 < y.mean() / size < 0.78, "it lies where the mouse drew"
@@ -82,7 +84,9 @@ def test_sample_send_to_draw_paint_a_haemorrhage_download_the_pair(studio, pipel
 
     photo_name = next(n for n in files if n.startswith("photo-"))
     assert np.array_equal(pixels(files[photo_name]), after)
-    assert np.array_equal(after, pipeline.render(drawn[None], [7])[0]), "Python makes the same photograph of the exported map"
+    assert np.array_equal(after, pipeline.render(drawn[None], [7])[0]), (
+        "Python makes the same photograph of the exported map"
+    )
     told = provenance.read_png(files[photo_name])
     assert (told.source, told.grade, told.map_seed, told.style_seed) == ("drawn", 3, 7, 7)
     assert told.map_sha256 == provenance.map_digest(drawn) and told.checkpoints == pipeline.hashes
