@@ -148,7 +148,13 @@ def _read_map(path: Path, size: int):
 def _export(options: argparse.Namespace) -> int:
     from retinagan.training.loop import export_run
 
-    for path in export_run(options.run_dir, options.out):
+    told = {}
+    for text in options.fact:
+        key, equals, value = text.partition("=")
+        if not (key.strip() and equals and value.strip()):
+            raise ValueError(f"--fact is {text!r}; it must be of the form KEY=TEXT, for example licence='CC BY 4.0'")
+        told[key.strip()] = value.strip()
+    for path in export_run(options.run_dir, options.out, told=told):
         print(f"{path} ({path.stat().st_size / 2**20:.1f} MB)")
     return 0
 

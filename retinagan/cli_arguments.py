@@ -232,6 +232,10 @@ def _add_export(commands) -> None:
     )  # fmt: skip
     parser.add_argument("run_dir", metavar="RUN", help="a training run's folder")
     parser.add_argument("--out", required=True, help="model folder to write to")
+    parser.add_argument(
+        "--fact", action="append", default=[], metavar="KEY=TEXT",
+        help="a fact that the files shall tell, such as data or licence; may be given several times",
+    )  # fmt: skip
 
 
 def _add_import_original(commands) -> None:

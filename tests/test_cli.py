@@ -323,10 +323,12 @@ def test_train_resume_and_export(tiny_config, tmp_path, capsys):
     capsys.readouterr()
     assert [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()] == [1, 2, 3]
 
-    assert main(["export", str(run), "--out", str(tmp_path / "shipped")]) == 0
+    out = ["export", str(run), "--out", str(tmp_path / "shipped")]
+    assert "--fact is 'licence'; it must be of the form KEY=TEXT" in fails(capsys, *out, "--fact", "licence")
+    assert main([*out, "--fact", "data=drawn eyes"]) == 0
     assert "maps.safetensors" in capsys.readouterr().out
     generator, facts = checkpoints.load(tmp_path / "shipped" / "maps.safetensors", "maps")
-    assert generator.size == 32 and facts["steps"] == 3
+    assert generator.size == 32 and facts["steps"] == 3 and facts["data"] == "drawn eyes"
 
 
 def test_wrong_training_arguments(tiny_config, tmp_path, capsys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,12 +53,19 @@ def load_ema(
 
 
 def export_run(
-    run_dir: str | Path, out_dir: str | Path, make_task: Callable[[dict[str, Any]], Task] | None = None
+    run_dir: str | Path,
+    out_dir: str | Path,
+    make_task: Callable[[dict[str, Any]], Task] | None = None,
+    told: Mapping[str, str] | None = None,
 ) -> list[Path]:
-    """Write ``out_dir/NAME.safetensors`` for each network of the run's :meth:`Task.export`; returns the files."""
+    """Write ``out_dir/NAME.safetensors`` for each network of the run's :meth:`Task.export`; returns the files.
+
+    ``told`` are facts that a run cannot know, such as whose data it saw; they come first.
+    """
     from .. import checkpoints
 
     task, networks, facts = load_ema(run_dir, make_task)
+    facts = {**(told or {}), **facts}
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     written = []
