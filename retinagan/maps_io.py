@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -100,51 +99,6 @@ def encode_photo_png(photo: np.ndarray, info: Mapping[str, str] | None = None) -
         found = (getattr(photo, "shape", None), getattr(photo, "dtype", type(photo).__name__))
         raise ValueError(f"a photograph is uint8 (H, W, 3), got {found}")
     return _encode(Image.fromarray(np.ascontiguousarray(photo)), info)
-
-
-def pair_zip(
-    label_map: np.ndarray,
-    photos: Sequence[np.ndarray],
-    name: str = "pair",
-    map_info: Mapping[str, str] | None = None,
-    photo_infos: Sequence[Mapping[str, str] | None] | None = None,
-) -> bytes:
-    """A map and its photographs as a ZIP: ``NAME-map.png``, ``NAME-photo-0.png`` … and ``classes.csv``.
-
-    The same input gives the same bytes: nothing in the archive depends on the clock.
-
-    Args:
-        label_map: ``uint8 (H, W)``.
-        photos: each ``uint8 (H, W, 3)`` of the map's height and width.
-        name: how the files' names begin.
-        map_info: text chunks of the map's PNG, as in :func:`encode_map_png`.
-        photo_infos: those of each photograph's.
-
-    Raises:
-        ValueError: a photograph of another size, a name that holds a path, or not one ``photo_infos`` a photograph.
-    """
-    if photo_infos is None:
-        photo_infos = [None] * len(photos)
-    if len(photo_infos) != len(photos):
-        raise ValueError(f"{len(photo_infos)} photo_infos for {len(photos)} photographs")
-    if not name or set(name) & set("/\\\0"):
-        raise ValueError(f"name is {name!r}; it must be a file name without a folder")
-    files = {f"{name}-map.png": encode_map_png(label_map, map_info)}
-    for number, (photo, info) in enumerate(zip(photos, photo_infos, strict=True)):
-        if photo.shape[:2] != label_map.shape:
-            raise ValueError(f"photograph {number} is {photo.shape[:2]}, its map {label_map.shape}")
-        files[f"{name}-photo-{number}.png"] = encode_photo_png(photo, info)
-    table = ["index,short,name,red,green,blue"]
-    table += [",".join(map(str, (c.index, c.short, c.name, *c.colour))) for c in CLASSES]
-    files["classes.csv"] = ("\n".join(table) + "\n").encode()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for file_name, content in files.items():
-            entry = zipfile.ZipInfo(file_name, date_time=(1980, 1, 1, 0, 0, 0))
-            entry.external_attr = 0o644 << 16
-            entry.compress_type = zipfile.ZIP_STORED if file_name.endswith(".png") else zipfile.ZIP_DEFLATED
-            archive.writestr(entry, content)
-    return buffer.getvalue()
 
 
 def _encode(picture: Image.Image, info: Mapping[str, str] | None) -> bytes:

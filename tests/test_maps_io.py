@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import zipfile
 import zlib
 
 import numpy as np
@@ -15,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from retinagan.labels import BG, EX, HE, MA, NUM_CLASSES, OD, PALETTE, SE, VB, colours_from_map, empty_map
-from retinagan.maps_io import encode_map_png, encode_photo_png, fit_map, pair_zip, read_map_png
+from retinagan.maps_io import encode_map_png, encode_photo_png, fit_map, read_map_png
 
 
 def png(array: np.ndarray, mode: str | None = None, **options) -> bytes:
@@ -218,26 +217,3 @@ def test_photo_png_is_lossless_and_checked():
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(encode_photo_png(photo)))), photo)
     with pytest.raises(ValueError, match=r"uint8 \(H, W, 3\)"):
         encode_photo_png(photo.astype(float))
-
-
-def test_pair_zip_holds_map_photos_and_classes_and_repeats_exactly():
-    label_map = empty_map(32)
-    photos = [np.full((32, 32, 3), value, dtype=np.uint8) for value in (10, 200)]
-    infos = {"Title": "map"}, [{"Title": "first"}, {"Title": "second"}]
-    data = pair_zip(label_map, photos, "eye", *infos)
-    assert data == pair_zip(label_map, photos, "eye", *infos)
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        assert archive.namelist() == ["eye-map.png", "eye-photo-0.png", "eye-photo-1.png", "classes.csv"]
-        assert np.array_equal(read_map_png(archive.read("eye-map.png"), size=32), label_map)
-        photo = Image.open(io.BytesIO(archive.read("eye-photo-1.png")))
-        assert (np.asarray(photo) == 200).all() and photo.text == {"Title": "second"}
-        assert "5,OD,Optic disc,73,73,73" in archive.read("classes.csv").decode().splitlines()
-
-
-def test_pair_zip_refuses_what_does_not_belong_together():
-    with pytest.raises(ValueError, match=r"photograph 0 is \(16, 16\), its map \(32, 32\)"):
-        pair_zip(empty_map(32), [np.zeros((16, 16, 3), dtype=np.uint8)])
-    with pytest.raises(ValueError, match="without a folder"):
-        pair_zip(empty_map(32), [], "../up")
-    with pytest.raises(ValueError, match="1 photo_infos for 0"):
-        pair_zip(empty_map(32), [], photo_infos=[{}])

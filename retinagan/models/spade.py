@@ -9,7 +9,7 @@ whole images agree and an image never depends on its batch companions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
