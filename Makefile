@@ -1,6 +1,8 @@
 # RetinaGAN: `make demo` starts the app, `make test` runs every test. Both set up .venv first (seconds the second time).
 PYTHON ?= python3
 PORT ?= 8501
+# HOST=0.0.0.0 lets other machines in; the app has no log-in.
+HOST ?= localhost
 MODEL ?= checkpoints/default
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,9 +24,9 @@ $(VENV)/.test: requirements-test.txt $(VENV)/.app
 
 setup: $(VENV)/.test  ## .venv with everything that app, training and tests need
 
-demo: $(VENV)/.app  ## start the app (PORT=8501, MODEL=checkpoints/default)
-	@echo "RetinaGAN: http://localhost:$(PORT)"
-	@RETINAGAN_MODEL=$(MODEL) $(BIN)/streamlit run web_demo.py --server.port $(PORT) --server.headless true
+demo: $(VENV)/.app  ## start the app (PORT=8501, HOST=localhost, MODEL=checkpoints/default)
+	@echo "RetinaGAN: http://$(HOST):$(PORT)"
+	@RETINAGAN_MODEL=$(MODEL) $(BIN)/streamlit run web_demo.py --server.address $(HOST) --server.port $(PORT) --server.headless true
 
 test: setup  ## run every test (browser tests need a chromium on the PATH)
 	$(BIN)/python -m pytest
