@@ -1,10 +1,14 @@
 """The same seed, the same bytes: alone, in batches, in any order; and exact maps."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
+import retinagan
 from retinagan import labels
 from retinagan.checkpoints import CheckpointError
 from retinagan.pipeline import RetinaGAN, check_seed, choose_device
@@ -116,6 +120,17 @@ def test_loading_errors(tmp_path):
     (folder / "maps.safetensors").write_bytes((folder / "photos.safetensors").read_bytes())
     with pytest.raises(CheckpointError, match="expected 'maps'"):
         RetinaGAN.from_pretrained(folder)
+
+
+def test_the_package_gives_the_pipeline_without_streamlit_or_torchvision():
+    code = (
+        "import sys, retinagan; assert 'torch' not in sys.modules; retinagan.RetinaGAN; "
+        "print(sorted({'streamlit', 'torchvision'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    with pytest.raises(AttributeError, match="no attribute 'Retina'"):
+        retinagan.Retina
 
 
 def test_devices():
