@@ -1,6 +1,6 @@
 """Checkpoints: one safetensors file a network, which rebuilds itself from the config in its metadata.
 
-Metadata holds ``format``, ``network`` (``maps`` or ``photos``), ``config`` (the config dataclass as JSON) and ``facts`` (JSON: how it was
+Metadata holds ``format``, ``network`` (a key of :data:`NETWORKS`), ``config`` (the config dataclass as JSON) and ``facts`` (JSON: how it was
 trained, on what, by which version). Floats are stored as fp16, imported weights as float32. Only safetensors are read; nothing is ever unpickled.
 """
 
@@ -17,11 +17,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from retinagan.models.segmenter import Segmenter, SegmenterConfig
 from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
 from retinagan.models.stylegan import MapGenerator, MapGeneratorConfig
 
 FORMAT = "retinagan-1"
-NETWORKS = {"maps": (MapGenerator, MapGeneratorConfig), "photos": (PhotoGenerator, PhotoGeneratorConfig)}
+NETWORKS = {
+    "maps": (MapGenerator, MapGeneratorConfig),
+    "photos": (PhotoGenerator, PhotoGeneratorConfig),
+    "segmenter": (Segmenter, SegmenterConfig),
+}
 MAX_PARAMETERS = 500_000_000
 """No config may ask for more: the original's larger network has 106.5 million."""
 
@@ -36,7 +41,7 @@ def save(
     """Write ``module`` (a generator with ``config``) to ``path`` as safetensors, atomically.
 
     Args:
-        network: ``maps`` or ``photos``.
+        network: a key of :data:`NETWORKS`.
         facts: JSON-serialisable; shown by ``python -m retinagan info`` and the app's About page.
         dtype: of the floats on disk: ``torch.float16``, or ``torch.float32`` where exactness is the point.
 

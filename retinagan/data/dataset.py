@@ -26,6 +26,8 @@ class PreparedDataset:
         fovea: ``float64 (N, 2)``, x and y in pixels, NaN where unknown.
         ids: source ids.
         has_map: ``bool (N,)``.
+        labels: where each map is from: ``masks`` (annotated lesions), ``disc`` (grade 0: nothing to annotate but the disc),
+            ``pseudo`` (predicted by a segmenter), or empty without a map.
     """
 
     photos: np.ndarray
@@ -35,10 +37,13 @@ class PreparedDataset:
     fovea: np.ndarray
     ids: tuple[str, ...]
     has_map: np.ndarray | None = None
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.has_map is None:
             object.__setattr__(self, "has_map", np.ones(len(self.ids), dtype=bool))
+        if not self.labels:
+            object.__setattr__(self, "labels", tuple("masks" if has else "" for has in self.has_map))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -82,6 +87,7 @@ def load_prepared(folder: str | Path, split: str, include_unlabelled: bool = Fal
         fovea=np.array([[float(r[k]) if r[k] else np.nan for k in ("fovea_x", "fovea_y")] for r in rows]),
         ids=tuple(r["id"] for r in rows),
         has_map=np.array([r["has_map"] == "1" for r in rows]),
+        labels=tuple(r["label"] for r in rows),
     )
 
 

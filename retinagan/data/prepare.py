@@ -36,11 +36,12 @@ _FGADR_THRESHOLD = 128
 _SAVE_EVERY = 20  # eyes between two writings of the manifest, so that a stopped run loses little
 
 MANIFEST_COLUMNS = (
-    "id", "eye", "source", "split", "grade", "has_masks", "has_map", "disc_x", "disc_y", "fovea_x", "fovea_y",
+    "id", "eye", "source", "split", "grade", "has_masks", "has_map", "label", "disc_x", "disc_y", "fovea_x", "fovea_y",
     "left", "top", "side", "size", "sha256", "key",
 )  # fmt: skip
 """``id``; ``eye`` shared by photographs of one eye; ``source`` data set; ``split`` train or heldout; ``grade`` 0-4 or
-empty; ``has_masks`` lesions were annotated; ``has_map`` there is a map; centres in prepared pixels or empty; the square
+empty; ``has_masks`` lesions were annotated; ``has_map`` there is a map; ``label`` where it
+is from: masks, disc (grade 0: retina and disc alone), pseudo (predicted, see retinagan.data.pseudo) or empty; centres in prepared pixels or empty; the square
 cut from the source in its pixels; ``sha256`` of the source photograph; ``key`` of everything that the pair was made
 from."""
 
@@ -88,7 +89,7 @@ def prepare(
     if not eyes:
         raise ValueError("no eyes to prepare: the data set lists no photograph that a map can be made of")
     out = Path(out)
-    rows = read_manifest(out) if (out / "manifest.csv").is_file() else {}
+    rows = _known_rows(out)
     other_sizes = {row["size"] for row in rows.values()} - {str(size)}
     if other_sizes:
         raise ValueError(
@@ -116,6 +117,14 @@ def prepare(
     for names in (report.written, report.kept, report.failed):
         names.sort()
     return report
+
+
+def _known_rows(out: Path) -> dict[str, dict[str, str]]:
+    """The manifest of a folder that is prepared once more; one of an older recipe, which lacks columns, counts for nothing."""
+    try:
+        return read_manifest(out)
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def read_manifest(folder: Path | str) -> dict[str, dict[str, str]]:
@@ -198,6 +207,7 @@ def _prepare_eye(eye: SourceEye, paths: dict[str, Path], size: int, digest: str,
     values = {
         "id": eye.source_id, "eye": eye.eye, "source": eye.source, "split": split_of(eye.eye),
         "grade": "" if eye.grade is None else eye.grade, "has_masks": int(eye.has_masks), "has_map": int(eye.has_map),
+        "label": ("masks" if eye.has_masks or eye.map_path else "disc") if eye.has_map else "",
         "disc_x": _text(disc and disc[0]), "disc_y": _text(disc and disc[1]),
         "fovea_x": _text(fovea and fovea[0]), "fovea_y": _text(fovea and fovea[1]),
         "left": _text(square.left), "top": _text(square.top), "side": _text(square.side),

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-TASKS = ("maps", "photos")
+TASKS = ("maps", "photos", "segmenter")
 
 
 @dataclasses.dataclass(frozen=True)
