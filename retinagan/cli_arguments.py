@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-MAX_SEED = 2**63 - 1
+from retinagan.seeds import MAX_SEED
+
 MAX_SEEDS = 1_000_000
 _PROGRAM = "python -m retinagan"
 

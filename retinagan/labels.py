@@ -7,11 +7,13 @@ are those of the original release, so that its maps and this project's are inter
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from scipy import ndimage
+
+if TYPE_CHECKING:
+    import torch
 
 BG, EX, HE, SE, MA, OD, VB = range(7)
 NUM_CLASSES = 7
@@ -108,6 +110,8 @@ def map_from_colours(rgb: np.ndarray) -> np.ndarray:
 
 def one_hot(maps: np.ndarray) -> torch.Tensor:
     """Lesion maps ``uint8 (N, H, W)`` → ``float32 (N, 7, H, W)`` with exactly one 1 a pixel."""
+    import torch  # only here: what reads or shows maps starts without it
+
     maps = np.asarray(maps)
     if maps.ndim != 3:
         raise ValueError(f"maps have shape (N, H, W), got {maps.shape}")

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 
 from retinagan import checkpoints
 from retinagan.eye import make_eye
-from retinagan.labels import GRADE_NAMES, NUM_GRADES, check_map, clean_map, one_hot
+from retinagan.labels import check_map, clean_map, one_hot
 from retinagan.models.spade import PhotoGenerator
 from retinagan.models.stylegan import MapGenerator, logits_to_maps
+from retinagan.seeds import check_grade, check_seed, check_share
 
 DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "checkpoints" / "default"
-MAX_SEED = 2**63 - 1
 
 
 class RetinaGAN:
@@ -77,7 +77,7 @@ class RetinaGAN:
             choose_device(device),
             name=folder.resolve().name,
             facts={"maps": maps_facts, "photos": photos_facts},
-            hashes={network: checkpoints.sha256(folder / f"{network}.safetensors") for network in checkpoints.NETWORKS},
+            hashes={network: checkpoints.sha256(folder / f"{network}.safetensors") for network in ("maps", "photos")},
         )
 
     @torch.inference_mode()
@@ -96,9 +96,8 @@ class RetinaGAN:
         """
         grade = check_grade(grade)
         seeds = [check_seed(seed) for seed in seeds]
-        if not 0 <= float(truncation) <= 1:
-            raise ValueError(f"truncation is {truncation}; allowed are 0 to 1")
-        maps = [self._sample_map(grade, seed, float(truncation)) for seed in seeds]
+        truncation = check_share("truncation", truncation)
+        maps = [self._sample_map(grade, seed, truncation) for seed in seeds]
         return np.stack(maps) if maps else np.empty((0, self.size, self.size), dtype=np.uint8)
 
     def _sample_map(self, grade: int, seed: int, truncation: float) -> np.ndarray:
@@ -157,25 +156,6 @@ class RetinaGAN:
 
     def _on_device(self, planes: torch.Tensor) -> torch.Tensor:
         return planes.to(self.device, memory_format=torch.channels_last)
-
-
-def check_seed(seed: int) -> int:
-    """``seed`` as an int, or ValueError/TypeError: allowed are integers 0 … 2⁶³-1."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed is {seed!r}; allowed are integers from 0 to {MAX_SEED}")
-    if not 0 <= seed <= MAX_SEED:
-        raise ValueError(f"seed is {seed}; allowed are integers from 0 to {MAX_SEED}")
-    return int(seed)
-
-
-def check_grade(grade: int) -> int:
-    """``grade`` as an int, or ValueError/TypeError: allowed are the ICDR grades 0-4."""
-    if isinstance(grade, bool) or not isinstance(grade, (int, np.integer)):
-        raise TypeError(f"grade is {grade!r}; allowed are the integers 0-{NUM_GRADES - 1}")
-    if not 0 <= grade < NUM_GRADES:
-        names = ", ".join(f"{i} ({name})" for i, name in enumerate(GRADE_NAMES))
-        raise ValueError(f"grade is {grade}; allowed are {names}")
-    return int(grade)
 
 
 def choose_device(device: str = "auto") -> torch.device:

@@ -20,6 +20,7 @@ import numpy as np
 
 from retinagan import __version__
 from retinagan.labels import GRADE_NAMES, NUM_GRADES, check_map
+from retinagan.seeds import MAX_SEED
 
 KEYWORD = "retinagan"
 SOURCES = ("sampled", "drawn", "uploaded", "template")
@@ -32,7 +33,6 @@ MAX_HEAD = 1_048_576
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Provenance:
         )
         for name in ("map_seed", "style_seed"):
             value = getattr(self, name)
-            _check(value is None or _is_int(value, _MAX_SEED), name, value, "0 to 2⁶³-1 or null")
+            _check(value is None or _is_int(value, MAX_SEED), name, value, "0 to 2⁶³-1 or null")
         share = self.truncation
         number = isinstance(share, (int, float)) and not isinstance(share, bool) and 0 <= share <= 1
         _check(share is None or number, "truncation", share, "0 to 1 or null")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from retinagan import checkpoints, cli, cli_arguments, pipeline
+from retinagan import checkpoints, cli
 from retinagan.cli import main
 from retinagan.cli_arguments import build_parser, parse_seeds
 from retinagan.data.prepare import read_manifest
@@ -84,10 +84,6 @@ def test_lists_of_seeds_are_read_in_order(seeds):
 def test_wrong_seeds_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
         parse_seeds(text)
-
-
-def test_largest_seed_is_the_pipelines():
-    assert cli_arguments.MAX_SEED == pipeline.MAX_SEED
 
 
 # --- help -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,36 @@
+"""The numbers that people give: seeds and grades, checked in one place and without torch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from retinagan.labels import GRADE_NAMES, NUM_GRADES
+
+MAX_SEED = 2**63 - 1
+"""Largest seed of maps and styles: the largest that ``torch.Generator`` and JSON readers take alike."""
+
+
+def check_seed(seed: int) -> int:
+    """``seed`` as an int, or ValueError/TypeError: allowed are integers 0 … 2⁶³-1."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise TypeError(f"seed is {seed!r}; allowed are integers from 0 to {MAX_SEED}")
+    if not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"seed is {seed}; allowed are integers from 0 to {MAX_SEED}")
+    return int(seed)
+
+
+def check_grade(grade: int) -> int:
+    """``grade`` as an int, or ValueError/TypeError: allowed are the ICDR grades 0-4."""
+    if isinstance(grade, bool) or not isinstance(grade, (int, np.integer)):
+        raise TypeError(f"grade is {grade!r}; allowed are the integers 0-{NUM_GRADES - 1}")
+    if not 0 <= grade < NUM_GRADES:
+        names = ", ".join(f"{i} ({name})" for i, name in enumerate(GRADE_NAMES))
+        raise ValueError(f"grade is {grade}; allowed are {names}")
+    return int(grade)
+
+
+def check_share(name: str, value: float) -> float:
+    """``value`` as a float, or ValueError: allowed are numbers 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value}; allowed are 0 to 1")
+    return float(value)
