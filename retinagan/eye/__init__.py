@@ -18,7 +18,8 @@ from retinagan.eye.vessels import grow_vessels
 from retinagan.labels import EX, HE, MA
 
 __all__ = [
-    "Anatomy", "EyePlanes", "draw_fovea", "eye_seed", "find_anatomy", "grow_vessels", "make_eye", "visible_vessels",
+    "Anatomy", "EyeDraws", "EyePlanes", "draw_eye", "draw_fovea", "eye_seed", "find_anatomy", "grow_vessels", "make_eye",
+    "visible_vessels", "without_lesions",
 ]  # fmt: skip
 
 TEXTURE_STD = 0.6
@@ -50,12 +51,16 @@ def draw_fovea(centre: tuple[float, float], disc_radius: float, size: int) -> np
 
 
 def visible_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
-    """The grown tree, ``float32 (S, S)`` in 0..1, without what lesions cover.
+    """The grown tree, ``float32 (S, S)`` in 0..1, without what lesions cover (:func:`without_lesions`)."""
+    return without_lesions(grow_vessels(label_map, seed), label_map)
+
+
+def without_lesions(vessels: np.ndarray, label_map: np.ndarray) -> np.ndarray:
+    """A vessel plane ``float32 (S, S)`` in 0..1 without what the map's lesions cover.
 
     The ridge filter is blind there too (``retinagan.data.vesselness``), so the photo generator has learned to draw a vessel's way through
     a lesion by itself; the tree below stays the same.
     """
-    vessels = grow_vessels(label_map, seed)
     lesions = np.isin(label_map, (HE, MA, EX))
     if lesions.any():
         margin = LESION_MARGIN * label_map.shape[0] / 512
@@ -63,7 +68,39 @@ def visible_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
     return vessels.astype(np.float32)
 
 
-def make_eye(label_map: np.ndarray, seed: int, statistics, latent_std: float = 0.8) -> EyePlanes:
+@dataclass(frozen=True)
+class EyeDraws:
+    """What a style seed draws before it sees a map: the tree's seed, ``light (Z,)`` (whitened code) and ``texture (B,)``
+    (log-amplitudes); ``generator`` goes on with the texture's noise."""
+
+    tree_seed: int
+    light: torch.Tensor
+    texture: torch.Tensor
+    generator: torch.Generator
+
+
+def draw_eye(seed: int, statistics, latent_std: float = 0.8) -> EyeDraws:
+    """The draws of a style seed; arguments as in :func:`make_eye`."""
+    generator = torch.Generator().manual_seed(seed)
+    tree_seed = int(torch.randint(2**62, (), generator=generator))  # the first draw, as in eye_seed
+    code = torch.randn(len(statistics.light_components), generator=generator) * latent_std
+    factor = statistics.texture_factor.float().cpu()
+    # The amplitudes' tails are JPEG noise and tessellation of single photographs: milder draws look like an eye.
+    draw = torch.randn(len(factor), generator=generator) * TEXTURE_STD
+    return EyeDraws(tree_seed, code, statistics.texture_mean.float().cpu() + factor @ draw, generator)
+
+
+def make_eye(
+    label_map: np.ndarray,
+    seed: int,
+    statistics,
+    latent_std: float = 0.8,
+    *,
+    light: torch.Tensor | None = None,
+    texture: torch.Tensor | None = None,
+    vessels: np.ndarray | None = None,
+    fovea: tuple[float, float] | None = None,
+) -> EyePlanes:
     """The eye of a style seed for a map.
 
     Args:
@@ -71,23 +108,24 @@ def make_eye(label_map: np.ndarray, seed: int, statistics, latent_std: float = 0
         seed: style seed, 0 … 2⁶³-1.
         statistics: ``retinagan.models.spade.EyeStatistics`` of the photo generator, on any device.
         latent_std: standard deviation of the light's whitened code.
+        light, texture, vessels, fovea: what replaces the seed's own, as a reference photograph or another style gives it: the
+            light's whitened code ``(Z,)``, the texture's log-amplitudes ``(B,)``, a vessel plane ``float32 (S, S)`` in 0..1
+            and the fovea's centre in pixels. All else stays the seed's.
 
     Every draw comes from one CPU generator seeded with ``seed``, so an eye is the same on every device and in every batch.
     """
     size = label_map.shape[0]
-    generator = torch.Generator().manual_seed(seed)
-    tree_seed = int(torch.randint(2**62, (), generator=generator))  # the first draw, as in eye_seed
+    draws = draw_eye(seed, statistics, latent_std)
+    noise = torch.randn(size, size, generator=draws.generator)
+    code = draws.light if light is None else light
+    amplitudes = draws.texture if texture is None else texture
     mean, components = statistics.light_mean.float().cpu(), statistics.light_components.float().cpu()
-    code = torch.randn(len(components), generator=generator) * latent_std
-    factor = statistics.texture_factor.float().cpu()
-    # The amplitudes' tails are JPEG noise and tessellation of single photographs: milder draws look like an eye.
-    draw = torch.randn(len(factor), generator=generator) * TEXTURE_STD
-    amplitudes = statistics.texture_mean.float().cpu() + factor @ draw
-    noise = torch.randn(size, size, generator=generator)
     anatomy = find_anatomy(label_map)
+    if vessels is None:
+        vessels = grow_vessels(label_map, draws.tree_seed)
     planes = torch.empty(6, size, size)
     planes[:3] = light_field(code, mean, components, size, anatomy.side)
-    planes[3] = torch.from_numpy(visible_vessels(label_map, tree_seed))
-    planes[4] = torch.from_numpy(draw_fovea((anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius, size))
+    planes[3] = torch.from_numpy(without_lesions(vessels, label_map))
+    planes[4] = torch.from_numpy(draw_fovea(fovea or (anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius, size))
     planes[5] = torch.from_numpy(synthesise_texture(noise.numpy(), amplitudes.numpy()))
     return EyePlanes(planes, code)
