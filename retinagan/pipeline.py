@@ -81,7 +81,9 @@ class RetinaGAN:
         )
 
     @torch.inference_mode()
-    def sample_maps(self, grade: int, seeds: Sequence[int], truncation: float = 1.0) -> np.ndarray:
+    def sample_maps(
+        self, grade: int, seeds: Sequence[int], truncation: float = 1.0, clean: bool = True
+    ) -> np.ndarray:
         """Lesion maps of a grade: ``uint8 (N, size, size)``, one a seed.
 
         Maps are exact: a circular field, one class a pixel, no lesion outside the field, at most one disc.
@@ -90,6 +92,7 @@ class RetinaGAN:
             grade: ICDR grade, 0-4.
             seeds: integers 0 … 2⁶³-1.
             truncation: 0..1; below 1 towards the grade's mean style: fewer oddities, less variety.
+            clean: False leaves the network's classes as they are, without :func:`retinagan.labels.clean_map`.
 
         Raises:
             ValueError: a grade, seed or truncation outside its range. TypeError: not integers.
@@ -98,6 +101,8 @@ class RetinaGAN:
         seeds = [check_seed(seed) for seed in seeds]
         truncation = check_share("truncation", truncation)
         maps = [self._sample_map(grade, seed, truncation) for seed in seeds]
+        if clean:
+            maps = [clean_map(label_map) for label_map in maps]
         return np.stack(maps) if maps else np.empty((0, self.size, self.size), dtype=np.uint8)
 
     def _sample_map(self, grade: int, seed: int, truncation: float) -> np.ndarray:
@@ -111,7 +116,7 @@ class RetinaGAN:
         label_map = logits_to_maps(logits, generator.config)
         if label_map.shape[-1] != self.size:
             label_map = F.interpolate(label_map[None].float(), (self.size, self.size), mode="nearest-exact")[0].byte()
-        return clean_map(label_map[0].cpu().numpy())
+        return label_map[0].cpu().numpy()
 
     @torch.inference_mode()
     def render(self, maps: np.ndarray, seeds: Sequence[int]) -> np.ndarray:

@@ -68,6 +68,12 @@ def test_maps_are_exact(model):
         assert ndimage.label(label_map == labels.OD)[1] <= 1
 
 
+def test_maps_can_be_had_before_clean_up(model):
+    raw = model.sample_maps(3, [0, 1], clean=False)
+    assert all(np.array_equal(labels.clean_map(r), m) for r, m in zip(raw, model.sample_maps(3, [0, 1]), strict=True))
+    assert not np.array_equal(raw, model.sample_maps(3, [0, 1]))
+
+
 def test_same_style_on_other_lesions_is_the_same_eye_elsewhere(model):
     healthy = labels.empty_map(64, "left")
     ill = healthy.copy()
