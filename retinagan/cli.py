@@ -1,4 +1,4 @@
-"""The command line: ``python -m retinagan prepare | train | sample | render | export | import-original | info``.
+"""The command line: ``python -m retinagan COMMAND``, with the commands of :data:`_COMMANDS`.
 
 Thin over the modules that do the work; they are imported when a command runs, so that help is instant. Whatever goes
 wrong is one line on stderr and exit code 2; ``prepare`` ends with 1 if some photographs failed, and an interrupted
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import json
 import sys
 from collections.abc import Sequence
@@ -43,18 +44,28 @@ def _prepare(options: argparse.Namespace) -> int:
     from retinagan.data.prepare import prepare
 
     root = Path(options.data)
+    unlabelled = options.include_unlabelled or options.pseudo_label is not None
+    if options.pseudo_label is not None and not Path(options.pseudo_label).exists():
+        raise FileNotFoundError(
+            f"no segmenter at {options.pseudo_label}; train one: python -m retinagan train segmenter"
+        )
     layout = readers.detect_layout(root) if options.layout == "auto" else options.layout
     if layout == "idrid":
-        eyes = readers.read_idrid(root, include_unlabelled=options.include_unlabelled)
+        eyes = readers.read_idrid(root, include_unlabelled=unlabelled)
     elif layout == "fgadr":
         eyes = readers.read_fgadr(root)
     else:
-        eyes = (e for e in readers.read_folder(root) if e.has_map or e.problem or options.include_unlabelled)
+        eyes = (e for e in readers.read_folder(root) if e.has_map or e.problem or unlabelled)
     report = prepare(eyes, options.out, size=options.size, workers=options.workers, progress=not options.quiet)
     first, *failures = report.summary().splitlines()
     print(f"{first}: {options.out}")
     for line in failures:
         print(line, file=sys.stderr)
+    if options.pseudo_label is not None:
+        from retinagan.data.pseudo import pseudo_label
+
+        labelled = pseudo_label(Path(options.out), Path(options.pseudo_label), progress=not options.quiet)
+        print(labelled.summary())
     return 1 if report.failed else 0
 
 
@@ -145,6 +156,21 @@ def _read_map(path: Path, size: int):
     return label_map, origin
 
 
+def _evaluate(options: argparse.Namespace) -> int:
+    from retinagan.data.prepare import read_manifest
+    from retinagan.pipeline import DEFAULT_MODEL
+
+    read_manifest(options.data)  # a wrong folder is told before anything is loaded or written
+    evaluation = importlib.import_module(f"retinagan.evaluation.{options.what}")
+    out = _folder(options.out)
+    figures = evaluation.evaluate(
+        Path(options.data), Path(options.model or DEFAULT_MODEL), out, options.count, progress=not options.quiet
+    )
+    print(evaluation.table(figures))
+    print(f"figures: {out}")
+    return 0
+
+
 def _export(options: argparse.Namespace) -> int:
     from retinagan.training.loop import export_run
 
@@ -205,6 +231,7 @@ _COMMANDS = {
     "train": _train,
     "sample": _sample,
     "render": _render,
+    "evaluate": _evaluate,
     "export": _export,
     "import-original": _import_original,
     "info": _info,

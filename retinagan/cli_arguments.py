@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from retinagan.seeds import MAX_SEED
+from retinagan.training.settings import TASKS
 
 MAX_SEEDS = 1_000_000
+EVALUATIONS = ("maps", "photos", "segmenter")
 _PROGRAM = "python -m retinagan"
 
 
@@ -100,6 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_sample(commands)
     _add_render(commands)
+    _add_evaluate(commands)
     _add_export(commands)
     _add_import_original(commands)
     _add_info(commands)
@@ -126,7 +129,8 @@ def _add_prepare(commands) -> None:
         commands, "prepare", "Make square full-circle pairs of photograph and map from a data set.",
         "Writes images/, maps/, vessels/, grades.csv and manifest.csv. Running it again keeps what is already right.\n"
         "Ends with 1 if some photographs failed; they are listed on stderr.",
-        "prepare IDRiD --out data/idrid512 --size 512 --workers 2",
+        "prepare IDRiD --out data/idrid512 --size 512 --workers 2\n"
+        f"  {_PROGRAM} prepare IDRiD --out data/idrid512 --pseudo-label checkpoints/default",
     )  # fmt: skip
     parser.add_argument(
         "data", help="the data set's folder: IDRiD, FGADR Seg-set, or a plain folder with images/ and maps/"
@@ -138,6 +142,11 @@ def _add_prepare(commands) -> None:
     )
     parser.add_argument("--workers", type=_number(int, 1, 64, "workers"), default=1, help="processes, 1-64 (default 1)")
     parser.add_argument("--include-unlabelled", action="store_true", help="also photographs without a map")
+    parser.add_argument(
+        "--pseudo-label", metavar="SEGMENTER",
+        help="predict maps of the photographs without one, with this segmenter: a checkpoint, or a model folder that "
+        "holds segmenter.safetensors; takes photographs without a map too",
+    )  # fmt: skip
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -149,7 +158,7 @@ def _add_train(commands) -> None:
         "train photos --data data/idrid512 --run runs/photos --minutes 60\n"
         f"  {_PROGRAM} train maps --run runs/maps --steps 20000 --resume --set training.batch=8",
     )  # fmt: skip
-    parser.add_argument("network", choices=("maps", "photos"), help="which network")
+    parser.add_argument("network", choices=TASKS, help="which network")
     parser.add_argument(
         "--run", dest="run_dir", required=True, metavar="RUN", help="run folder, for example runs/photos"
     )
@@ -223,6 +232,26 @@ def _add_render(commands) -> None:
         help="style seeds, 0 to 2^63-1: 7, or 0,3,10-19 (default 0)",
     )
     _add_model(parser)
+
+
+def _add_evaluate(commands) -> None:
+    parser = _command(
+        commands, "evaluate", "Measure how good a model is: its maps, its photographs or its segmenter.",
+        "maps: what generated lesion maps of each grade hold against real ones, and whether they copy them.\n"
+        "photos: how far photographs of held-out maps are from real ones.\n"
+        "segmenter: how well lesions are found in photographs.\n"
+        "Prints a table; writes OUT/NAME.json and figures as PNG, which may show the data set's own maps and photographs.",
+        "evaluate maps --data data/idrid512 --count 200 --out runs/evaluation",
+    )  # fmt: skip
+    parser.add_argument("what", choices=EVALUATIONS, help="what to evaluate")
+    parser.add_argument("--data", required=True, help="prepared folder")
+    parser.add_argument("--model", help="model folder (default: checkpoints/default)")
+    parser.add_argument("--out", default="runs/evaluation", help="folder to write (default: runs/evaluation)")
+    parser.add_argument(
+        "--count", type=_number(int, 1, 100_000, "count"),
+        help="how many: maps a grade, photographs a map … (default: enough for steady figures)",
+    )  # fmt: skip
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def _add_export(commands) -> None:

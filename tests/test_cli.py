@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,11 +17,11 @@ from PIL import Image
 
 from retinagan import checkpoints, cli
 from retinagan.cli import main
-from retinagan.cli_arguments import build_parser, parse_seeds
+from retinagan.cli_arguments import EVALUATIONS, build_parser, parse_seeds
 from retinagan.data.prepare import read_manifest
 from retinagan.labels import EX, HE, MA, SE, empty_map
 from retinagan.maps_io import encode_map_png, read_map_png
-from retinagan.pipeline import RetinaGAN
+from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
 from retinagan.provenance import map_digest, read_png
 from tests.helpers import TINY_SIZE, tiny_model
 from tests.synthetic_eyes import write_fgadr, write_folder, write_idrid
@@ -275,6 +277,56 @@ def test_prepare_refuses_what_is_no_data_set(tmp_path, capsys):
     assert "holds no photographs" in fails(capsys, "prepare", tmp_path, "--out", tmp_path / "out")
     assert "does not exist" in fails(capsys, "prepare", tmp_path / "none", "--out", tmp_path / "out")
     assert "size is 8; allowed are 32 to 2048" in fails(capsys, "prepare", tmp_path, "--out", "x", "--size", 8)
+
+
+def test_prepare_pseudo_labels_what_has_no_map(tmp_path, monkeypatch, capsys):
+    class Report:
+        def summary(self):
+            return "2 maps predicted"
+
+    called = []
+    pseudo = SimpleNamespace(pseudo_label=lambda *args, **kwargs: called.append((args, kwargs)) or Report())
+    monkeypatch.setitem(sys.modules, "retinagan.data.pseudo", pseudo)
+    root, out, segmenter = write_idrid(tmp_path / "in"), tmp_path / "out", tmp_path / "segmenter.safetensors"
+    base = ["prepare", str(root), "--out", str(out), "--size", "64", "--quiet", "--pseudo-label", str(segmenter)]
+    assert "no segmenter at" in fails(capsys, *base)
+    assert not out.exists()
+    segmenter.write_bytes(b"")
+    assert main(base) == 0
+    assert capsys.readouterr().out == f"5 prepared, 0 already there, 0 failed: {out}\n2 maps predicted\n"
+    assert called == [((out, segmenter), {"progress": False})]
+
+
+# --- evaluate -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", EVALUATIONS)
+def test_evaluate_hands_over_and_prints_the_table(what, tiny_config, tmp_path, monkeypatch, capsys):
+    called = []
+
+    def evaluate(*args, **kwargs):
+        called.append((args, kwargs))
+        return {"n": 3}
+
+    module = SimpleNamespace(evaluate=evaluate, table=lambda figures: f"n {figures['n']}")
+    monkeypatch.setitem(sys.modules, f"retinagan.evaluation.{what}", module)
+    data, out = tmp_path / "data", tmp_path / "out"
+    base = ["evaluate", what, "--data", str(data), "--out", str(out), "--quiet"]
+    assert main([*base, "--model", "mine", "--count", "9"]) == 0
+    assert capsys.readouterr().out.endswith(f"n 3\nfigures: {out}\n")
+    assert main(base) == 0
+    assert called == [
+        ((data, Path("mine"), out, 9), {"progress": False}),
+        ((data, DEFAULT_MODEL, out, None), {"progress": False}),
+    ]
+
+
+def test_wrong_evaluate_arguments(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert "python -m retinagan prepare" in fails(capsys, "evaluate", "maps", "--data", tmp_path / "no", "--out", out)
+    assert "invalid choice: 'taste'" in fails(capsys, "evaluate", "taste", "--data", tmp_path)
+    assert "count is 0; allowed are 1 to 100000" in fails(capsys, "evaluate", "maps", "--data", tmp_path, "--count", 0)
+    assert not out.exists()
 
 
 # --- train, export --------------------------------------------------------------------------------------------------
