@@ -131,12 +131,17 @@ def empty_map(size: int, disc: str | None = "left") -> np.ndarray:
     """A healthy eye ``uint8 (size, size)``: field, retina and, unless ``disc`` is None, a disc left or right."""
     if disc not in ("left", "right", None):
         raise ValueError(f"disc is {disc!r}; allowed are 'left', 'right' and None")
-    label_map = np.where(field_of_view(size), VB, BG).astype(np.uint8)
-    if disc is not None:
-        centre_x = size * (0.22 if disc == "left" else 0.78)
-        d_y, d_x = np.ogrid[:size, :size]
-        inside = (d_x + 0.5 - centre_x) ** 2 + (d_y + 0.5 - size * 0.48) ** 2 <= (size * DISC_RADIUS) ** 2
-        label_map[inside & (label_map == VB)] = OD
+    if disc is None:
+        return np.where(field_of_view(size), VB, BG).astype(np.uint8)
+    return map_with_disc(size, size * (0.22 if disc == "left" else 0.78), size * 0.48, size * DISC_RADIUS)
+
+
+def map_with_disc(size: int, x: float, y: float, radius: float) -> np.ndarray:
+    """A healthy eye ``uint8 (size, size)`` with a disc of this centre and radius in pixels."""
+    label_map = empty_map(size, disc=None)
+    rows, columns = np.ogrid[:size, :size]
+    inside = (columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2 <= radius**2
+    label_map[inside & (label_map == VB)] = OD
     return label_map
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,18 @@ import torch
 import torch.nn.functional as F
 
 from retinagan import checkpoints
-from retinagan.eye import make_eye
+from retinagan.eye import EyePlanes, draw_eye, find_anatomy, make_eye
+from retinagan.eye.light import project_light
 from retinagan.labels import check_map, clean_map, one_hot
 from retinagan.models.spade import PhotoGenerator
 from retinagan.models.stylegan import MapGenerator, logits_to_maps
+from retinagan.reference import MIN_SIDE, MIN_SIDE_WHOLE, read_reference
 from retinagan.seeds import check_grade, check_seed, check_share
+from retinagan.style import Style, as_style, place_vessels
 
 DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "checkpoints" / "default"
+MAX_LIGHT, MAX_TEXTURE = 3.0, 2.5
+"""Standard deviations at which the codes of a reference photograph's light and texture are clipped."""
 
 
 class RetinaGAN:
@@ -106,10 +112,23 @@ class RetinaGAN:
         return np.stack(maps) if maps else np.empty((0, self.size, self.size), dtype=np.uint8)
 
     def _sample_map(self, grade: int, seed: int, truncation: float) -> np.ndarray:
+        w, noise = self._map_style(grade, seed, truncation)
+        return self._map_of(w, noise)
+
+    def _map_style(self, grade: int, seed: int, truncation: float) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The style ``w (1, W)`` and the noise planes of a map, on the device."""
         generator = self.map_generator
         z, noise = generator.random_inputs([seed])
         grades = torch.tensor([grade], device=self.device)
-        logits = generator(z.to(self.device), grades, [plane.to(self.device) for plane in noise], truncation)
+        w = generator.mapping(z.to(self.device), grades)
+        if truncation != 1.0:
+            w = generator.truncate(w, grades, truncation)
+        return w, [plane.to(self.device) for plane in noise]
+
+    def _map_of(self, w: torch.Tensor | list[torch.Tensor], noise: list[torch.Tensor]) -> np.ndarray:
+        """The map ``uint8 (size, size)`` of a style, or of one a block, and noise; before clean-up."""
+        generator = self.map_generator
+        logits = generator.synthesis(w, noise)
         if generator.config.output == "argmax":
             # Logits are interpolated, not classes: lesion edges come out smooth instead of as blocks.
             logits = F.interpolate(logits, (self.size, self.size), mode="bilinear", align_corners=False)
@@ -119,15 +138,179 @@ class RetinaGAN:
         return label_map[0].cpu().numpy()
 
     @torch.inference_mode()
-    def render(self, maps: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+    def maps_between(
+        self,
+        grade_a: int,
+        seed_a: int,
+        grade_b: int,
+        seed_b: int,
+        positions: Sequence[float],
+        truncation: float = 1.0,
+    ) -> np.ndarray:
+        """Maps on the way from one sampled map to another: ``uint8 (N, size, size)``, one a position.
+
+        Linear in w, where StyleGAN's styles are disentangled (Karras et al., CVPR 2019), each end truncated towards the mean of its
+        own grade. The noise goes along, scaled to keep its variance, so position 0 is exactly
+        ``sample_maps(grade_a, [seed_a])`` and position 1 ``sample_maps(grade_b, [seed_b])``.
+
+        Args:
+            positions: numbers 0..1.
+
+        Raises:
+            ValueError, TypeError: as :meth:`sample_maps`; a position outside 0..1.
+        """
+        truncation = check_share("truncation", truncation)
+        positions = [check_share("position", position) for position in positions]
+        ends = ((check_grade(grade_a), check_seed(seed_a)), (check_grade(grade_b), check_seed(seed_b)))
+        (w_a, noise_a), (w_b, noise_b) = (self._map_style(*end, truncation) for end in ends)
+        maps = []
+        for t in positions:
+            w = (1 - t) * w_a + t * w_b
+            noise = [_blend(a, b, t) for a, b in zip(noise_a, noise_b, strict=True)]
+            maps.append(clean_map(self._map_of(w, noise)))
+        return np.stack(maps) if maps else np.empty((0, self.size, self.size), dtype=np.uint8)
+
+    @torch.inference_mode()
+    def mix_maps(
+        self, grade: int, coarse_seed: int, fine_seed: int, block: int, truncation: float = 1.0
+    ) -> np.ndarray:
+        """A map with the coarse structure of one seed and the fine structure of another: ``uint8 (size, size)``.
+
+        Style mixing (Karras et al., CVPR 2019): blocks before ``block`` have style and noise of ``coarse_seed``, the others of
+        ``fine_seed``. Block 0 works at 4×4 pixels, each next one at twice that.
+
+        Args:
+            block: 0 (all of ``fine_seed``) to :attr:`map_blocks` (all of ``coarse_seed``).
+
+        Raises:
+            ValueError, TypeError: as :meth:`sample_maps`; a block outside its range.
+        """
+        grade, truncation = check_grade(grade), check_share("truncation", truncation)
+        seeds = check_seed(coarse_seed), check_seed(fine_seed)
+        if isinstance(block, bool) or not isinstance(block, (int, np.integer)) or not 0 <= block <= self.map_blocks:
+            raise ValueError(f"block is {block!r}; this model mixes at the blocks 0 to {self.map_blocks}")
+        (w_coarse, coarse), (w_fine, fine) = (self._map_style(grade, seed, truncation) for seed in seeds)
+        styles = [w_coarse] * block + [w_fine] * (self.map_blocks - block)
+        return clean_map(self._map_of(styles, [*coarse[:block], *fine[block:]]))
+
+    @property
+    def map_blocks(self) -> int:
+        """Blocks of the map generator, each with a style of its own (see :meth:`mix_maps`)."""
+        return len(self.map_generator.blocks)
+
+    @property
+    def has_eye(self) -> bool:
+        """Whether the photo generator is guided by an explicit eye: references and textures need one."""
+        return self.photo_generator.config.guidance == "eye"
+
+    def encode_style(
+        self, photo: np.ndarray, label_map: np.ndarray | None = None, whole_eye: bool = False, seed: int = 0
+    ) -> Style:
+        """The style of a reference photograph: its light and texture and, asked for, its vessels and fovea.
+
+        The field of view is found and cut out; the low-pass light of the retina between vessels and lesions is projected onto the
+        model's light components by least squares. Codes are clipped to ±3 standard deviations of the training
+        photographs, those of the texture to ±2.5: a photograph unlike any of them gives the nearest sensible light, not an exact one.
+
+        Args:
+            photo: ``uint8 (H, W, 3)`` RGB of any size, a bright field on a dark surround.
+            label_map: ``uint8 (H, W)`` of the same pixels with the disc and, if known, the lesions; without it
+                the disc is found on the photograph.
+            whole_eye: take over the vessels (ridge filter), the fovea (dark spot where the disc says) and the disc's place too.
+                The style's :meth:`Style.own_map` is then this eye without lesions.
+            seed: what the photograph does not give: the noise of the texture and, without ``whole_eye``, the vessels.
+
+        Raises:
+            TypeError, ValueError: as :func:`retinagan.reference.read_reference`; a model without an eye.
+        """
+        if not self.has_eye:
+            raise ValueError(
+                f"the model {self.name} has no eye (guidance 'none'), so it takes no style from a photograph; "
+                "use style seeds, or style_between two of them"
+            )
+        least = min(MIN_SIDE_WHOLE, self.size) if whole_eye else MIN_SIDE
+        reference = read_reference(photo, self.size, label_map, least_side=least, seed=check_seed(seed))
+        statistics = self.photo_generator.eye
+        mean, components, texture_mean, factor = (
+            buffer.float().cpu().numpy()
+            for buffer in (
+                statistics.light_mean,
+                statistics.light_components,
+                statistics.texture_mean,
+                statistics.texture_factor,
+            )
+        )
+        code = project_light(reference.light, mean, components).clip(-MAX_LIGHT, MAX_LIGHT)
+        # The pseudo-inverse: a model fitted on one photograph has no spread of textures.
+        draw = (np.linalg.pinv(factor) @ (reference.texture - texture_mean)).clip(-MAX_TEXTURE, MAX_TEXTURE)
+        parts = {}
+        if whole_eye:
+            vessels = (reference.vessels * 255).round().astype(np.uint8)
+            parts = {"vessels": vessels, "fovea": reference.fovea, "disc": reference.disc}
+        return Style(
+            seed, tuple(code), tuple(texture_mean + factor @ draw), reference=reference.digest, **parts
+        )
+
+    def style_between(self, a: int | Style, b: int | Style, t: float) -> Style:
+        """The style at ``t`` of the way from ``a`` to ``b``: light and texture between, vessels and noise those of ``a``.
+
+        Position 0 renders exactly as ``a``; position 1 has the light and texture of ``b``. In a model without an eye the latent is
+        interpolated instead, scaled to keep its variance, and position 1 renders exactly as ``b``.
+
+        Raises:
+            TypeError, ValueError: not styles or seeds, t outside 0..1, or parts that this model cannot use.
+        """
+        a, b, t = as_style(a), as_style(b), check_share("position", t)
+        between = (a.seed, b.seed, t)
+        (light_a, texture_a), (light_b, texture_b) = (self._light_and_texture(style) for style in (a, b))
+        if not self.has_eye:
+            return replace(a, light=tuple(_blend(light_a, light_b, t).tolist()), between=between)
+        light = (1 - t) * light_a + t * light_b
+        texture = (1 - t) * texture_a + t * texture_b
+        reference = a.reference if a.whole_eye else a.reference or b.reference
+        return replace(
+            a, light=tuple(light.tolist()), texture=tuple(texture.tolist()), between=between, reference=reference
+        )
+
+    def _light_and_texture(self, style: Style) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Light code (without an eye: the latent) and the texture's log-amplitudes of a style, whoever gives them."""
+        self._check_style(style)
+        config = self.photo_generator.config
+        if not self.has_eye:
+            generator = torch.Generator().manual_seed(style.seed)
+            drawn = torch.randn(config.latent_dim, generator=generator) * config.latent_std
+            return drawn if style.light is None else torch.tensor(style.light), None
+        draws = draw_eye(style.seed, self.photo_generator.eye, config.latent_std)
+        light = draws.light if style.light is None else torch.tensor(style.light)
+        return light, draws.texture if style.texture is None else torch.tensor(style.texture)
+
+    def _check_style(self, style: Style) -> None:
+        config = self.photo_generator.config
+        if not self.has_eye and (style.texture is not None or style.vessels is not None):
+            raise ValueError(
+                f"the model {self.name} has no eye (guidance 'none'): it takes style seeds and interpolated latents, "
+                "no texture and no vessels"
+            )
+        expected = {"light": config.latent_dim}
+        if self.has_eye:
+            expected["texture"] = len(self.photo_generator.eye.texture_mean)
+        for name, count in expected.items():
+            values = getattr(style, name)
+            if values is not None and len(values) != count:
+                raise ValueError(f"the style's {name} has {len(values)} numbers; the model {self.name} takes {count}")
+
+    @torch.inference_mode()
+    def render(self, maps: np.ndarray, styles: Sequence[int | Style], size: int | None = None) -> np.ndarray:
         """Photographs of lesion maps: ``uint8 (N, size, size, 3)`` RGB; with an eye, black where the map is background.
 
         Args:
-            maps: ``uint8 (N, size, size)`` of classes 0-6.
-            seeds: one style seed a map, 0 … 2⁶³-1; the same seed on maps with the same disc is the same eye.
+            maps: ``uint8 (N, self.size, self.size)`` of classes 0-6.
+            styles: one a map: a style seed 0 … 2⁶³-1 or a :class:`retinagan.style.Style`; the same on maps with the
+                same disc is the same eye.
+            size: side of the photographs; None: the model's own.
 
         Raises:
-            ValueError: shapes, classes or seeds outside what is allowed. TypeError: wrong dtypes.
+            ValueError: shapes, classes, seeds or styles outside what is allowed. TypeError: wrong dtypes.
         """
         maps = np.asarray(maps)
         if maps.ndim != 3 or maps.shape[1:] != (self.size, self.size):
@@ -137,21 +320,30 @@ class RetinaGAN:
             )
         for label_map in maps:
             check_map(label_map)
-        seeds = [check_seed(seed) for seed in seeds]
-        if len(seeds) != len(maps):
-            raise ValueError(f"{len(maps)} maps need {len(maps)} seeds, got {len(seeds)}; repeat a map for several styles")
-        photos = [self._render(label_map, seed) for label_map, seed in zip(maps, seeds, strict=True)]
-        return np.stack(photos) if photos else np.empty((0, self.size, self.size, 3), dtype=np.uint8)
+        size = self._check_size(size)
+        styles = [as_style(style) for style in styles]
+        for style in styles:
+            self._check_style(style)
+        if len(styles) != len(maps):
+            raise ValueError(
+                f"{len(maps)} maps need {len(maps)} styles, got {len(styles)}; repeat a map for several styles"
+            )
+        photos = [self._render(label_map, style) for label_map, style in zip(maps, styles, strict=True)]
+        return np.stack(photos) if photos else np.empty((0, size, size, 3), dtype=np.uint8)
 
-    def _render(self, label_map: np.ndarray, seed: int) -> np.ndarray:
+    def _check_size(self, size: int | None) -> int:
+        if size is None or size == self.size:
+            return self.size
+        raise ValueError(f"size is {size!r}; the model {self.name} renders {self.size}")
+
+    def _render(self, label_map: np.ndarray, style: Style) -> np.ndarray:
         config = self.photo_generator.config
         guidance = None
-        if config.guidance == "eye":
-            eye = make_eye(label_map, seed, self.photo_generator.eye, config.latent_std)
+        if self.has_eye:
+            eye = self._eye(label_map, style)
             latent, guidance = eye.latent[None], self._on_device(eye.guidance[None])
         else:
-            generator = torch.Generator().manual_seed(seed)
-            latent = torch.randn(1, config.latent_dim, generator=generator) * config.latent_std
+            latent = self._light_and_texture(style)[0][None]
         onehot = self._on_device(one_hot(label_map[None]))
         # Half precision pays on a GPU alone; the CPU in float32 is the tested reference. Imported weights stay exact everywhere.
         half = self.device.type == "cuda" and config.guidance == "eye"
@@ -159,8 +351,21 @@ class RetinaGAN:
             photo = self.photo_generator(onehot, latent.to(self.device), guidance)
         return (photo[0].float().permute(1, 2, 0) * 255).round().clamp(0, 255).byte().cpu().numpy()
 
+    def _eye(self, label_map: np.ndarray, style: Style) -> EyePlanes:
+        parts = {name: torch.tensor(getattr(style, name)) for name in ("light", "texture") if getattr(style, name)}
+        if style.vessels is not None:
+            parts["vessels"], parts["fovea"] = place_vessels(style, find_anatomy(label_map))
+        return make_eye(
+            label_map, style.seed, self.photo_generator.eye, self.photo_generator.config.latent_std, **parts
+        )
+
     def _on_device(self, planes: torch.Tensor) -> torch.Tensor:
         return planes.to(self.device, memory_format=torch.channels_last)
+
+
+def _blend(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:
+    """Between two draws of white noise: linear, then scaled to the variance that both have. Exact at 0 and 1."""
+    return ((1 - t) * a + t * b) / ((1 - t) ** 2 + t**2) ** 0.5
 
 
 def choose_device(device: str = "auto") -> torch.device:

@@ -109,7 +109,7 @@ def test_bad_arguments_are_named(model):
         model.sample_maps(1, [0], truncation=1.5)
     with pytest.raises(ValueError, match=r"renders \(N, 64, 64\)"):
         model.render(labels.empty_map(32)[None], [0])
-    with pytest.raises(ValueError, match="1 maps need 1 seeds, got 2"):
+    with pytest.raises(ValueError, match="1 maps need 1 styles, got 2"):
         model.render(empty, [0, 1])
     wrong = empty.copy()
     wrong[0, 12, 40] = 9

@@ -1,0 +1,138 @@
+"""What a reference photograph tells of its eye: light, texture, disc and, asked for, vessels and fovea."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from retinagan.data.field import cut_map, cut_photo, field_square, find_field
+from retinagan.data.landmarks import find_disc, find_fovea
+from retinagan.data.vesselness import vesselness
+from retinagan.eye.anatomy import find_anatomy
+from retinagan.eye.light import clear_retina, measure_light, measure_texture
+from retinagan.labels import OD, check_map, field_of_view, map_with_disc
+
+MIN_SIDE = 64
+"""Fewest pixels of a reference's field of view across; a field of fewer shows no light worth taking over."""
+
+MIN_SIDE_WHOLE = 256
+"""Fewest pixels across when the vessels are to be taken over too (or the model's own side, if that is less)."""
+
+MAX_PIXELS = 50_000_000
+_SPOT = 2.5  # local deviations of green beyond which unmarked retina is taken for a lesion
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference photograph, measured.
+
+    Attributes:
+        photo: ``uint8 (S, S, 3)``, the square cut from it.
+        label_map: ``uint8 (S, S)``: the given map, or one with the disc that was found.
+        disc: (x, y, radius) in pixels of ``photo``.
+        fovea: (x, y) in pixels.
+        vessels: ``float32 (S, S)`` in 0..1, the ridge filter's.
+        light: ``float32 (3, 32, 32)`` in 0..1, the disc at the left.
+        texture: ``float32 (5,)``, log-amplitudes.
+        digest: :func:`photo_digest` of the photograph as it was given.
+    """
+
+    photo: np.ndarray
+    label_map: np.ndarray
+    disc: tuple[float, float, float]
+    fovea: tuple[float, float]
+    vessels: np.ndarray
+    light: np.ndarray
+    texture: np.ndarray
+    digest: str
+
+
+def photo_digest(photo: np.ndarray) -> str:
+    """SHA-256 of a photograph's shape and pixels: the same for every lossless file of it."""
+    height, width = photo.shape[:2]
+    return hashlib.sha256(f"{height}x{width}x3:".encode() + np.ascontiguousarray(photo).tobytes()).hexdigest()
+
+
+def read_reference(
+    photo: np.ndarray, size: int, label_map: np.ndarray | None = None, *, least_side: int = MIN_SIDE, seed: int = 0
+) -> Reference:
+    """Measure a fundus photograph of any size.
+
+    The field of view is found and its square cut out, as for training. Without a map the disc is found on the photograph
+    (``retinagan.data.landmarks``) and spots that stand out are left out of light and texture like marked lesions.
+
+    Args:
+        photo: ``uint8 (H, W, 3)`` RGB, the field bright on a dark surround.
+        size: side S of what is measured, the model's; divisible by 64.
+        label_map: ``uint8 (H, W)`` of the same pixels, with the disc; lesions on it are left out of light and texture.
+        least_side: fewest pixels of the field across.
+        seed: of the noise behind the texture's measure.
+
+    Raises:
+        TypeError: not ``uint8`` arrays.
+        ValueError: shapes differ, no field of view, too few pixels, no disc, or a map without one (what helps is said).
+    """
+    _check_photo(photo)
+    height, width = photo.shape[:2]
+    if label_map is not None:
+        check_map(label_map)
+        if label_map.shape != (height, width):
+            raise ValueError(f"the map has shape {label_map.shape}, its photograph {(height, width)}; they show the same pixels")
+        if not (label_map == OD).any():
+            raise ValueError("the reference's map has no optic disc: its side and fovea follow from it; draw it (class 5)")
+    square = field_square(find_field(photo), width, height)
+    if square.side < least_side:
+        raise ValueError(f"the reference's field of view is {square.side:.0f} pixels wide; at least {least_side} are needed")
+    cut = cut_photo(photo, square, size)
+    own_map = None if label_map is None else cut_map(label_map, square, size)
+    vessels = vesselness(cut, own_map)
+    if own_map is None:
+        x, y, radius = find_disc(cut, vessels)
+        own_map = map_with_disc(size, x, y, radius)
+    anatomy = find_anatomy(own_map)
+    if not anatomy.has_disc:
+        raise ValueError("the optic disc of the reference's map lies outside the photograph's square; draw it (class 5)")
+    disc = (anatomy.disc_x, anatomy.disc_y, anatomy.disc_radius)
+    fovea = find_fovea(cut, (anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius)
+    clear = clear_retina(own_map, vessels)
+    if label_map is None:
+        clear &= ~_spots(cut)
+    if clear.mean() < 0.05:
+        raise ValueError("the reference shows too little clear retina between vessels and lesions to take over its light")
+    light = measure_light(cut, clear)
+    noise = np.random.default_rng(seed).standard_normal((size, size), dtype=np.float32)
+    _, texture = measure_texture(cut, own_map, clear, noise)
+    if anatomy.side == "right":
+        light = light[:, :, ::-1]
+    return Reference(cut, own_map, disc, fovea, vessels, light, texture, photo_digest(photo))
+
+
+def _check_photo(photo: np.ndarray) -> None:
+    if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8:
+        found = getattr(photo, "dtype", type(photo).__name__)
+        raise TypeError(f"a reference photograph is a uint8 array (H, W, 3) of RGB, got {found}")
+    if photo.ndim != 3 or photo.shape[2] != 3:
+        raise ValueError(f"a reference photograph has shape (H, W, 3), got {photo.shape}; convert it to RGB")
+    height, width = photo.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        raise ValueError(f"the reference photograph is {width} × {height} pixels; both sides need {MIN_SIDE} or more")
+    if height * width > MAX_PIXELS:
+        raise ValueError(f"the reference photograph has {height * width:,} pixels; at most {MAX_PIXELS:,} are read")
+
+
+def _spots(photo: np.ndarray) -> np.ndarray:
+    """Where a prepared photograph's green stands out of its surroundings, ``bool (S, S)``: lesions that no map tells of."""
+    scale = photo.shape[0] / 512
+    field = field_of_view(photo.shape[0]).astype(np.float32)
+    green = photo[..., 1].astype(np.float32) * field
+
+    def smooth(values: np.ndarray, sigma: float) -> np.ndarray:
+        total = np.maximum(ndimage.gaussian_filter(field, sigma * scale), 1e-3)
+        return ndimage.gaussian_filter(values, sigma * scale) / total
+
+    detail = (green - smooth(green, 25)) * field
+    deviation = np.sqrt(smooth(detail**2, 40)) + 0.5
+    return ndimage.binary_dilation(np.abs(detail) > _SPOT * deviation, iterations=max(1, round(2 * scale)))

@@ -1,0 +1,144 @@
+"""A style: what a lesion map leaves open, as a seed alone or with parts that a reference photograph or another style gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from retinagan.labels import map_with_disc
+from retinagan.seeds import check_seed, check_share
+
+MAX_CODE = 4096
+"""Most numbers of a light code: the original's latent has 512."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, eq=False)
+class Style:
+    """Whose eye a photograph shows. ``Style(7)`` is the style seed 7; every part given replaces the seed's own.
+
+    Attributes:
+        seed: 0 … 2⁶³-1.
+        light: whitened code of the light ``(Z,)``; with a model without an eye, its whole latent. None: the seed's.
+        texture: log-amplitudes of the texture's bands ``(B,)``. None: the seed's.
+        vessels: ``uint8 (S, S)``, the ridge filter of a reference eye × 255, in place of the grown tree.
+        fovea: its centre (x, y) in pixels of ``vessels``. Only with ``vessels``.
+        disc: the reference's optic disc (x, y, radius) in pixels of ``vessels``: the vessels and the fovea are moved, and mirrored
+            where needed, onto the disc of the map that is rendered. None: they stay where they are. Only with ``vessels``.
+        reference: SHA-256 of the photograph (:func:`retinagan.reference.photo_digest`) from which the parts were taken, or None.
+        between: (seed a, seed b, position 0..1) of a style made by interpolation, or None.
+
+    Numbers are kept as float32 holds them, so that a style written to a file and read back is the same.
+
+    Raises:
+        TypeError, ValueError: a part of the wrong type, shape or range (it is named).
+    """
+
+    seed: int
+    light: tuple[float, ...] | None = None
+    texture: tuple[float, ...] | None = None
+    vessels: np.ndarray | None = None
+    fovea: tuple[float, float] | None = None
+    disc: tuple[float, float, float] | None = None
+    reference: str | None = None
+    between: tuple[int, int, float] | None = None
+
+    def __post_init__(self) -> None:
+        keep = object.__setattr__
+        keep(self, "seed", check_seed(self.seed))
+        for name, most in (("light", MAX_CODE), ("texture", 64)):
+            if getattr(self, name) is not None:
+                keep(self, name, _numbers(name, getattr(self, name), 1, most))
+        if self.vessels is not None:
+            plane = self.vessels
+            if not isinstance(plane, np.ndarray) or plane.dtype != np.uint8 or plane.ndim != 2 or len(set(plane.shape)) != 1:
+                found = (getattr(plane, "dtype", type(plane).__name__), getattr(plane, "shape", None))
+                raise ValueError(f"vessels are {found}; allowed is a uint8 (S, S) plane of the ridge filter × 255")
+        for name, count in (("fovea", 2), ("disc", 3)):
+            if getattr(self, name) is not None:
+                if self.vessels is None:
+                    raise ValueError(f"{name} is given without vessels; its place is that in the vessels' plane")
+                keep(self, name, _numbers(name, getattr(self, name), count, count))
+        if self.reference is not None and not (isinstance(self.reference, str) and _SHA256.fullmatch(self.reference)):
+            raise ValueError(f"reference is {str(self.reference)[:70]!r}; allowed are 64 hexadecimal digits (SHA-256)")
+        if self.between is not None:
+            if not isinstance(self.between, (tuple, list)) or len(self.between) != 3:
+                raise ValueError(f"between is {self.between!r}; allowed is (seed a, seed b, position 0..1)")
+            a, b, position = self.between
+            keep(self, "between", (check_seed(a), check_seed(b), check_share("position", position)))
+
+    @property
+    def is_seed(self) -> bool:
+        """Whether the seed alone says it all."""
+        return self.light is None and self.texture is None and self.vessels is None
+
+    @property
+    def whole_eye(self) -> bool:
+        """Whether the vessels are those of a reference photograph."""
+        return self.vessels is not None
+
+    def own_map(self, size: int) -> np.ndarray:
+        """The reference eye without lesions: a lesion map ``uint8 (size, size)`` with its disc in its place.
+
+        Raises:
+            ValueError: the style has no disc.
+        """
+        if self.disc is None:
+            raise ValueError("this style has no disc of its own; encode_style(photo, whole_eye=True) gives one")
+        return map_with_disc(size, *(v * size / len(self.vessels) for v in self.disc))
+
+
+def as_style(style: int | Style) -> Style:
+    """A style seed or a :class:`Style` → Style. Raises TypeError or ValueError for anything else."""
+    return style if isinstance(style, Style) else Style(style)
+
+
+def place_vessels(style: Style, anatomy) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """The reference's vessels and fovea on a map.
+
+    With a disc of the style and of the map, mirrored if they lie on different sides, then moved so that the discs'
+    centres agree; nothing is turned or stretched, and what comes in at the rim has no vessels.
+
+    Args:
+        style: with ``vessels``.
+        anatomy: ``retinagan.eye.find_anatomy`` of the map.
+
+    Returns:
+        ``float32 (size, size)`` in 0..1 and the fovea (x, y) in pixels of the map or None.
+    """
+    size = anatomy.size
+    plane = style.vessels.astype(np.float32) / 255
+    scale = size / len(plane)
+    if scale != 1:
+        plane = ndimage.zoom(plane, scale, output=np.float32, order=1, grid_mode=True, mode="nearest").clip(0, 1)
+    fovea = None if style.fovea is None else tuple(v * scale for v in style.fovea)
+    if style.disc is None or not anatomy.has_disc:
+        return plane, fovea
+    x, y = style.disc[0] * scale, style.disc[1] * scale
+    if (x <= size / 2) != (anatomy.side == "left"):
+        plane, x = plane[:, ::-1], size - x
+        fovea = None if fovea is None else (size - fovea[0], fovea[1])
+    right, down = anatomy.disc_x - x, anatomy.disc_y - y
+    if max(abs(right), abs(down)) > 0.5:  # less is not worth the blur of a shift between pixels
+        plane = ndimage.shift(plane, (round(down), round(right)), order=0)
+        fovea = None if fovea is None else (fovea[0] + round(right), fovea[1] + round(down))
+    return np.ascontiguousarray(plane), fovea
+
+
+def _numbers(name: str, values: Sequence[float], least: int, most: int) -> tuple[float, ...]:
+    """``values`` as float32 numbers in a tuple of ``least`` to ``most``."""
+    try:
+        numbers = np.asarray(values, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is {str(values)[:60]!r}; allowed are {least} to {most} numbers") from None
+    if numbers.ndim != 1 or not least <= len(numbers) <= most:
+        allowed = f"{least}" if least == most else f"{least} to {most}"
+        raise ValueError(f"{name} has shape {numbers.shape}; allowed are {allowed} numbers")
+    if not np.isfinite(numbers).all() or np.abs(numbers).max() > 1e5:
+        raise ValueError(f"{name} holds {numbers[np.abs(numbers).argmax()]}; allowed are finite numbers up to 1e5")
+    return tuple(float(v) for v in numbers)
