@@ -1,0 +1,115 @@
+"""The photographs that are compared: real ones, and generated ones made for the very eyes that were held out.
+
+Every held-out photograph gets partners: photographs of its own lesion map, or, where its lesions are not known, of a map sampled for
+its grade. So generated and real photographs have the same mix of grades, discs and lesions, and no training map is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import retinagan
+from retinagan.data.dataset import PreparedDataset
+from retinagan.eye import find_anatomy
+from retinagan.pipeline import RetinaGAN
+
+_CODE = ("eye", "models/layers.py", "models/spade.py", "labels.py", "pipeline.py", "style.py", "data/vesselness.py")
+"""What pictures depend on beside the weights: a change here makes stored ones void."""
+
+
+class Store:
+    """Arrays kept in a folder between runs, so that a stopped evaluation goes on where it was: PNG for ``uint8``, else NPY.
+
+    Args:
+        folder: made when something is first kept.
+        salt: what everything depends on (hashes of weights, settings); joined by a hash of the code that makes pictures.
+    """
+
+    def __init__(self, folder: Path, *salt: str) -> None:
+        self.folder = folder
+        root = Path(retinagan.__file__).parent
+        files = sorted(f for name in _CODE for f in ([root / name] if name.endswith(".py") else (root / name).glob("*.py")))
+        code = hashlib.sha256(b"".join(f.read_bytes() for f in files if f.is_file())).hexdigest()
+        self._salt = "\0".join((code, *salt))
+
+    def get(self, key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """What is kept under ``key``; if nothing is, or it is damaged, ``make()`` is kept and returned."""
+        name = hashlib.sha256(f"{self._salt}\0{key}".encode()).hexdigest()[:32]
+        for path in (self.folder / f"{name}.png", self.folder / f"{name}.npy"):
+            try:
+                if path.suffix == ".png":
+                    with Image.open(path, formats=["PNG"]) as picture:
+                        return np.asarray(picture)
+                return np.load(path, allow_pickle=False)
+            except (OSError, ValueError, SyntaxError):  # missing, or cut short when a run was stopped
+                continue
+        made = make()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if made.dtype == np.uint8:
+            Image.fromarray(made).save(self.folder / f"{name}.png", compress_level=1)
+        else:
+            np.save(self.folder / f"{name}.npy", made)
+        return made
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A photograph to be generated.
+
+    Attributes:
+        eye: place of the held-out photograph whose partner it is.
+        style: style seed.
+        label_map: ``uint8 (S, S)``.
+        own_map: whether it is the eye's own map; else one sampled for its grade.
+    """
+
+    eye: int
+    style: int
+    label_map: np.ndarray
+    own_map: bool
+
+
+def wanted_photographs(model: RetinaGAN, heldout: PreparedDataset, count: int) -> list[Wanted]:
+    """``count`` photographs with style seeds 0 … count-1, dealt out in turn to the held-out eyes.
+
+    Eyes come in an order drawn once (seed 0), so that a small count holds a fair mix. The map of an eye whose lesions are not
+    known is sampled with its grade and the style's seed; an eye with neither map nor grade gets none.
+    """
+    order = [int(i) for i in np.random.default_rng(0).permutation(len(heldout)) if heldout.has_map[i] or heldout.grades[i] >= 0]
+    if not order:
+        raise ValueError("no held-out photograph has a map or a grade; prepare data with one of them")
+    wanted = []
+    for style in range(count):
+        eye = order[style % len(order)]
+        own = bool(heldout.has_map[eye])
+        label_map = heldout.maps[eye] if own else model.sample_maps(int(heldout.grades[eye]), [style])[0]
+        wanted.append(Wanted(eye, style, label_map, own))
+    return wanted
+
+
+def render(model: RetinaGAN, store: Store, label_map: np.ndarray, style: int) -> np.ndarray:
+    """Photograph ``uint8 (S, S, 3)`` of a map in a style, kept in ``store``."""
+    key = f"photo {hashlib.sha256(label_map.tobytes()).hexdigest()} {label_map.shape} {style}"
+    return store.get(key, lambda: model.render(label_map[None], [style])[0])
+
+
+def annotated(data: PreparedDataset) -> list[int]:
+    """Places of the eyes whose lesions somebody annotated."""
+    return [i for i, label in enumerate(data.labels) if label == "masks"]
+
+
+def disc_left(data: PreparedDataset) -> np.ndarray:
+    """Whether each eye's disc lies on the left, ``bool (N,)``: by its map, else by its fovea, else taken for left."""
+    left = np.ones(len(data), dtype=bool)
+    for index in range(len(data)):
+        if data.has_map[index]:
+            left[index] = find_anatomy(data.maps[index]).side == "left"
+        elif np.isfinite(data.fovea[index, 0]):
+            left[index] = data.fovea[index, 0] >= data.photos.shape[1] / 2
+    return left
