@@ -240,7 +240,7 @@ def _add_evaluate(commands) -> None:
         "maps: what generated lesion maps of each grade hold against real ones, and whether they copy them.\n"
         "photos: how far photographs of held-out maps are from real ones.\n"
         "segmenter: how well lesions are found in photographs.\n"
-        "Prints a table; writes OUT/NAME.json and figures as PNG, which may show the data set's own maps and photographs.",
+        "Prints a table; writes OUT/NAME.json and figures, which may show the data set's own maps and photographs.",
         "evaluate maps --data data/idrid512 --count 200 --out runs/evaluation",
     )  # fmt: skip
     parser.add_argument("what", choices=EVALUATIONS, help="what to evaluate")

@@ -12,8 +12,8 @@ international clinical diabetic retinopathy and diabetic macular edema disease s
 - 4, proliferative: new vessels, or vitreous or preretinal haemorrhage.
 
 A map holds microaneurysms, haemorrhages and hard and soft exudates. So the first part of the 4-2-1 rule can be read off
-it, the others and all of grade 4 cannot: a map shows the *least* grade that its lesions explain. The scale speaks of the
-whole fundus after dilation, a map of one field of about 45 degrees; and lesions that touch count as one here.
+it, the others and all of grade 4 cannot: a map shows the *least* grade that its lesions explain. The scale speaks of
+the whole fundus after dilation, a map of one field of about 45 degrees; and lesions that touch count as one here.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from retinagan.eye.anatomy import find_anatomy
-from retinagan.labels import BG, CLASSES, EX, HE, LESIONS, MA, SE
+from retinagan.eye.anatomy import Anatomy, find_anatomy
+from retinagan.labels import BG, CLASSES, EX, HE, LESIONS, MA, OD, SE
 
 QUADRANTS = ("superior temporal", "superior nasal", "inferior temporal", "inferior nasal")
 """The quarters of the field in which :func:`measure` counts; clinical names, superior is up."""
@@ -65,6 +65,7 @@ class Measurements:
     Attributes:
         side: where the disc lies, ``"left"`` or ``"right"``; ``"left"`` is assumed where there is none.
         disc: (x, y, radius) of the largest disc region, the radius that of a circle of its area; None without a disc.
+        roundness: share of that circle that is disc, 0..1; real discs have 0.9 and more; None without a disc.
         fovea: (x, y), as given or inferred from the disc (:mod:`retinagan.eye.anatomy`).
         lesions: class index (EX, HE, SE, MA) → its measures.
         burden: share of the field of view that lesions of all classes cover, 0..1.
@@ -73,6 +74,7 @@ class Measurements:
 
     side: str
     disc: tuple[float, float, float] | None
+    roundness: float | None
     fovea: tuple[float, float]
     lesions: dict[int, ClassMeasure]
     burden: float
@@ -81,7 +83,7 @@ class Measurements:
 
 @dataclass(frozen=True)
 class Sign:
-    """One sign of the scale: whether the map shows it (``met`` None: a map cannot tell), and the grade it stands for."""
+    """One sign of the scale: whether a map shows it (``met`` None: it cannot tell), and the grade that it means."""
 
     name: str
     met: bool | None
@@ -142,11 +144,18 @@ def measure(label_map: np.ndarray, fovea: tuple[float, float] | None = None) -> 
     return Measurements(
         side=eye.side,
         disc=(eye.disc_x, eye.disc_y, eye.disc_radius) if eye.has_disc else None,
+        roundness=_roundness(label_map, eye) if eye.has_disc else None,
         fovea=(fovea_x, fovea_y),
         lesions=lesions,
         burden=float(sum(lesion.area for lesion in lesions.values())),
         size=eye.size,
     )
+
+
+def _roundness(label_map: np.ndarray, eye: Anatomy) -> float:
+    ys, xs = np.nonzero(label_map == OD)
+    inside = np.hypot(xs + 0.5 - eye.disc_x, ys + 0.5 - eye.disc_y) <= eye.disc_radius
+    return min(float(inside.sum()) / (math.pi * eye.disc_radius**2), 1.0)
 
 
 def icdr_signs(measurements: Measurements) -> list[Sign]:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from retinagan.labels import EX, HE, LESIONS, MA, SE, VB, empty_map, field_of_view
+from retinagan.labels import EX, HE, LESIONS, MA, OD, SE, VB, empty_map, field_of_view
 from retinagan.measure import QUADRANTS, icdr_signs, least_grade, measure
 
 SIZE = 512
@@ -35,7 +35,9 @@ def test_a_healthy_eye_has_nothing_but_a_disc():
     found = measure(empty_map(SIZE, "right"))
     assert found.side == "right" and found.burden == 0 and found.size == SIZE
     x, y, radius = found.disc
-    assert (x, y) == pytest.approx((0.78 * SIZE, 0.48 * SIZE), abs=0.5) and radius == pytest.approx(0.092 * SIZE, rel=0.01)
+    assert (x, y) == pytest.approx((0.78 * SIZE, 0.48 * SIZE), abs=0.5) and radius == pytest.approx(
+        0.092 * SIZE, rel=0.01
+    )
     for index in LESIONS:
         lesion = found.lesions[index]
         assert (lesion.count, lesion.area, lesion.areas, lesion.centres, lesion.fovea_distance) == (0, 0, (), (), None)
@@ -77,6 +79,17 @@ def test_quadrants_follow_the_eye_s_side(disc, vertical, dy, horizontal, along):
     quadrants = measure(label_map).lesions[SE].quadrants
     assert [name for name in QUADRANTS if quadrants[name][0]] == [f"{vertical} {horizontal}"]
     assert quadrants[f"{vertical} {horizontal}"] == (1, pytest.approx(4 / field_of_view(SIZE).sum()))
+
+
+def test_roundness_tells_circles_from_bars():
+    assert measure(empty_map(SIZE)).roundness == pytest.approx(1, abs=0.02)
+    assert measure(empty_map(SIZE, None)).roundness is None
+    bar = empty_map(SIZE, None)
+    bar[200:240, 60:220] = OD  # its circle, of radius 45.1, holds a middle piece of the bar
+    radius = math.sqrt(40 * 160 / math.pi)
+    half = 20
+    piece = 2 * (half * math.sqrt(radius**2 - half**2) + radius**2 * math.asin(half / radius))
+    assert measure(bar).roundness == pytest.approx(piece / (40 * 160), abs=0.02)
 
 
 def test_quadrants_lean_with_the_line_from_disc_to_fovea():

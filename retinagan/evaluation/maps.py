@@ -1,0 +1,395 @@
+"""Are the generated lesion maps such as a grader would place at the grade asked for, as varied as real ones, and new?
+
+``python -m retinagan evaluate maps --data data/idrid512``. Real maps are those of a prepared folder: annotated lesions
+("masks"), lesions predicted by a segmenter ("pseudo"), and grade 0, which has none by definition ("disc"). What maps
+hold is told of both splits together, as is the distance between the distributions; copies are looked for among the
+training maps, and the grader is fitted on them. The fovea is inferred from the disc on both sides alike.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+from scipy.spatial.distance import cdist
+from tqdm import tqdm
+
+from retinagan.data.prepare import read_manifest
+from retinagan.evaluation import grading
+from retinagan.evaluation.descriptors import ASSUMED, DESCRIPTORS, describe, quartiles, summarise
+from retinagan.evaluation.distances import density_and_coverage, frechet_distance, split_halves
+from retinagan.evaluation.maps_table import TRACE, criteria, table
+from retinagan.evaluation.nearest import Match, NearestMaps
+from retinagan.eye.anatomy import SPECK_AREA
+from retinagan.labels import LESIONS, MA, NUM_GRADES, OD, check_map, clean_map, field_of_view
+from retinagan.measure import Measurements, measure
+from retinagan.pipeline import RetinaGAN
+
+__all__ = ["MapSet", "evaluate", "frechet_ratio", "judge_raw_map", "read_map_set", "table"]
+
+COUNT = 200
+"""Generated maps a grade unless told otherwise: a thousand in all."""
+
+DRAWS = 100
+"""Random halvings of the real maps, and draws of as many generated ones, that distances are averaged over."""
+
+NEIGHBOURS = 5
+"""k of coverage and density, as the paper recommends."""
+
+PLAUSIBLE_RADIUS = (0.045, 0.13)
+"""Radius of a plausible disc as a share of the side. IDRiD's masks: 0.047 (cut by the rim) to 0.116."""
+
+COPY_IOU = 0.7
+"""A map whose lesions overlap those of a training map by this much or more, turned or mirrored, counts as a copy."""
+
+
+@dataclass(frozen=True)
+class MapSet:
+    """Real maps ``uint8 (N, S, S)``, their grades ``int64 (N,)`` (-1 unknown), and of each where its lesions are from
+    (``labels``: masks, pseudo, disc), its split, eye and id."""
+
+    maps: np.ndarray
+    grades: np.ndarray
+    labels: np.ndarray
+    splits: np.ndarray
+    eyes: np.ndarray
+    ids: tuple[str, ...]
+
+
+def read_map_set(folder: Path | str) -> MapSet:
+    """All maps of a prepared folder, both splits, without their photographs.
+
+    Raises:
+        FileNotFoundError: no manifest, or a map that it lists is missing.
+        ValueError: no map at all, or a damaged one (it is named).
+    """
+    folder = Path(folder)
+    rows = [row for row in read_manifest(folder).values() if row["has_map"] == "1"]
+    if not rows:
+        raise ValueError(f"{folder} holds no lesion map; prepare data with masks, or with --pseudo-label")
+    maps = np.empty((len(rows), int(rows[0]["size"]), int(rows[0]["size"])), dtype=np.uint8)
+    for number, row in enumerate(rows):
+        path = folder / "maps" / f"{row['id']}.png"
+        try:
+            with Image.open(path, formats=["PNG"]) as picture:
+                if picture.mode != "P" or picture.size != maps.shape[1:]:
+                    raise ValueError(f"it is {picture.mode} {picture.size}, expected P {maps.shape[1:]}")
+                maps[number] = np.asarray(picture)
+            check_map(maps[number])
+        except FileNotFoundError:
+            raise
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ValueError(f"{path} is damaged or was changed ({error}); prepare the folder again") from error
+    return MapSet(
+        maps=maps,
+        grades=np.array([int(row["grade"]) if row["grade"] else -1 for row in rows], dtype=np.int64),
+        labels=np.array([row["label"] for row in rows]),
+        splits=np.array([row["split"] for row in rows]),
+        eyes=np.array([row["eye"] for row in rows]),
+        ids=tuple(row["id"] for row in rows),
+    )
+
+
+def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progress: bool = True) -> dict:
+    """Compare the maps of a model with the real maps of a prepared folder.
+
+    Writes ``maps.json``, figures ``maps-*.png`` and the contact sheet ``maps-sheet.png`` into ``out``. Map seeds are
+    0 … count-1, truncation is 1.
+
+    Args:
+        data: prepared folder, of the model's size.
+        model: model folder.
+        count: generated maps a grade, 2 and more (200).
+
+    Returns:
+        The figures, ready for JSON; :func:`table` makes them readable.
+
+    Raises:
+        FileNotFoundError, ValueError: no such folder or model, maps of another size, or too small a count.
+    """
+    count = COUNT if count is None else count
+    if count < 2:
+        raise ValueError(f"count is {count}; distances need 2 maps a grade and more")
+    real = read_map_set(data)
+    gan = RetinaGAN.from_pretrained(model)
+    if gan.size != real.maps.shape[1]:
+        raise ValueError(
+            f"{data} was prepared at {real.maps.shape[1]}, the model makes {gan.size}; prepare with --size {gan.size}"
+        )
+    generated, raw, seconds = _sample(gan, count, progress)
+    real_found = [measure(m) for m in tqdm(real.maps, unit="map", desc="measure real", disable=not progress)]
+    found = [
+        [measure(m) for m in tqdm(maps, unit="map", desc=f"measure grade {grade}", disable=not progress)]
+        for grade, maps in enumerate(generated)
+    ]
+    matches, nearest = _nearest(real, generated, progress)
+    described = _describe(real_found, real.maps)
+    descriptors = [_describe(*pair) for pair in zip(found, generated, strict=True)]
+    figures = {
+        "model": gan.name, "sha256": gan.hashes.get("maps"), "data": Path(data).name, "count": count, "truncation": 1.0,
+        "real": _count_real(real),
+        "seconds_a_thousand": 1000 * seconds / (count * NUM_GRADES),
+        "clean_up": raw,
+        "grades": _by_grade(real, real_found, found, described, descriptors),
+        "mild": _mild(found[1]),
+        "distances": _distances(real, described, descriptors),
+        "grader": _grade(real, described, descriptors),
+        "nearest": nearest,
+    }  # fmt: skip
+    figures = _plain(figures)
+    figures["criteria"] = criteria(figures)
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "maps.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    from retinagan.evaluation import maps_figures
+
+    maps_figures.write(out, figures, real, real_found, generated, found, matches)
+    return figures
+
+
+def _sample(gan: RetinaGAN, count: int, progress: bool) -> tuple[list[np.ndarray], dict, float]:
+    """Maps of each grade ``uint8 (count, S, S)``, the share that the checks find right, and seconds spent sampling."""
+    generated, before, after, seconds = [], [], [], 0.0
+    with tqdm(total=count * NUM_GRADES, unit="map", desc="sample", disable=not progress) as bar:
+        for grade in range(NUM_GRADES):
+            maps = np.empty((count, gan.size, gan.size), dtype=np.uint8)
+            for seed in range(count):
+                start = time.perf_counter()
+                raw = gan.sample_maps(grade, [seed], clean=False)[0]
+                maps[seed] = clean_map(raw)
+                seconds += time.perf_counter() - start
+                before.append(judge_raw_map(raw))
+                after.append(judge_raw_map(maps[seed]))
+                bar.update()
+            generated.append(maps)
+    shares = {
+        name: {key: float(np.mean([judged[key] for judged in all_judged])) for key in all_judged[0]}
+        for name, all_judged in (("before", before), ("after", after))
+    }
+    return generated, {"n": count * NUM_GRADES, **shares}, seconds
+
+
+def judge_raw_map(label_map: np.ndarray) -> dict[str, float]:
+    """Whether a map ``uint8 (S, S)`` has ``one_disc`` (one connected region, specks of under 10 pixels at 512 aside), a
+    ``plausible_disc`` (one, of a radius within :data:`PLAUSIBLE_RADIUS`), ``no_speck`` of disc beside it, and all
+    ``lesions_inside`` the circular field; and the ``lesions_outside``, a share of all lesion pixels."""
+    components, count = ndimage.label(label_map == OD, structure=np.ones((3, 3), dtype=int))
+    shares = np.bincount(components.ravel(), minlength=count + 1)[1:] / label_map.size
+    discs = shares[shares >= SPECK_AREA]
+    low, high = PLAUSIBLE_RADIUS
+    lesions = np.isin(label_map, LESIONS)
+    outside = int((lesions & ~field_of_view(len(label_map))).sum())
+    return {
+        "one_disc": len(discs) == 1,
+        "plausible_disc": len(discs) == 1 and bool(low <= np.sqrt(discs[0] / np.pi) <= high),
+        "no_speck": len(discs) == len(shares),
+        "lesions_inside": outside == 0,
+        "lesions_outside": outside / max(int(lesions.sum()), 1),
+    }
+
+
+def _count_real(real: MapSet) -> dict:
+    return {
+        "n": len(real.ids),
+        "splits": dict(Counter(real.splits.tolist())),
+        "labels": dict(Counter(real.labels.tolist())),
+        "ungraded": int((real.grades < 0).sum()),
+    }
+
+
+def _describe(found: list[Measurements], maps: np.ndarray) -> np.ndarray:
+    return np.array([describe(one, label_map) for one, label_map in zip(found, maps, strict=True)])
+
+
+def _by_grade(
+    real: MapSet,
+    real_found: list[Measurements],
+    found: list[list[Measurements]],
+    described: np.ndarray,
+    descriptors: list[np.ndarray],
+) -> list[dict]:
+    """What maps of each grade hold. ``grid`` is of the maps with lesions alone."""
+    column = DESCRIPTORS.index("grid")
+    with_lesions = np.array([one.burden > 0 for one in real_found])
+    rows = []
+    for grade in range(NUM_GRADES):
+        chosen = np.flatnonzero(real.grades == grade)
+        masks = [i for i in chosen if real.labels[i] == "masks"]
+        rows.append(
+            {
+                "grade": grade,
+                "labels": dict(Counter(real.labels[chosen].tolist())),
+                "grid": {
+                    "real": quartiles(described[(real.grades == grade) & with_lesions, column]),
+                    "generated": quartiles(descriptors[grade][[one.burden > 0 for one in found[grade]], column]),
+                },
+                "real": summarise([real_found[i] for i in chosen]),
+                "masks": summarise([real_found[i] for i in masks]),
+                "generated": summarise(found[grade]),
+            }
+        )
+    return rows
+
+
+def _mild(found: list[Measurements]) -> dict:
+    """Of maps asked for as grade 1: the share with microaneurysms, and with more than a trace of anything else."""
+    others = [sum(sum(one.lesions[index].areas) for index in LESIONS if index != MA) for one in found]
+    return {
+        "with_aneurysms": np.mean([one.lesions[MA].count > 0 for one in found]),
+        "more_than_a_trace": np.mean(np.array(others) > TRACE),
+    }
+
+
+def frechet_ratio(real: np.ndarray, generated: np.ndarray, draws: int = DRAWS, seed: int = 0) -> dict:
+    """Fréchet distance generated to real, in units of that of real to real.
+
+    The estimate from few samples is biased upwards, so both distances are taken between sets of one size: a random half
+    of the real maps against the other half, and against as many generated ones, averaged over ``draws``.
+
+    Args:
+        real, generated: ``float (N, D)`` and ``(M, D)``, N at least 4, M at least 2.
+
+    Returns:
+        ``real``, ``generated``, ``ratio`` and the size ``n`` of the sets.
+    """
+    rng = np.random.default_rng(seed)
+    size = min(len(real) // 2, len(generated))
+    between_real, to_generated = [], []
+    for _ in range(draws):
+        first, second = split_halves(len(real), int(rng.integers(2**32)))
+        drawn = rng.choice(len(generated), size, replace=False)
+        between_real.append(frechet_distance(real[first[:size]], real[second[:size]]))
+        to_generated.append(frechet_distance(real[first[:size]], generated[drawn]))
+    ours, theirs = float(np.mean(to_generated)), float(np.mean(between_real))
+    return {"real": theirs, "generated": ours, "ratio": ours / max(theirs, 1e-12), "n": size}
+
+
+def _distances(real: MapSet, described: np.ndarray, descriptors: list[np.ndarray]) -> list[dict]:
+    scale = described.std(0)
+    scale[scale < 1e-9] = 1.0
+    rows = []
+    for grade in range(NUM_GRADES):
+        chosen = real.grades == grade
+        painted = bool((real.labels[chosen] == "disc").any())
+        used = np.array([not (painted and name in ASSUMED) for name in DESCRIPTORS])
+        ours = (descriptors[grade] / scale)[:, used]
+        theirs = (described[chosen] / scale)[:, used]
+        row: dict = {"grade": grade, "n": int(chosen.sum()), "descriptors": int(used.sum())}
+        row["frechet"] = frechet_ratio(theirs, ours) if len(theirs) >= 4 else None
+        row["coverage"] = _coverage(theirs, ours)
+        row["neighbour"] = _neighbour_distances(theirs, ours) if len(theirs) > 1 else None
+        rows.append(row)
+    return rows
+
+
+def _coverage(real: np.ndarray, generated: np.ndarray, draws: int = 20) -> dict | None:
+    """Density and coverage with as many generated as real maps, averaged over draws of the more numerous; ``expected``
+    is the coverage of one distribution by itself (Naeem et al. 2020, lemma 2). None of too few maps."""
+    rng = np.random.default_rng(0)
+    size = min(len(real), len(generated))
+    if size <= NEIGHBOURS:
+        return None
+    figures = [
+        density_and_coverage(
+            *(maps[rng.choice(len(maps), size, replace=False)] for maps in (real, generated)), NEIGHBOURS
+        )
+        for _ in range(draws)
+    ]
+    density, coverage = np.mean(figures, axis=0)
+    missed = np.prod([(size - i) / (2 * size - i) for i in range(1, NEIGHBOURS + 1)])
+    return {"density": density, "coverage": coverage, "expected": 1 - missed, "n": size}
+
+
+def _neighbour_distances(real: np.ndarray, generated: np.ndarray) -> dict:
+    """Median distance to the nearest real map, of the other real maps and of the generated ones: copies lie nearer."""
+    between_real = cdist(real, real)
+    np.fill_diagonal(between_real, np.inf)
+    return {"real": np.median(between_real.min(1)), "generated": np.median(cdist(generated, real).min(1))}
+
+
+def _grade(real: MapSet, described: np.ndarray, descriptors: list[np.ndarray]) -> dict:
+    """A grader fitted on training maps: its kappa on them (cross-validated), on held-out and on generated maps."""
+    train = (real.splits == "train") & (real.grades >= 0)
+    kinds = [g for g in range(NUM_GRADES) if len(set(real.eyes[train & (real.grades == g)])) >= grading.FOLDS]
+    if len(kinds) < 2:
+        return {"grades": kinds}
+    usable = np.isin(real.grades, kinds)
+    train &= usable
+    predicted = grading.cross_validated(described[train], real.grades[train], real.eyes[train])
+    grader = grading.fit_grader(described[train], real.grades[train])
+    theirs = grading.confusion(real.grades[train], predicted, NUM_GRADES)
+    asked = np.concatenate([np.full(len(descriptors[g]), g) for g in kinds])
+    ours = grading.confusion(asked, grader.predict(np.concatenate([descriptors[g] for g in kinds])), NUM_GRADES)
+    figures = {"grades": kinds}
+    tables = {"real": theirs, "generated": ours}
+    heldout = (real.splits == "heldout") & usable
+    if heldout.any():
+        given = grader.predict(described[heldout])
+        tables["heldout"] = grading.confusion(real.grades[heldout], given, NUM_GRADES)
+    for name, counts in tables.items():
+        like = counts if name == "heldout" else theirs
+        figures[name] = {
+            "n": counts.sum(),
+            "kappa": grading.weighted_kappa(grading.reweighted(counts, like)),
+            "interval": grading.kappa_interval(counts, like),
+            "confusion": counts,
+        }
+    return figures
+
+
+def _nearest(real: MapSet, generated: list[np.ndarray], progress: bool) -> tuple[list[dict], dict]:
+    """The nearest training map of each generated map with lesions, nearest first; figures, with those of real maps."""
+    train = np.flatnonzero(real.splits == "train")
+    finder = NearestMaps(real.maps[train])
+
+    def found(maps: Iterable[np.ndarray], what: str, own: Iterable[int | None]) -> list[Match | None]:
+        pairs = tqdm(list(zip(maps, own, strict=True)), unit="map", desc=f"nearest of {what}", disable=not progress)
+        return [next(iter(finder.find(m, exclude=() if i is None else (i,))), None) for m, i in pairs]
+
+    heldout = np.flatnonzero(real.splits == "heldout")
+    baseline = {
+        "heldout": found(real.maps[heldout], "held-out maps", [None] * len(heldout)),
+        "train": found(real.maps[train], "training maps", range(len(train))),
+    }
+    matches = []
+    for grade, maps in enumerate(generated):
+        for seed, match in enumerate(found(maps, f"grade {grade}", [None] * len(maps))):
+            if match is not None:
+                pixels = int(np.isin(maps[seed], LESIONS).sum())
+                place = int(train[match.index])
+                matches.append(
+                    {"grade": grade, "seed": seed, "iou": match.iou, "real": place, "id": real.ids[place],
+                     "rotation": match.rotation, "mirrored": match.mirrored, "lesion_pixels": pixels}
+                )  # fmt: skip
+    matches.sort(key=lambda match: -match["iou"])
+    ious = np.array([match["iou"] for match in matches])
+    figures = {
+        "train": len(train), "n": len(matches), "iou": quartiles(ious), "max": ious.max() if len(ious) else None,
+        "copies": int((ious >= COPY_IOU).sum()), "nearest": matches[:8],
+    }  # fmt: skip
+    for name, all_found in baseline.items():
+        known = [match.iou for match in all_found if match is not None]
+        figures[f"real_{name}"] = {"n": len(known), "iou": quartiles(known), "max": max(known, default=None)}
+    return matches, figures
+
+
+def _plain(value):
+    """Numpy's numbers and arrays as Python's, floats of six digits, for JSON."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return float(f"{value:.6g}") if np.isfinite(value) else None
+    return value
