@@ -92,9 +92,10 @@ def _sample(options: argparse.Namespace) -> int:
     from retinagan.maps_io import encode_map_png, encode_photo_png
     from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
     from retinagan.provenance import Provenance, map_digest
+    from retinagan.seeds import style_of
 
     model = RetinaGAN.from_pretrained(options.model or DEFAULT_MODEL, options.device)
-    styles = options.styles if options.styles is not None else list(range(options.photos))
+    count = options.photos if options.styles is None else len(options.styles)
     out = _folder(options.out)
     for seed in tqdm(options.seeds, unit="map", disable=True if options.quiet else None):
         name = f"g{options.grade}-s{seed}"
@@ -104,11 +105,11 @@ def _sample(options: argparse.Namespace) -> int:
             model=model.name, checkpoints=model.hashes,
         )  # fmt: skip
         (out / f"map-{name}.png").write_bytes(encode_map_png(label_map, made.chunks()))
-        for style in styles:
+        for style in options.styles or [style_of(seed, number) for number in range(count)]:
             photo = model.render(label_map[None], [style])[0]
             info = dataclasses.replace(made, kind="photograph", style_seed=style).chunks()
             (out / f"photo-{name}-y{style}.png").write_bytes(encode_photo_png(photo, info))
-    print(f"{len(options.seeds)} maps, {len(options.seeds) * len(styles)} photographs: {out}")
+    print(f"{len(options.seeds)} maps, {len(options.seeds) * count} photographs: {out}")
     return 0
 
 

@@ -9,6 +9,9 @@ from retinagan.labels import GRADE_NAMES, NUM_GRADES
 MAX_SEED = 2**63 - 1
 """Largest seed of maps and styles: the largest that ``torch.Generator`` and JSON readers take alike."""
 
+STYLE_STEP = 1000
+"""Between the style seeds of one map's photographs; see :func:`style_of`."""
+
 
 def check_seed(seed: int) -> int:
     """``seed`` as an int, or ValueError/TypeError: allowed are integers 0 … 2⁶³-1."""
@@ -34,3 +37,11 @@ def check_share(name: str, value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value <= 1:
         raise ValueError(f"{name} is {value}; allowed are 0 to 1")
     return float(value)
+
+
+def style_of(map_seed: int, number: int) -> int:
+    """Style seed of photograph ``number`` (0, 1, …) of a sampled map: ``map_seed + 1000 number``, in the app and the CLI.
+
+    The first has the map's own seed; maps with neighbouring seeds share no style. At the top of the range it starts over.
+    """
+    return (check_seed(map_seed) + STYLE_STEP * number) % (MAX_SEED + 1)

@@ -124,15 +124,15 @@ def test_sample_writes_what_python_gives(model, tmp_path, capsys):
     arguments = ["--grade", "3", "--seeds", "7,0", "--photos", "2", "--truncation", "0.7"]
     assert main(["sample", *arguments, "--model", str(model), "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"2 maps, 4 photographs: {tmp_path}\n"
-    names = {"map-g3-s0", "map-g3-s7"} | {f"photo-g3-s{s}-y{y}" for s in (0, 7) for y in (0, 1)}
+    names = {"map-g3-s0", "map-g3-s7"} | {f"photo-g3-s{s}-y{y}" for s in (0, 7) for y in (s, s + 1000)}
     assert {p.stem for p in tmp_path.iterdir()} == names
     gan = RetinaGAN.from_pretrained(model, "cpu")
     maps = gan.sample_maps(3, [0, 7], 0.7)
     for label_map, seed in zip(maps, (0, 7), strict=True):
         assert np.array_equal(read_map_png(tmp_path / f"map-g3-s{seed}.png", TINY_SIZE), label_map)
-        photos = gan.render(np.stack([label_map] * 2), [0, 1])
-        for style in (0, 1):
-            assert np.array_equal(pixels(tmp_path / f"photo-g3-s{seed}-y{style}.png"), photos[style])
+        styles = [seed, seed + 1000]  # as in the app
+        for style, photo in zip(styles, gan.render(np.stack([label_map] * 2), styles), strict=True):
+            assert np.array_equal(pixels(tmp_path / f"photo-g3-s{seed}-y{style}.png"), photo)
 
 
 def test_sampled_files_say_what_made_them(model, tmp_path):
