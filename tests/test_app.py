@@ -14,21 +14,12 @@ from streamlit.testing.v1 import AppTest
 
 from retinagan import provenance
 from retinagan.app import studio
-from retinagan.labels import BG, CLASSES, HE, OD, VB, empty_map
+from retinagan.labels import HE, VB, empty_map
 from retinagan.maps_io import encode_map_png, encode_photo_png
 from tests.helpers import TINY_SIZE, tiny_model
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {name: f"retinagan/app/page_{name}.py" for name in ("random", "draw", "upload", "template", "about")}
-HEALTHY = {
-    "type": "Circle",
-    "originX": "center",
-    "originY": "center",
-    "strokeWidth": 2,
-    "radius": 60,
-    "left": 400,
-    "top": 400,
-}
 
 
 @pytest.fixture(scope="module")
@@ -50,19 +41,6 @@ def on(app, page, **link):
     for name, value in link.items():
         app.query_params[name] = value
     app.switch_page(PAGES[page])
-    return app.run()
-
-
-def circle(colour, **more):
-    return HEALTHY | {"stroke": colour, "fill": colour} | more
-
-
-def draw(app, *objects, number=0):
-    """What the canvas sends after a stroke."""
-    app.session_state[f"canvas_{number}"] = {
-        "drawing": {"raw": {"objects": list(objects)}, "data": None},
-        "backgroundFit": None,
-    }
     return app.run()
 
 
@@ -162,92 +140,6 @@ def test_random_reads_its_state_from_the_link_and_passes_over_nonsense(app):
         assert fresh.session_state["seed"] >= 0 and fresh.session_state["maps"] <= 6
 
 
-# --- Draw ---
-
-
-def drawn(app):
-    """The lesion map that the page made of start and strokes."""
-    from retinagan.canvas import rasterise
-
-    state = app.session_state["drawing"]
-    return rasterise({"objects": state.strokes}, state.start, studio.DISPLAY)
-
-
-def test_draw_follows_the_strokes(app):
-    on(app, "draw")
-    assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "left"))
-    draw(app, circle("#00ba7f"))
-    assert errors(app) == []
-    label_map = drawn(app)
-    assert (label_map == HE).sum() == pytest.approx(np.pi * (61 / studio.DISPLAY * TINY_SIZE) ** 2, rel=0.1)
-    assert set(np.unique(label_map)) == {BG, HE, OD, VB}
-    draw(app, circle("#00ba7f"), circle("#ffffff"))
-    assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "left"))
-
-
-def test_draw_refuses_strokes_of_no_class_and_goes_on(app):
-    on(app, "draw")
-    draw(app, circle("#123456"))
-    (message,) = errors(app)
-    assert "Stroke 1" in message and "palette" in message
-    draw(app, circle("#00ba7f"))
-    assert errors(app) == []
-    draw(app, *[{"type": "Path", "path": "x"}])
-    assert len(errors(app)) == 1
-
-
-def test_draw_each_control_changed_once(app):
-    on(app, "draw")
-    draw(app, circle("#00ba7f"))
-    app.pills(key="palette").set_value(CLASSES[4].index).run()
-    assert app.session_state["brush"] == 4, "a microaneurysm's brush is fine"
-    app.slider(key="brush").set_value(11).run()
-    next(b for b in app.button if b.label == "Patch").click().run()
-    assert app.session_state["brush"] == 28
-    for tool in ("line", "polygon", "circle", "rect", "point"):
-        app.pills(key="tool").set_value(tool).run()
-        assert errors(app) == [], tool
-    app.number_input(key="style").set_value(40).run()
-    app.number_input(key="styles").set_value(3).run()
-    assert {"Photograph 40", "Photograph 41", "Photograph 42"} <= {b.label for b in app.download_button}
-    app.slider(key="overlay").set_value(60).run()
-    next(b for b in app.button if b.label == "New style").click().run()
-    assert app.session_state["style"] == 43 and errors(app) == []
-
-
-def test_draw_starts_from_what_is_asked(app):
-    on(app, "draw")
-    draw(app, circle("#00ba7f"))
-    next(b for b in app.button if b.label == "Empty eye, disc right").click().run()
-    assert errors(app) == [] and app.session_state["drawing"].number == 1
-    assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "right")), "a new start has no strokes"
-    from retinagan.pipeline import RetinaGAN
-
-    app.query_params["start"] = "g3-s7"
-    app.run()
-    model = RetinaGAN.from_pretrained(app.session_state["drawing"].model[0], device="cpu")
-    assert np.array_equal(drawn(app), model.sample_maps(3, [7])[0])
-    app.query_params["start"] = "g3-s7-t0.5"
-    app.run()
-    assert np.array_equal(drawn(app), model.sample_maps(3, [7], 0.5)[0]) and errors(app) == []
-
-
-@pytest.mark.parametrize("start", ["upload", "g9-s1", "../../etc", "<b>x</b>"])
-def test_draw_falls_back_from_a_start_that_is_none(app, start):
-    on(app, "draw", start=start)
-    assert errors(app) == [] and len(app.warning) == 1
-    assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "left"))
-
-
-def test_strokes_come_back_after_another_page(app):
-    on(app, "draw")
-    draw(app, circle("#00ba7f"))
-    expected = drawn(app)
-    on(app, "about")
-    on(app, "draw")
-    assert np.array_equal(drawn(app), expected) and (expected == HE).any()
-
-
 # --- Upload ---
 
 
@@ -330,7 +222,7 @@ def test_an_uploaded_map_opens_in_draw(app):
     app.session_state["draw_upload"] = mine
     on(app, "draw", start="upload")
     assert errors(app) == [] and not app.warning
-    assert np.array_equal(drawn(app), mine)
+    assert np.array_equal(app.session_state["drawing"].map, mine)
 
 
 def test_a_photograph_that_was_made_here_tells_its_seeds(app, folder):

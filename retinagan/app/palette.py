@@ -1,12 +1,46 @@
-"""The palette and the empty eyes as files for paint programs."""
+"""The palette: as files for paint programs, as badges and as the page's buttons; and the empty eyes as files."""
 
 from __future__ import annotations
 
-from retinagan.labels import CLASSES, empty_map
+from retinagan.labels import BG, CLASSES, EX, HE, MA, OD, SE, VB, empty_map
 from retinagan.maps_io import encode_map_png
 from retinagan.provenance import Provenance, map_digest
 
 TEMPLATE_SIZE = 512
+
+ORDER = (MA, HE, EX, SE, VB, OD, BG)
+"""On the page: lesions first, by how early they appear, then what lies around them."""
+
+BRUSHES = {BG: 20, EX: 7, HE: 14, SE: 20, MA: 4, OD: 40, VB: 24}
+"""The brush that suits a class, in pixels of a map of 512."""
+
+# Every class is told apart by letters and by its shape too, not by its colour alone.
+_SHAPES = {
+    EX: "clip-path: polygon(50% 0, 100% 50%, 50% 100%, 0 50%);",  # a lozenge
+    HE: "border-radius: 60% 40% 55% 45%;",  # a blot
+    SE: "border-radius: 50% / 35%;",  # a cloud
+    MA: "border-radius: 50%; transform: scale(0.55);",  # a dot
+    OD: "border-radius: 50%; box-shadow: inset 0 0 0 2px currentColor;",  # a ring
+    BG: "",
+    VB: "border-radius: 0.2rem;",
+}
+
+
+def badge(label: int) -> str:
+    """HTML of a class' mark: its shape in its colour, and its letters."""
+    c = CLASSES[label]
+    return f'<span class="rg-badge"><i style="background: rgb{c.colour}; {_SHAPES[label]}"></i>{c.short}</span>'
+
+
+def buttons_css() -> str:
+    """Marks and tooltips of the palette's buttons, which stand in :data:`ORDER`."""
+    rules = []
+    for number, label in enumerate(ORDER, 1):
+        c = CLASSES[label]
+        button = f".st-key-palette button[role=radio]:nth-of-type({number})"
+        rules.append(f"{button}::before {{ background: rgb{c.colour}; {_SHAPES[label]} }}")
+        rules.append(f'{button}:is(:hover, :focus-visible)::after {{ content: "{c.short}: {c.looks_like}"; }}')
+    return "\n".join(rules)
 
 
 def gimp_palette() -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import threading
@@ -15,9 +16,6 @@ from PIL import Image
 from retinagan.labels import BG, CLASSES, OD, PALETTE, VB
 from retinagan.maps_io import encode_map_png, encode_photo_png
 from retinagan.provenance import Provenance, map_digest
-
-DISPLAY = 640
-"""Side of the drawing canvas in its own pixels; the page zooms it to its column."""
 
 STYLE_STEP = 1000
 """Photograph k of the map with seed s has style s + 1000 k, so neighbouring seeds share no style."""
@@ -50,7 +48,12 @@ class Models:
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the networks…")
 def cached_models(folder: str, stamp: tuple[float, ...]) -> Models:
-    return Models(folder, stamp)
+    models = Models(folder, stamp)
+    # Streamlit collects garbage after each run of a page, 0.2 s with torch's modules among what it looks through. They
+    # stay for good: out of its sight a run costs milliseconds.
+    gc.collect()
+    gc.freeze()
+    return models
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

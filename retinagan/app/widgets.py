@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from retinagan.app.studio import DISPLAY, Models, Photograph, Sheet, as_jpeg, cached_models
+from retinagan.app.studio import Models, Photograph, Sheet, as_jpeg, cached_models
 from retinagan.labels import CLASSES
 from retinagan.maps_io import encode_map_png
 
@@ -165,12 +165,7 @@ def swatch(index: int) -> str:
 
 @cache
 def _css() -> str:
-    rules = [f":root {{ --rg-canvas: {DISPLAY}px; }}", (Path(__file__).parent / "style.css").read_text("utf-8")]
-    for number, c in enumerate(CLASSES, 1):  # swatches of the palette's buttons
-        rules.append(
-            f".st-key-palette button[role=radio]:nth-of-type({number})::before {{ background: rgb{c.colour}; }}"
-        )
-    return "\n".join(rules)
+    return (Path(__file__).parent / "style.css").read_text("utf-8")
 
 
 def _asset(name: str) -> str:
