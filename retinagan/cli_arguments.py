@@ -209,7 +209,7 @@ def _add_sample(commands) -> None:
     many = parser.add_mutually_exclusive_group()
     many.add_argument(
         "--photos", type=_number(int, 0, 1000, "photos"), default=0,
-        help="photographs of each map, 0-1000, with the style seeds s, s + 1000, s + 2000 … of map seed s, as in the app (default 0)",
+        help="photographs of each map, 0-1000, with the style seeds s, s + 1000 … of map seed s, as in the app (default 0)",
     )  # fmt: skip
     many.add_argument(
         "--styles", type=_argument(parse_seeds), help="style seeds of the photographs instead, written as --seeds"
