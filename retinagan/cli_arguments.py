@@ -10,7 +10,7 @@ from retinagan.seeds import MAX_SEED
 from retinagan.training.settings import TASKS
 
 MAX_SEEDS = 1_000_000
-EVALUATIONS = ("maps", "photos", "segmenter")
+EVALUATIONS = ("maps", "photos", "segmenter", "reference")
 _PROGRAM = "python -m retinagan"
 
 
@@ -240,6 +240,7 @@ def _add_evaluate(commands) -> None:
         "maps: what generated lesion maps of each grade hold against real ones, and whether they copy them.\n"
         "photos: how far photographs of held-out maps are from real ones.\n"
         "segmenter: how well lesions are found in photographs.\n"
+        "reference: how well a reference photograph gives its colour and its vessels.\n"
         "Prints a table; writes OUT/NAME.json and figures, which may show the data set's own maps and photographs.",
         "evaluate maps --data data/idrid512 --count 200 --out runs/evaluation",
     )  # fmt: skip

@@ -2,6 +2,10 @@
 
 A PNG of this project holds ``retinagan`` (JSON: seeds, grade, SHA-256 of the map and of the checkpoints, version),
 ``Description`` and ``Software`` (for people and other programs), which say that it is synthetic.
+
+What made an image can be made again from its file: seeds, the numbers of a light that was interpolated or read off a photograph,
+the ends and the position of a map between two. One thing is left out: the vessels of a whole reference eye. They are a
+person's, so the file holds only the SHA-256 of the photograph from which they can be read again.
 """
 
 from __future__ import annotations
@@ -21,17 +25,19 @@ import numpy as np
 from retinagan import __version__
 from retinagan.labels import GRADE_NAMES, NUM_GRADES, check_map
 from retinagan.seeds import MAX_SEED
+from retinagan.style import Style, as_style
 
 KEYWORD = "retinagan"
-SOURCES = ("sampled", "drawn", "uploaded", "template")
+SOURCES = ("sampled", "progression", "drawn", "uploaded", "template")
 KINDS = ("map", "photograph")
 MAX_TEXT = 16_384
-"""Longest text that is read, in bytes; ours have a few hundred."""
+"""Longest text that is read, in bytes; ours have a few hundred, with a latent of 512 numbers in it 11 000."""
 
 MAX_HEAD = 1_048_576
 """Text is looked for in the first chunks only, up to this many bytes of other chunks before the pixels."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_STYLE_PARTS = ("light", "texture", "reference", "between")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -42,10 +48,16 @@ class Provenance:
     Attributes:
         kind: ``map`` or ``photograph``.
         source: where the map came from: ``sampled``, ``drawn`` (then grade and seed are those of the map that it began
-            with), ``uploaded`` or ``template``.
+            with), ``progression`` (``retinagan.progression`` of the maps of this seed and grade 0 to this), ``uploaded``
+            or ``template``.
         grade: ICDR grade that was asked for, or None.
         map_seed, truncation: of the sampled map, or None.
+        map_between: (grade, seed, position 0..1) of the other end, for a map between two (``RetinaGAN.maps_between``);
+            ``grade`` and ``map_seed`` are those of position 0.
+        map_mix: (fine seed, block) of a mixed map (``RetinaGAN.mix_maps``); ``map_seed`` is the coarse one.
         style_seed: of the photograph; None for a map.
+        style_light, style_texture, style_reference, style_between: as ``retinagan.style.Style`` has them.
+        whole_eye: the vessels are those of the reference photograph. They are not in the file.
         map_sha256: :func:`map_digest` of the map.
         model: name of the model folder.
         checkpoints: network → SHA-256 of its file.
@@ -59,7 +71,14 @@ class Provenance:
     grade: int | None = None
     map_seed: int | None = None
     truncation: float | None = None
+    map_between: tuple[int, int, float] | None = None
+    map_mix: tuple[int, int] | None = None
     style_seed: int | None = None
+    style_light: tuple[float, ...] | None = None
+    style_texture: tuple[float, ...] | None = None
+    style_reference: str | None = None
+    style_between: tuple[int, int, float] | None = None
+    whole_eye: bool = False
     model: str = ""
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     version: str = __version__
@@ -78,9 +97,23 @@ class Provenance:
         for name in ("map_seed", "style_seed"):
             value = getattr(self, name)
             _check(value is None or _is_int(value, MAX_SEED), name, value, "0 to 2⁶³-1 or null")
-        share = self.truncation
-        number = isinstance(share, (int, float)) and not isinstance(share, bool) and 0 <= share <= 1
-        _check(share is None or number, "truncation", share, "0 to 1 or null")
+        _check(self.truncation is None or _is_share(self.truncation), "truncation", self.truncation, "0 to 1 or null")
+        _check(isinstance(self.whole_eye, bool), "whole_eye", self.whole_eye, "true or false")
+        for name, tests in (
+            ("map_between", (lambda v: _is_int(v, NUM_GRADES - 1), lambda v: _is_int(v, MAX_SEED), _is_share)),
+            ("map_mix", (lambda v: _is_int(v, MAX_SEED), lambda v: _is_int(v, 16))),
+        ):
+            value = getattr(self, name)
+            good = isinstance(value, (tuple, list)) and len(value) == len(tests)
+            good = good and all(test(part) for test, part in zip(tests, value, strict=True))
+            _check(value is None or good, name, value, f"{len(tests)} numbers in their ranges or null")
+            object.__setattr__(self, name, tuple(value) if good else None)
+        try:
+            style = self._style()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"provenance: {error}") from None
+        for name in _STYLE_PARTS:
+            object.__setattr__(self, f"style_{name}", getattr(style, name))
         _check(
             isinstance(self.model, str) and len(self.model) <= 200,
             "model",
@@ -93,6 +126,32 @@ class Provenance:
         good = good and all(isinstance(k, str) and len(k) <= 50 and _is_sha256(v) for k, v in hashes.items())
         _check(good, "checkpoints", hashes, "network → 64 hexadecimal digits")
         _check(self.synthetic is True, "synthetic", self.synthetic, "true")
+
+    @property
+    def style(self) -> Style | None:
+        """What ``RetinaGAN.render`` takes to make the photograph again; None for a map.
+
+        Raises:
+            ValueError: the vessels are those of a reference photograph, which is needed again.
+        """
+        if self.style_seed is None:
+            return None
+        if self.whole_eye:
+            raise ValueError(
+                "the vessels of this eye were those of a reference photograph and are not in the file; encode that "
+                f"photograph again as a whole eye (SHA-256 of its pixels: {self.style_reference})"
+            )
+        return self._style()
+
+    def _style(self) -> Style:
+        seed = 0 if self.style_seed is None else self.style_seed
+        return Style(seed, **{name: getattr(self, f"style_{name}") for name in _STYLE_PARTS})
+
+    def with_style(self, style: int | Style) -> Provenance:
+        """This of a map → that of its photograph in a style."""
+        style = as_style(style)
+        parts = {f"style_{name}": getattr(style, name) for name in ("seed", *_STYLE_PARTS)}
+        return dataclasses.replace(self, kind="photograph", whole_eye=style.whole_eye, **parts)
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
@@ -125,8 +184,19 @@ class Provenance:
             parts.append(f"map seed {self.map_seed}")
         if self.source in ("drawn", "uploaded"):
             parts.append(f"map {self.source}")
+        if self.map_between is not None:
+            grade, seed, position = self.map_between
+            parts.append(f"{position:.0%} of the way to grade {grade}, map seed {seed}")
+        if self.map_mix is not None:
+            parts.append("fine structure of map seed {} from block {}".format(*self.map_mix))
         if self.style_seed is not None:
             parts.append(f"style seed {self.style_seed}")
+        if self.style_reference is not None:
+            taken = "light, texture and vessels" if self.whole_eye else "light and texture"
+            parts.append(f"{taken} of a reference photograph ({self.style_reference[:12]}…)")
+        if self.style_between is not None:
+            first, second, position = self.style_between
+            parts.append(f"light {position:.0%} of the way from style seed {first} to {second}")
         return "; ".join(parts) + "."
 
     def chunks(self) -> dict[str, str]:
@@ -187,6 +257,10 @@ def _text(kind: bytes, body: bytes) -> str:
 
 def _is_int(value: Any, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= high
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _is_sha256(value: Any) -> bool:

@@ -12,9 +12,10 @@ from scipy import ndimage
 from retinagan.labels import map_with_disc
 from retinagan.seeds import check_seed, check_share
 
-MAX_CODE = 4096
-"""Most numbers of a light code: the original's latent has 512."""
+MAX_CODE = 512
+"""Most numbers of a light code; as many as the original's latent has."""
 
+_LARGEST = 1e5
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -132,13 +133,12 @@ def place_vessels(style: Style, anatomy) -> tuple[np.ndarray, tuple[float, float
 
 def _numbers(name: str, values: Sequence[float], least: int, most: int) -> tuple[float, ...]:
     """``values`` as float32 numbers in a tuple of ``least`` to ``most``."""
-    try:
-        numbers = np.asarray(values, dtype=np.float32)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} is {str(values)[:60]!r}; allowed are {least} to {most} numbers") from None
-    if numbers.ndim != 1 or not least <= len(numbers) <= most:
-        allowed = f"{least}" if least == most else f"{least} to {most}"
-        raise ValueError(f"{name} has shape {numbers.shape}; allowed are {allowed} numbers")
-    if not np.isfinite(numbers).all() or np.abs(numbers).max() > 1e5:
-        raise ValueError(f"{name} holds {numbers[np.abs(numbers).argmax()]}; allowed are finite numbers up to 1e5")
-    return tuple(float(v) for v in numbers)
+    count = f"{least}" if least == most else f"{least} to {most}"
+    values = values.tolist() if isinstance(values, np.ndarray) else values
+    good = isinstance(values, (tuple, list)) and least <= len(values) <= most
+    good = good and all(isinstance(v, (int, float, np.number)) and not isinstance(v, bool) for v in values)
+    # NaN compares as false.
+    if not good or not all(abs(v) <= _LARGEST for v in values):
+        allowed = f"{count} finite numbers of at most {_LARGEST:g}"
+        raise ValueError(f"{name} is {str(values)[:60]!r}; allowed are {allowed}")
+    return tuple(float(np.float32(v)) for v in values)

@@ -120,6 +120,44 @@ def test_bad_arguments_are_named(model):
     assert model.sample_maps(1, []).shape == (0, 64, 64) and model.render(empty[:0], []).shape == (0, 64, 64, 3)
 
 
+def test_maps_between_two_begin_and_end_with_them(model):
+    ends = [model.sample_maps(1, [4])[0], model.sample_maps(4, [9])[0]]
+    maps = model.maps_between(1, 4, 4, 9, [0, 0.25, 0.5, 1])
+    assert maps.shape == (4, 64, 64) and maps.dtype == np.uint8
+    assert np.array_equal(maps[0], ends[0]) and np.array_equal(maps[3], ends[1])
+    assert not np.array_equal(maps[2], ends[0]) and not np.array_equal(maps[2], ends[1])
+    assert np.array_equal(model.maps_between(1, 4, 4, 9, [0.5])[0], maps[2])
+    field = labels.field_of_view(64)
+    assert all((m[~field] == labels.BG).all() and (m[field] != labels.BG).all() for m in maps)
+    assert model.maps_between(1, 4, 4, 9, []).shape == (0, 64, 64)
+    with pytest.raises(ValueError, match="position is -0.1; allowed are 0 to 1"):
+        model.maps_between(1, 4, 4, 9, [-0.1])
+    with pytest.raises(ValueError, match="grade is 7"):
+        model.maps_between(1, 4, 7, 9, [0.5])
+
+
+def test_maps_between_are_truncated_towards_the_mean_of_each_end(model):
+    generator = model.map_generator
+    try:
+        generator.estimate_w_mean(64)
+        maps = model.maps_between(0, 4, 3, 9, [0, 1], truncation=0.3)
+        assert np.array_equal(maps[0], model.sample_maps(0, [4], 0.3)[0])
+        assert np.array_equal(maps[1], model.sample_maps(3, [9], 0.3)[0])
+    finally:
+        generator.w_mean.zero_()
+
+
+def test_mixing_goes_from_one_map_to_the_other(model):
+    coarse, fine = model.sample_maps(3, [4, 9])
+    mixed = [model.mix_maps(3, 4, 9, block) for block in range(model.map_blocks + 1)]
+    assert np.array_equal(mixed[0], fine) and np.array_equal(mixed[-1], coarse)
+    assert len({m.tobytes() for m in mixed}) == model.map_blocks + 1
+    assert not np.array_equal(mixed[2], model.mix_maps(3, 9, 4, 2))
+    for block in (-1, model.map_blocks + 1, 1.5, True):
+        with pytest.raises(ValueError, match="this model mixes at the blocks 0 to 4"):
+            model.mix_maps(3, 4, 9, block)
+
+
 def test_loading_errors(tmp_path):
     with pytest.raises(FileNotFoundError, match="no model folder at"):
         RetinaGAN.from_pretrained(tmp_path / "nothing")

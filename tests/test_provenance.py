@@ -15,6 +15,7 @@ from retinagan import __version__
 from retinagan.labels import VB, empty_map
 from retinagan.maps_io import encode_map_png, encode_photo_png, read_map_png
 from retinagan.provenance import KEYWORD, MAX_TEXT, Provenance, map_digest, read_png
+from retinagan.style import Style
 
 HASH = "a" * 64
 
@@ -77,9 +78,68 @@ def test_unknown_fields_of_a_later_version_are_passed_over():
     assert Provenance.from_json(json.dumps(text)) == provenance()
 
 
+OLD = (
+    '{"checkpoints": {"maps": "%s"}, "grade": 3, "kind": "photograph", "map_seed": 7, "map_sha256": "%s", "model": "default", '
+    '"source": "sampled", "style_seed": 1007, "synthetic": true, "truncation": 0.8, "version": "0.1.0"}' % (HASH, HASH)
+)
+
+
+def test_what_older_versions_wrote_is_still_read():
+    read = Provenance.from_json(OLD)
+    assert (read.style_seed, read.style_light, read.map_between, read.whole_eye) == (1007, None, None, False)
+    assert read.style.is_seed and read.style.seed == 1007
+
+
+def test_a_style_comes_back_from_the_file_as_it_was():
+    of_map = provenance(kind="map", style_seed=None)
+    assert of_map.style is None
+    light = tuple(np.random.default_rng(0).normal(0, 1, 512).tolist())  # the longest latent
+    style = Style(9, light=light, texture=(-5.1, -4.2), reference="d" * 64, between=(9, 2**63 - 1, 0.3))
+    written = of_map.with_style(style)
+    read = read_png(png(written.chunks()))
+    assert read == written and read.kind == "photograph"
+    back = read.style
+    assert (back.seed, back.light, back.texture) == (9, style.light, style.texture)
+    assert (back.reference, back.between) == (style.reference, style.between)
+    assert of_map.with_style(5).style.is_seed and of_map.with_style(5).style_seed == 5
+
+
+def test_a_whole_eyes_vessels_are_not_in_the_file():
+    vessels = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    written = provenance().with_style(Style(9, light=(0.5,), vessels=vessels, reference="d" * 64))
+    read = read_png(png(written.chunks()))
+    assert read.whole_eye and "vessels of a reference photograph (dddddddddddd…)" in read.describe()
+    assert len(written.to_json()) < 2000
+    with pytest.raises(ValueError, match="not in the file; encode that photograph again.*dddd"):
+        read.style
+
+
+def test_maps_between_and_mixed_ones_say_so():
+    between = provenance(map_between=[4, 11, 0.25])
+    assert between.map_between == (4, 11, 0.25) and read_png(png(between.chunks())) == between
+    assert "25% of the way to grade 4, map seed 11" in between.describe()
+    mixed = provenance(map_mix=(12, 3))
+    assert read_png(png(mixed.chunks())) == mixed
+    assert "fine structure of map seed 12 from block 3" in mixed.describe()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"map_between": [5, 1, 0.5]}, "map_between"),
+        ({"map_between": [1, 1, 1.5]}, "map_between"),
+        ({"map_between": [1, 1]}, "map_between"),
+        ({"map_between": 3}, "map_between"),
+        ({"map_mix": [-1, 2]}, "map_mix"),
+        ({"map_mix": [1, "2"]}, "map_mix"),
+        ({"whole_eye": 1}, "whole_eye"),
+        ({"style_light": [float("inf")]}, "light"),
+        ({"style_light": "1234"}, "light"),
+        ({"style_light": [10**400]}, "light"),
+        ({"style_texture": [None]}, "texture"),
+        ({"style_reference": "../x"}, "reference"),
+        ({"style_between": [1, -2, 0.5]}, "seed is -2"),
+        ({"style_between": [1, "2", 0.5]}, "seed is '2'"),
         ({"kind": "eye"}, "kind is 'eye'"),
         ({"source": ["drawn"]}, "source"),
         ({"grade": 5}, "grade is '5'"),
