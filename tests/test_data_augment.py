@@ -64,6 +64,16 @@ def test_nothing_changes_when_everything_is_off():
     assert torch.equal(still[1], label_map) and torch.equal(still[2], vessels)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**63 - 1))
+def test_the_moved_eye_covers_the_field(seed):
+    photo, label_map, _ = eye()
+    field = torch.from_numpy(field_of_view(SIZE))
+    _, _, covered = augment(photo, label_map, (field * 255).to(torch.uint8), rng(seed), AugmentConfig(shift=0.1))
+    inner = torch.from_numpy(np.hypot(*(np.mgrid[:SIZE, :SIZE] + 0.5 - SIZE / 2)) < SIZE / 2 - 1.5)
+    assert (covered[inner] > 127).all()
+
+
 @pytest.mark.parametrize("axis, option", [(-1, "mirror_x"), (-2, "mirror_y")])
 def test_mirrors(axis, option):
     photo, label_map, vessels = eye()

@@ -192,3 +192,37 @@ def test_discriminator_sees_photo_map_and_vessels():
     assert vessels in discriminator.indices
     with pytest.raises(ValueError, match="guidance plane 'nerve' is unknown"):
         PhotoDiscriminatorConfig(guidance_planes=("nerve",))
+
+
+@pytest.mark.parametrize("blocks, reach", [(1, 6), (2, 18)])
+def test_a_lesion_changes_the_photograph_near_itself_alone(blocks, reach):
+    config = PhotoGeneratorConfig(size=64, channels=(8, 8, 8), spade_hidden=(4, 4, 4), latent_dim=4, lesion_blocks=blocks)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        generator = PhotoGenerator(config).eval()
+    healthy = F.one_hot(torch.full((1, 64, 64), 6), 7).permute(0, 3, 1, 2).float()
+    diseased = healthy.clone()
+    diseased[:, :, 30:34, 30:34] = 0
+    diseased[:, 2, 30:34, 30:34] = 1
+    guidance, latent = planes(1)[1], torch.randn(1, 4)
+    changed = (generator(diseased, latent, guidance) - generator(healthy, latent, guidance)).abs().amax(dim=(0, 1)) > 0
+    ys, xs = changed.nonzero(as_tuple=True)
+    assert changed[30:34, 30:34].any()
+    assert min(ys.min(), xs.min()) >= 30 - reach and max(ys.max(), xs.max()) <= 33 + reach
+
+
+def test_lesion_blocks_beyond_the_blocks_are_refused():
+    with pytest.raises(ValueError, match="lesion_blocks is 6; allowed are 0 to 5"):
+        PhotoGeneratorConfig(lesion_blocks=6)
+
+
+def test_discriminator_sees_detail_apart_from_the_light():
+    discriminator = PhotoDiscriminator(PhotoDiscriminatorConfig(channels=(8, 8), detail_gain=5, norm="none"))
+    onehot, guidance = planes(1)
+    photo = torch.rand(1, 3, 64, 64)
+    lighter = guidance.clone()
+    lighter[:, :3] += 0.1
+    assert not torch.equal(discriminator(photo, onehot, guidance)[-1], discriminator(photo, onehot, lighter)[-1])
+    assert not any(isinstance(module, torch.nn.InstanceNorm2d) for module in discriminator.modules())
+    with pytest.raises(ValueError, match="norm is 'batch'"):
+        PhotoDiscriminatorConfig(norm="batch")

@@ -65,7 +65,7 @@ def test_photo_map_and_vessels_of_a_crop_belong_together(task):
         batch = task.batch(rng(seed))
         for photo, label_map, guidance, paired in zip(*(batch[k] for k in ("photo", "map", "guidance", "paired"))):
             assert (photo[:, label_map == labels.BG] == 0).all()
-            if (label_map == labels.OD).any():
+            if (label_map == labels.OD).sum() > 20:  # fewer are all edge
                 assert photo[2][label_map == labels.OD].median() > 0.5  # nothing but the disc is that blue
             if paired:
                 vessel = (guidance[3] > 0.5) & (label_map == labels.VB)
@@ -100,7 +100,7 @@ def test_steps_bring_the_photograph_nearer(task):
     losses = [task.step(task.batch(rng(step)), step, rng(step), update) for step in range(60)]
     early, late = (np.mean([entry["l1"] for entry in part]) for part in (losses[:8], losses[-8:]))
     assert late < 0.6 * early
-    assert set(losses[0]) == {"discriminator", "adversarial", "matching", "l1", "l1_coarse"}
+    assert set(losses[0]) == {"discriminator", "adversarial", "matching", "l1", "l1_coarse", "sharpness"}
 
 
 def test_varied_copies_are_other_pictures_of_exact_classes(task):
@@ -144,3 +144,50 @@ def test_degraded_guidance_changes_the_vessels_alone():
     assert not np.array_equal(degraded[3], guidance[3])
     assert np.array_equal(np.delete(degraded, 3, 0), np.delete(guidance, 3, 0))
     assert degraded[3].min() >= 0 and degraded[3].max() <= 1
+
+
+def test_local_contrast_tells_blur_from_detail_wherever_the_detail_lies():
+    sharp = torch.rand(1, 3, 32, 32, generator=rng())
+    moved = torch.rand(1, 3, 32, 32, generator=rng(1))
+    blurred = torch.nn.functional.avg_pool2d(sharp, 3, 1, 1)
+    fine, coarse = photos.band_contrast(sharp)
+    assert fine.shape == (1, 3, 4, 4) and coarse.shape == (1, 3, 4, 4)
+    assert (photos.band_contrast(blurred)[0] < 0.6 * fine).all()
+    assert (photos.band_contrast(moved)[0] / fine - 1).abs().mean() < 0.2
+    assert photos.band_contrast(torch.full((1, 3, 32, 32), 0.4))[0].max() < 2e-3
+
+
+def test_training_starts_from_the_weights_of_a_checkpoint(dataset, task, tmp_path):
+    path = tmp_path / "photos.safetensors"
+    checkpoints.save(path, "photos", task.networks["generator"], {}, torch.float32)
+    started = PhotosTask({**CONFIG, "training": {**CONFIG["training"], "initial": str(path), "seed": 9}}, dataset)
+    for ours, theirs in zip(started.networks["generator"].parameters(), task.networks["generator"].parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    wider = {**CONFIG, "network": {**CONFIG["network"], "channels": (8, 12)}, "training": {"crop": 32, "initial": str(path)}}
+    with pytest.raises(ValueError, match="these fields differ: .'channels'"):
+        PhotosTask(wider, dataset)
+
+
+def test_the_segmenter_pulls_lesions_towards_what_it_finds(dataset, tmp_path):
+    from retinagan.models.segmenter import Segmenter, SegmenterConfig
+
+    with pytest.raises(ValueError, match="it needs training.segmenter"):
+        photos.PhotoTraining(segmentation=1.0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        segmenter = Segmenter(SegmenterConfig(channels=(8, 8), size=SIZE))
+        checkpoints.save(tmp_path / "segmenter.safetensors", "segmenter", segmenter, {})
+        training = {**CONFIG["training"], "segmentation": 1.0, "segmenter": str(tmp_path / "segmenter.safetensors")}
+        task = PhotosTask({**CONFIG, "training": training}, dataset)
+    gradients = {}
+
+    def update(name, loss):
+        loss.backward(inputs=list(task.networks[name].parameters()))
+        gradients[name] = [p.grad.clone() for p in task.networks[name].parameters() if p.grad is not None]
+
+    logged = task.step(task.batch(rng()), 0, rng(), update)
+    assert logged["segmentation"] > 0 and all(torch.isfinite(g).all() for g in gradients["generator"])
+    assert all(p.grad is None for p in task._segmenter.parameters())
+    beyond = torch.full((1, 3, 32, 32), 1.2, requires_grad=True)
+    task._judge(beyond).sum().backward()
+    assert beyond.grad.abs().sum() > 0

@@ -17,6 +17,10 @@ from retinagan.data.vision import InterpolationMode, tv_tensors, v2
 from retinagan.labels import BG, VB, field_of_view
 
 
+MARGIN = 4
+"""Pixels around the picture that repeat its rim, for interpolation there."""
+
+
 @dataclass(frozen=True)
 class AugmentConfig:
     """How much is varied; every value may be 0 (False) for none."""
@@ -94,7 +98,7 @@ def augment(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """One sample, varied; the field of view stays the same circle.
 
-    Where the moved picture leaves part of the circle empty, the map is retina and the photo repeats its nearest rim.
+    A shifted or shrunken picture is enlarged until it covers the circle, so that nothing has to be made up at its rim.
 
     Args:
         photo: ``uint8 (3, S, S)``, or float in 0..1.
@@ -115,10 +119,9 @@ def augment(
         )
     if vessels is not None and vessels.shape != label_map.shape:
         raise ValueError(f"vessels have shape {tuple(vessels.shape)}, their map {tuple(label_map.shape)}")
-    p = draw_parameters(config, rng)
+    p = _covering(draw_parameters(config, rng))
     field = _field(size)
-    margin = math.ceil(size * (config.shift + config.scale)) + 2
-    image = _move(tv_tensors.Image(_beyond_the_rim(photo, margin)), p, size)
+    image = _move(tv_tensors.Image(_beyond_the_rim(photo, MARGIN)), p, size)
     image = v2.functional.adjust_brightness(image, p.brightness)
     image = v2.functional.adjust_contrast(image, p.contrast)
     image = v2.functional.adjust_saturation(image, p.saturation)
@@ -130,6 +133,11 @@ def augment(
     if vessels is not None:
         vessels = _move(tv_tensors.Image(vessels[None]), p, size).as_subclass(torch.Tensor)[0] * field
     return image.as_subclass(torch.Tensor) * field, moved, vessels
+
+
+def _covering(p: Parameters) -> Parameters:
+    """The draw with the scale that a shifted circle needs to cover the one that stays."""
+    return p._replace(scale=max(p.scale, 1 + 2 * math.hypot(p.shift_x, p.shift_y)))
 
 
 @functools.lru_cache(maxsize=8)
@@ -147,7 +155,7 @@ def _rim_index(size: int, margin: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _beyond_the_rim(photo: torch.Tensor, margin: int) -> torch.Tensor:
-    """The photo with its rim carried on outwards, so that a moved eye brings no black edge into the field."""
+    """The photo with its rim carried on outwards by a few pixels, so that interpolation brings no black into the field."""
     rows, columns = _rim_index(photo.shape[-1], margin)
     return photo[:, rows, columns]
 

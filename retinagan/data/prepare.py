@@ -111,9 +111,9 @@ def prepare(
                 (report.written if made else report.kept).append(name)
                 rows[name] = row
             if number % _SAVE_EVERY == 0:
-                _write_tables(out, rows)
+                write_tables(out, rows)
     finally:
-        _write_tables(out, rows)
+        write_tables(out, rows)
     for names in (report.written, report.kept, report.failed):
         names.sort()
     return report
@@ -200,9 +200,9 @@ def _prepare_eye(eye: SourceEye, paths: dict[str, Path], size: int, digest: str,
     else:
         picture = Image.fromarray(label_map, mode="P")
         picture.putpalette(PALETTE.ravel().tolist())
-        _save(picture, paths["maps"])
-    _save(Image.fromarray(vessels), paths["vessels"])
-    _save(Image.fromarray(prepared), paths["images"])
+        save_picture(picture, paths["maps"])
+    save_picture(Image.fromarray(vessels), paths["vessels"])
+    save_picture(Image.fromarray(prepared), paths["images"])
     fovea = eye.fovea_xy and square.to_prepared(eye.fovea_xy, size)
     values = {
         "id": eye.source_id, "eye": eye.eye, "source": eye.source, "split": split_of(eye.eye),
@@ -301,14 +301,14 @@ def _text(value: float | None) -> str:
     return "" if value is None or not math.isfinite(value) else f"{value:.2f}"
 
 
-def _save(picture: Image.Image, path: Path) -> None:
+def save_picture(picture: Image.Image, path: Path) -> None:
     """Write a PNG so that a stopped run leaves the old file or the new one, never half of it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     picture.save(partial, format="PNG")
     os.replace(partial, path)
 
 
-def _write_tables(out: Path, rows: dict[str, dict[str, str]]) -> None:
+def write_tables(out: Path, rows: dict[str, dict[str, str]]) -> None:
     for name, columns in (("grades.csv", ("id", "grade", "eye")), ("manifest.csv", MANIFEST_COLUMNS)):
         partial = out / f".{name}.partial"
         with partial.open("w", newline="", encoding="utf-8") as file:

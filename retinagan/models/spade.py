@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from retinagan.labels import BG, EX, MA, NUM_CLASSES
+from retinagan.labels import BG, EX, MA, NUM_CLASSES, VB
 
 GUIDANCE_PLANES = ("light_red", "light_green", "light_blue", "vessels", "fovea", "texture")
 """The eye's planes, in order. Light is 0..1 RGB, vessels and fovea 0..1, texture about unit variance."""
@@ -47,6 +47,9 @@ class PhotoGeneratorConfig:
     """Skip where the filter count changes: ``spade`` (SPADE, LeakyReLU, 3×3: the original) or ``conv`` (1×1)."""
     map_resize: str = "area"
     """Map planes at a block's resolution: ``nearest`` (half-pixel, the original) or ``area`` (small lesions survive)."""
+    lesion_blocks: int = 0
+    """How many of the finest blocks see the lesions; 0: all. The others see retina there, so that a lesion changes the
+    photograph around itself alone and the eye stays the eye."""
     guidance: str = "eye"
     """``eye``: the planes of :data:`GUIDANCE_PLANES` are needed. ``none``: the seven channels alone."""
     output: str = "light"
@@ -74,6 +77,8 @@ class PhotoGeneratorConfig:
             raise ValueError(
                 f"channels has {len(self.channels)} blocks and spade_hidden {len(self.spade_hidden)}; give one a block"
             )
+        if not 0 <= self.lesion_blocks <= len(self.channels):
+            raise ValueError(f"lesion_blocks is {self.lesion_blocks}; allowed are 0 to {len(self.channels)}, the blocks")
         if self.latent_dim < 1 or min(self.channels) < 1 or min(self.spade_hidden) < 1:
             raise ValueError("latent_dim, channels and spade_hidden must be positive")
         if self.size % self.reduction:
@@ -179,15 +184,16 @@ class PhotoGenerator(nn.Module):
             guides = [None] * onehot.shape[0] if guidance is None else guidance.split(1)
             return torch.cat([self(*parts) for parts in zip(onehot.split(1), latent.split(1), guides, strict=True)])
         planes = self._planes(onehot, guidance)
-        height, width = onehot.shape[2:]
+        blind = len(self.blocks) - config.lesion_blocks if config.lesion_blocks else 0
+        retina = self._planes(_without_lesions(onehot), guidance) if blind else planes
         level = config.reduction
         if config.stem == "latent":
             base = config.size // config.reduction
             x = self.stem(latent).view(-1, base, base, config.channels[0]).permute(0, 3, 1, 2)
         else:
-            x = self.stem(self._resized(planes, level)) + self.latent_bias(latent)[:, :, None, None]
+            x = self.stem(self._resized(retina, level)) + self.latent_bias(latent)[:, :, None, None]
         for index, block in enumerate(self.blocks):
-            x = block(x, self._resized(planes, level))
+            x = block(x, self._resized(retina if index < blind else planes, level))
             if index < len(self.blocks) - 1 or config.final_upsample:
                 level //= 2
                 x = self._upsampled(x)
@@ -247,6 +253,14 @@ class PhotoGenerator(nn.Module):
             raise ValueError(f"guidance has shape {tuple(guidance.shape)}; expected {expected}")
 
 
+def _without_lesions(onehot: torch.Tensor) -> torch.Tensor:
+    """The map with retina in the place of lesions."""
+    healthy = onehot.clone()
+    healthy[:, VB] += onehot[:, EX : MA + 1].sum(1)
+    healthy[:, EX : MA + 1] = 0
+    return healthy
+
+
 class EyeStatistics(nn.Module):
     """What an eye's light and texture are drawn from, fitted on the training photographs; buffers, no weights.
 
@@ -268,17 +282,25 @@ class EyeStatistics(nn.Module):
 
 @dataclass(frozen=True)
 class PhotoDiscriminatorConfig:
-    """Patch discriminator on crops: pixel-unshuffled input, instance norm, one logit a patch (Isola et al., 2017)."""
+    """Patch discriminator on crops: pixel-unshuffled input, one logit a patch (Isola et al., 2017)."""
 
     channels: tuple[int, ...] = (48, 96, 128)
     """Filters of the strided convolutions."""
     guidance_planes: tuple[str, ...] = ("vessels", "fovea")
     """The guidance that it sees beside the photograph and the seven channels."""
     unshuffle: int = 2
+    norm: str = "instance"
+    """``instance`` or ``none``: without, it tells real from generated after tens of steps instead of hundreds."""
+    detail_gain: float = 0.0
+    """Above 0 it also sees the photograph minus the eye's light, times this: detail is faint beside the light."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
         object.__setattr__(self, "guidance_planes", tuple(self.guidance_planes))
+        if self.norm not in ("instance", "none"):
+            raise ValueError(f"norm is {self.norm!r}; allowed are 'instance' and 'none'")
+        if self.detail_gain < 0:
+            raise ValueError(f"detail_gain is {self.detail_gain}; allowed is 0 and more")
         for name in self.guidance_planes:
             if name not in GUIDANCE_PLANES:
                 raise ValueError(f"guidance plane {name!r} is unknown; allowed are {GUIDANCE_PLANES}")
@@ -291,12 +313,15 @@ class PhotoDiscriminator(nn.Module):
         super().__init__()
         self.config = config
         self.indices = [GUIDANCE_PLANES.index(name) for name in config.guidance_planes]
-        planes = (3 + NUM_CLASSES + len(self.indices)) * config.unshuffle**2
+        planes = (3 + 3 * (config.detail_gain > 0) + NUM_CLASSES + len(self.indices)) * config.unshuffle**2
         layers, width = [], planes
         for index, channels in enumerate(config.channels):
             stride = 1 if index == 0 else 2
             conv = nn.Conv2d(width, channels, 3 if stride == 1 else 4, stride, padding=1)
-            norm = nn.Identity() if index == 0 else nn.InstanceNorm2d(channels, affine=True)
+            norm = nn.Identity() if index == 0 or config.norm == "none" else nn.InstanceNorm2d(channels, affine=True)
+            if config.norm == "none":  # PyTorch's own start would halve the signal in every layer
+                nn.init.kaiming_normal_(conv.weight, 0.2)
+                nn.init.zeros_(conv.bias)
             layers.append(nn.Sequential(conv, norm, nn.LeakyReLU(0.2)))
             width = channels
         self.layers = nn.ModuleList(layers)
@@ -304,6 +329,8 @@ class PhotoDiscriminator(nn.Module):
 
     def forward(self, photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.Tensor | None) -> list[torch.Tensor]:
         planes = [photo * 2 - 1, onehot]
+        if self.config.detail_gain:
+            planes.append((photo - guidance[:, :3]) * self.config.detail_gain * (1 - onehot[:, BG : BG + 1]))
         if self.indices:
             planes.append(guidance[:, self.indices])
         x = F.pixel_unshuffle(torch.cat(planes, 1), self.config.unshuffle)

@@ -1,12 +1,13 @@
 """Training of the photo generator: crops of real eyes with their own light, vessels, fovea and texture as guidance.
 
-Losses after pix2pixHD (Wang et al., CVPR 2018): least-squares GAN, feature matching, and L1 at full and quarter resolution
-(no perceptual network: its weights cannot be shipped or fetched everywhere). Part of each batch shows a real map with a *grown*
+Losses after pix2pixHD (Wang et al., CVPR 2018): least-squares GAN, feature matching, L1 at full and quarter resolution, and
+local contrast (no perceptual network: its weights cannot be shipped or fetched everywhere). Part of each batch shows a real map with a *grown*
 tree and drawn light, judged by the discriminator alone, so that the generator meets the guidance it will be used with.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
+from retinagan import checkpoints
 from retinagan.data.augment import augment
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.eye import draw_fovea, eye_seed, find_anatomy, visible_vessels
@@ -30,7 +32,13 @@ from retinagan.eye.light import (
 )
 from retinagan.labels import EX, HE, MA, NUM_CLASSES, OD, SE, colours_from_map, one_hot
 from retinagan.models.spade import PhotoDiscriminator, PhotoDiscriminatorConfig, PhotoGenerator, PhotoGeneratorConfig
+from retinagan.models.segmenter import SEGMENTED
+from retinagan.training.segmenter import losses
 from retinagan.training.settings import LoopSettings
+
+
+CONTRAST_CELL = 8
+"""Side in pixels of the cells in which :func:`band_contrast` measures."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,8 @@ class PhotoTraining(LoopSettings):
     """How much more a lesion's pixel counts in the L1 losses than the retina's."""
     l1_coarse: float = 5.0
     """Weight of the L1 loss at a quarter of the resolution."""
+    sharpness: float = 6.0
+    """Weight of the difference in local contrast, band by band; see :func:`band_contrast`."""
     adversarial: float = 1.0
     feature_matching: float = 1.5
     varied_copies: int = 1
@@ -62,6 +72,12 @@ class PhotoTraining(LoopSettings):
     """How many different trees are grown for each training eye."""
     latent_noise: float = 0.3
     """Standard deviation added to the light code that the stem sees, so that a code does not name an eye."""
+    segmentation: float = 0.0
+    """Weight of the auxiliary loss: what a frozen segmenter finds in a generated crop must be what the map says."""
+    segmenter: str = ""
+    """Its checkpoint. Not the one by which the photographs are evaluated: take one trained on other eyes or with another seed."""
+    initial: str = ""
+    """Checkpoint of a photo generator of the same configuration to start from; empty: random weights."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,6 +86,8 @@ class PhotoTraining(LoopSettings):
                 raise ValueError(f"training.{name} is {getattr(self, name)}; it must be at least 1")
         if self.varied_copies < 0:
             raise ValueError(f"training.varied_copies is {self.varied_copies}; it must be 0 or more")
+        if self.segmentation > 0 and not self.segmenter:
+            raise ValueError(f"training.segmentation is {self.segmentation}; it needs training.segmenter, a checkpoint")
         if not 0 <= self.grown_share < 1:
             raise ValueError(f"training.grown_share is {self.grown_share}; allowed are 0 up to, not including, 1")
 
@@ -103,6 +121,8 @@ class PhotosTask:
                 f"training.crop is {self.training.crop}; it must divide by {self.generator_config.reduction}"
             )
         generator = PhotoGenerator(self.generator_config).to(memory_format=torch.channels_last)
+        if self.training.initial:
+            _start_from(generator, self.training.initial)
         discriminator = PhotoDiscriminator(discriminator_config).to(memory_format=torch.channels_last)
         self.networks = {"generator": generator, "discriminator": discriminator}
         betas = (0.5, 0.99)
@@ -114,6 +134,7 @@ class PhotosTask:
         self._eyes: list[Eye] | None = None
         self.with_lesions: list[int] = []
         self._lock = threading.Lock()
+        self._segmenter: nn.Module | None = None
         self.grown: dict[tuple[int, int], np.ndarray] = {}
 
     # -- data ---------------------------------------------------------------------------------------------------
@@ -271,20 +292,39 @@ class PhotosTask:
         difference = (fake[paired] - photo[paired]) * weight
         l1 = difference.abs().mean()
         coarse = F.avg_pool2d(difference, 4).abs().mean()
+        sharpness = sum(
+            ((f - r).abs() * F.avg_pool2d(weight, CONTRAST_CELL)).mean()
+            for f, r in zip(band_contrast(fake[paired]), band_contrast(photo[paired]), strict=True)
+        )
         loss = (
             config.l1 * l1
+            + config.sharpness * sharpness
             + config.l1_coarse * coarse
             + config.adversarial * adversarial
             + config.feature_matching * matching
         )
+        logged = {}
+        if config.segmentation:
+            entropy, dice = losses(self._judge(fake), onehot[:, SEGMENTED], onehot.new_ones(len(fake), len(SEGMENTED)))
+            logged["segmentation"] = 10 * entropy + dice.mean()
+            loss = loss + config.segmentation * logged["segmentation"]
         update("generator", loss)
-        return {
+        return {key: float(value.detach()) for key, value in logged.items()} | {
             "discriminator": float(discriminator_loss.detach()),
             "adversarial": float(adversarial.detach()),
             "matching": float(matching.detach()),
             "l1": float(l1.detach()),
             "l1_coarse": float(coarse.detach()),
+            "sharpness": float(sharpness.detach()),
         }
+
+    def _judge(self, photo: torch.Tensor) -> torch.Tensor:
+        """The frozen segmenter's logits on generated crops, as they would be saved: 0..1, black outside the field."""
+        if self._segmenter is None:
+            self._segmenter = checkpoints.load(self.training.segmenter, "segmenter")[0]
+            self._segmenter.to(photo.device, memory_format=torch.channels_last)
+        # Values beyond 0..1 keep their slope: clamping would leave a pixel outside without a way back.
+        return self._segmenter(photo + (photo.clamp(0, 1) - photo).detach()).float()
 
     # -- what people see ----------------------------------------------------------------------------------------
 
@@ -315,6 +355,36 @@ class PhotosTask:
 
     def export(self, networks: dict[str, nn.Module], facts: dict) -> dict[str, nn.Module]:
         return {"photos": networks["generator"]}
+
+
+def band_contrast(photo: torch.Tensor) -> list[torch.Tensor]:
+    """Local contrast of photographs ``(N, 3, H, W)`` in two octaves, fine first: ``(N, 3, H/8, W/8)`` each.
+
+    The deviation of the band within cells of 8 pixels, the term that structural similarity (Wang et al., IEEE TIP 2004)
+    compares beside the structure. Where a lesion's detail cannot be foretold, L1 alone blurs it; this asks for as much of it.
+    """
+    contrasts = []
+    fine = photo
+    for _ in range(2):
+        coarse = F.avg_pool2d(F.pad(fine, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+        cell = CONTRAST_CELL * fine.shape[-1] // photo.shape[-1]
+        contrasts.append((F.avg_pool2d((fine - coarse) ** 2, cell) + 1e-6).sqrt())
+        fine = F.avg_pool2d(coarse, 2)
+    return contrasts
+
+
+def _start_from(generator: PhotoGenerator, path: str) -> None:
+    """Load the weights of a checkpoint whose network has the same configuration."""
+    trained, _ = checkpoints.load(path, "photos")
+    differing = [
+        field.name
+        for field in dataclasses.fields(PhotoGeneratorConfig)
+        if getattr(trained.config, field.name) != getattr(generator.config, field.name)
+    ]
+    try:
+        generator.load_state_dict(trained.state_dict())
+    except RuntimeError:
+        raise ValueError(f"training.initial: {path} has another network; these fields differ: {differing}") from None
 
 
 def _uniform(rng: torch.Generator) -> float:

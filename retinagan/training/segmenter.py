@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from retinagan.data.dataset import PreparedDataset, load_prepared
-from retinagan.labels import EX, HE, MA, OD, SE, colours_from_map
+from retinagan.evaluation.fidelity import Agreement
+from retinagan.labels import CLASSES, EX, HE, MA, OD, SE, colours_from_map
 from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig
 from retinagan.training.settings import LoopSettings
 
@@ -196,7 +197,22 @@ class SegmenterTask:
         return np.concatenate(columns, axis=1)
 
     def export(self, networks: dict[str, nn.Module], facts: dict) -> dict[str, nn.Module]:
+        """The averaged network, with the probabilities above which pseudo-labels count as predicted.
+
+        They are those of the highest Dice on the annotated training eyes it learned from; 0.5 where these are not at hand.
+        """
         facts["folds"], facts["fold"] = self.training.folds, self.training.fold
+        agreement = Agreement()
+        try:
+            for index in self.annotated:
+                photo = torch.from_numpy(self.data.photos[index]).permute(2, 0, 1)[None].float() / 255
+                with torch.inference_mode():
+                    agreement.add(networks["segmenter"](photo)[0].float().numpy(), self.data.maps[index])
+        except FileNotFoundError:
+            facts["thresholds"] = "0.5: exported without the training data"
+        else:
+            found = {CLASSES[kind].short: agreement.best_threshold(kind) for kind in SEGMENTED if agreement.photographs(kind)}
+            facts["thresholds"] = {short: round(threshold, 3) for short, threshold in found.items()}
         return {"segmenter": networks["segmenter"]}
 
 

@@ -1,0 +1,163 @@
+"""Pseudo-labels: lesion maps of graded photographs that nobody annotated, predicted by a segmenter and cleaned by the grade.
+
+A grade is a statement about lesions (Wilkinson et al., Ophthalmology 110, 2003): grade 0 has none, grade 1 microaneurysms alone. What
+a segmenter sees beyond that is its mistake. The disc is where the data set says that it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy import ndimage
+from skimage.measure import regionprops
+from tqdm import tqdm
+
+from retinagan import checkpoints
+from retinagan.data.field import paint_map
+from retinagan.data.prepare import read_manifest, save_picture, write_tables
+from retinagan.data.vesselness import vesselness
+from retinagan.labels import CLASSES, DISC_RADIUS, EX, HE, MA, OD, PALETTE, SE, field_of_view
+from retinagan.models.segmenter import SEGMENTED, turned_logits
+
+LEAST_AREA = {EX: 3, HE: 6, SE: 20, MA: 2}
+"""Pixels at a side of 512 below which a predicted lesion is noise."""
+MA_MOST_AREA = 40
+"""Pixels at a side of 512 above which a red dot is no microaneurysm (125 µm) but a haemorrhage."""
+HE_MOST_ELONGATED = 4.0
+"""Longer haemorrhages than this many times their width are pieces of vessels."""
+DISC_AREA = (0.013, 0.045)
+"""Share of the picture that a disc covers."""
+DISC_OFF = 0.6
+"""Radii that a predicted disc may lie from the known centre; beyond, a circle is drawn there."""
+
+
+@dataclass
+class PseudoReport:
+    """Ids labelled, and how many of them show each class after cleaning."""
+
+    labelled: list[str] = field(default_factory=list)
+    shown: dict[str, int] = field(default_factory=dict)
+
+    def summary(self) -> str:
+        counts = ", ".join(f"{name} in {count}" for name, count in self.shown.items())
+        return f"{len(self.labelled)} photographs got predicted maps: {counts}"
+
+
+def pseudo_label(folder: Path, segmenter: Path, progress: bool = True) -> PseudoReport:
+    """Write predicted maps for all photographs of a prepared folder that have none, or a predicted one.
+
+    Annotated maps and those of grade 0 stay. The vessels are measured again, as lesions are left out of them. The manifest's
+    ``label`` of these eyes becomes ``pseudo``.
+
+    Args:
+        folder: written by ``prepare`` with unlabelled photographs.
+        segmenter: a segmenter's checkpoint, or the model folder that holds ``segmenter.safetensors``.
+
+    Raises:
+        FileNotFoundError: no manifest or no segmenter.
+        retinagan.checkpoints.CheckpointError: the segmenter's file is damaged or of another network.
+        ValueError: the folder was prepared at another size than the segmenter's.
+    """
+    folder, path = Path(folder), Path(segmenter)
+    network, facts = checkpoints.load(path / "segmenter.safetensors" if path.is_dir() else path, "segmenter")
+    fitted = facts.get("thresholds")
+    fitted = fitted if isinstance(fitted, dict) else {}
+    thresholds = np.array([fitted.get(CLASSES[kind].short, 0.5) for kind in SEGMENTED])
+    rows = read_manifest(folder)
+    wanted = [row for row in rows.values() if row["label"] in ("", "pseudo")]
+    sizes = {int(row["size"]) for row in wanted}
+    if sizes - {network.config.size}:
+        raise ValueError(
+            f"{folder} was prepared at size {sorted(sizes)}, the segmenter was trained at {network.config.size}; prepare it at that size"
+        )
+    report = PseudoReport(shown={CLASSES[kind].short: 0 for kind in SEGMENTED})
+    for row in tqdm(wanted, unit="eye", disable=not progress, desc="pseudo-label"):
+        name = f"{row['id']}.png"
+        with Image.open(folder / "images" / name, formats=["PNG"]) as picture:
+            photo = np.asarray(picture.convert("RGB"))
+        with torch.inference_mode():
+            planes = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float() / 255
+            shares = turned_logits(network, planes)[0].sigmoid().numpy()
+        disc = (float(row["disc_x"]), float(row["disc_y"])) if row["disc_x"] else None
+        label_map = map_from_shares(shares, thresholds, int(row["grade"]) if row["grade"] else None, disc)
+        picture = Image.fromarray(label_map, mode="P")
+        picture.putpalette(PALETTE.ravel().tolist())
+        save_picture(picture, folder / "maps" / name)
+        vessels = np.round(vesselness(photo, label_map) * 255).astype(np.uint8)
+        save_picture(Image.fromarray(vessels), folder / "vessels" / name)
+        row["has_map"], row["label"] = "1", "pseudo"
+        report.labelled.append(row["id"])
+        for kind in SEGMENTED:
+            report.shown[CLASSES[kind].short] += bool((label_map == kind).any())
+    write_tables(folder, rows)
+    return report
+
+
+def map_from_shares(
+    shares: np.ndarray, thresholds: np.ndarray, grade: int | None, disc: tuple[float, float] | None
+) -> np.ndarray:
+    """Predicted probabilities ``float (5, S, S)`` (planes of ``SEGMENTED``) → lesion map ``uint8 (S, S)``.
+
+    Args:
+        thresholds: ``(5,)``; what lies above is predicted.
+        grade: 0-4, or None if unknown: nothing is cleaned by it then.
+        disc: its known centre (x, y) in pixels, or None.
+    """
+    size = shares.shape[-1]
+    scale = (size / 512) ** 2
+    masks = {kind: shares[plane] > thresholds[plane] for plane, kind in enumerate(SEGMENTED)}
+    masks[OD], circle = _disc(masks[OD], disc, size)
+    beside = ~ndimage.binary_dilation(masks[OD], iterations=max(1, round(2 * scale**0.5)))
+    lesions = {kind: _components(masks[kind] & beside, LEAST_AREA[kind] * scale) for kind in (EX, HE, SE, MA)}
+    large = _components(lesions[MA], MA_MOST_AREA * scale)
+    lesions[HE] = _compact(lesions[HE] | large)
+    lesions[MA] &= ~large
+    if grade in (0, 1):
+        small = lesions[HE] & ~_components(lesions[HE], MA_MOST_AREA * scale)
+        for kind in (EX, HE, SE):
+            lesions[kind] = np.zeros_like(lesions[kind])
+        lesions[MA] = (lesions[MA] | small) if grade == 1 else np.zeros_like(lesions[MA])
+        if grade == 1 and not lesions[MA].any():  # there is one, or the grade would be 0: the likeliest place
+            likely = np.where(beside & field_of_view(size), shares[SEGMENTED.index(MA)], 0)
+            y, x = np.unravel_index(likely.argmax(), likely.shape)
+            lesions[MA][max(0, y - 1) : y + 2, max(0, x - 1) : x + 2] = True
+    if masks[OD].any():
+        lesions[OD] = masks[OD]
+    return paint_map(lesions, size, circle)
+
+
+def _disc(mask: np.ndarray, known: tuple[float, float] | None, size: int) -> tuple[np.ndarray, tuple[float, float, float] | None]:
+    """The disc's mask, and the circle (x, y, radius) to draw in its place if the prediction is no disc."""
+    components, count = ndimage.label(mask)
+    if count:
+        largest = 1 + int(np.argmax(np.bincount(components.ravel())[1:]))
+        mask = ndimage.binary_fill_holes(components == largest)
+        mask = ndimage.binary_opening(mask, iterations=max(1, size // 128))
+        if mask.any() and DISC_AREA[0] <= mask.mean() <= DISC_AREA[1]:
+            y, x = ndimage.center_of_mass(mask)
+            if known is None or np.hypot(x - known[0], y - known[1]) <= DISC_OFF * DISC_RADIUS * size:
+                return mask, None
+    nothing = np.zeros_like(mask)
+    return nothing, None if known is None else (*known, DISC_RADIUS * size)
+
+
+def _components(mask: np.ndarray, least: float) -> np.ndarray:
+    """The connected parts of at least that many pixels."""
+    labels, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+    keep = np.bincount(labels.ravel()) >= least
+    keep[0] = False
+    return keep[labels]
+
+
+def _compact(mask: np.ndarray) -> np.ndarray:
+    """Without long thin parts, which are vessels."""
+    labels, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+    kept = mask.copy()
+    for region in regionprops(labels):
+        if region.axis_major_length > HE_MOST_ELONGATED * max(region.axis_minor_length, 1):
+            kept[labels == region.label] = False
+    return kept
