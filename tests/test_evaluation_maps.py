@@ -11,7 +11,16 @@ from scipy import ndimage
 
 from retinagan.data.prepare import MANIFEST_COLUMNS
 from retinagan.evaluation import grading, maps, maps_table
-from retinagan.evaluation.descriptors import DESCRIPTORS, describe, grid, quartiles, summarise, wilson_interval
+from retinagan.evaluation.descriptors import (
+    DESCRIPTORS,
+    Measured,
+    describe,
+    grid,
+    quartiles,
+    summarise,
+    wilson_interval,
+)
+from retinagan.evaluation.maps_distances import coverage, frechet_ratio, neighbour_distances
 from retinagan.evaluation.nearest import NearestMaps
 from retinagan.labels import EX, HE, LESIONS, MA, OD, PALETTE, SE, VB, empty_map, field_of_view
 from retinagan.measure import measure
@@ -49,9 +58,10 @@ def test_descriptors_of_a_map_drawn_by_hand():
     assert found["EX area"] == pytest.approx(np.log(25)) and found["EX largest"] == pytest.approx(np.log(21))
     assert found["HE count"] == found["MA area"] == found["SE largest"] == 0
     x, y = measure(label_map).fovea
-    assert found["bright to fovea"] == pytest.approx((np.hypot(302.5 - x, 102 - y) + np.hypot(301 - x, 121 - y)) / 1024)
-    assert found["red to fovea"] == 0.3  # says nothing
-    assert found["superior share"] == 1
+    distance = (np.hypot(302.5 - x, 102 - y) + np.hypot(301 - x, 121 - y)) / 1024
+    assert found["bright to fovea"] == pytest.approx(0.3 + (distance - 0.3) * 2 / 12)  # two lesions say little
+    assert found["red to fovea"] == 0.3
+    assert found["superior share"] == pytest.approx(0.5 + 0.5 * 2 / 12)
     assert found["disc radius"] == pytest.approx(0.092, rel=0.01) and found["disc x"] == pytest.approx(0.22, abs=0.002)
 
 
@@ -87,7 +97,7 @@ def test_summary_counts_shares_and_quartiles():
     with_two[100:102, 300:302] = HE
     with_two[130:134, 300:302] = HE
     with_one[100:103, 200:202] = HE
-    found = summarise([measure(m) for m in (with_two, with_one, none)])
+    found = summarise(Measured.of([with_two, with_one, none], 512))
     lesion = found["lesions"]["HE"]
     assert found["n"] == 3 and lesion["share"] == pytest.approx(2 / 3) and lesion["number"] == [0.5, 1, 1.5]
     assert lesion["size"] == quartiles([4, 8, 6])
@@ -95,7 +105,7 @@ def test_summary_counts_shares_and_quartiles():
     assert sum(lesion["quadrants"].values()) == pytest.approx(1)
     assert found["disc"]["left"] == pytest.approx(2 / 3) and found["disc"]["share"] == 1
     assert found["lesions"]["EX"]["size"] is None and found["lesions"]["EX"]["quadrants"]["superior nasal"] is None
-    nothing = summarise([])
+    nothing = summarise(Measured.of([], 512))
     assert nothing["n"] == 0 and nothing["burden"] is None and nothing["lesions"]["MA"]["share"] is None
 
 
@@ -112,34 +122,34 @@ def test_wilson_interval_against_published_values():
 def test_frechet_ratio_is_one_for_one_distribution_and_grows_with_the_shift():
     rng = np.random.default_rng(0)
     real, same = rng.normal(size=(400, 20)), rng.normal(size=(300, 20))
-    assert maps.frechet_ratio(real, same, draws=20)["ratio"] == pytest.approx(1, abs=0.1)
-    shifted = maps.frechet_ratio(real, same + 2 * np.eye(20)[0], draws=20)
+    assert frechet_ratio(real, same, draws=20)["ratio"] == pytest.approx(1, abs=0.1)
+    shifted = frechet_ratio(real, same + 2 * np.eye(20)[0], draws=20)
     assert shifted["n"] == 200
     # |difference of means|² = 4 stands out against what 200 samples leave to chance.
     assert shifted["generated"] - shifted["real"] == pytest.approx(4, abs=0.5)
-    assert maps.frechet_ratio(real, same, draws=2) == maps.frechet_ratio(real, same, draws=2)
+    assert frechet_ratio(real, same, draws=2) == frechet_ratio(real, same, draws=2)
 
 
 def test_frechet_ratio_takes_sets_of_one_size():
     rng = np.random.default_rng(0)
-    assert maps.frechet_ratio(rng.normal(size=(41, 2)), rng.normal(size=(7, 2)))["n"] == 7
-    assert maps.frechet_ratio(rng.normal(size=(9, 2)), rng.normal(size=(70, 2)))["n"] == 4
+    assert frechet_ratio(rng.normal(size=(41, 2)), rng.normal(size=(7, 2)))["n"] == 7
+    assert frechet_ratio(rng.normal(size=(9, 2)), rng.normal(size=(70, 2)))["n"] == 4
 
 
 def test_coverage_of_a_set_by_itself_and_by_a_collapsed_one():
     real = np.random.default_rng(0).normal(size=(60, 4))
-    by_itself = maps._coverage(real, real)
+    by_itself = coverage(real, real)
     assert by_itself["coverage"] == 1 and by_itself["n"] == 60
     assert by_itself["expected"] == pytest.approx(0.971, abs=0.01)
-    collapsed = maps._coverage(real, np.tile(real[:1], (60, 1)))
+    collapsed = coverage(real, np.tile(real[:1], (60, 1)))
     assert collapsed["coverage"] < 0.35
-    assert maps._coverage(real, real + 100)["coverage"] == 0
-    assert maps._coverage(real, real[:5]) is None
+    assert coverage(real, real + 100)["coverage"] == 0
+    assert coverage(real, real[:5]) is None
 
 
 def test_neighbour_distances_show_copies():
     real = np.arange(5, dtype=float)[:, None]
-    assert maps._neighbour_distances(real, real + 0.25) == {"real": 1.0, "generated": 0.25}
+    assert neighbour_distances(real, real + 0.25) == {"real": 1.0, "generated": 0.25}
 
 
 # --- grading --------------------------------------------------------------------------------------------------------
@@ -306,7 +316,8 @@ def test_evaluation_tells_of_every_grade_even_without_real_maps(evaluated):
     assert figures["distances"][2]["frechet"]["n"] == 3 and figures["distances"][3]["frechet"] is None
     assert figures["grader"]["grades"] == [0, 2] and figures["grader"]["real"]["n"] == 11
     assert figures["grader"]["generated"]["n"] == 6 and figures["nearest"]["train"] == 13
-    assert figures["nearest"]["real_train"]["n"] == 8 and figures["clean_up"]["n"] == 15
+    assert figures["nearest"]["real_train"]["n"] == 8 and figures["nearest"]["real_train"]["max"] < 1
+    assert figures["clean_up"]["n"] == 15
     names = {"maps.json"} | {f"maps-{n}.png" for n in ("shares", "burden", "places", "grading", "nearest", "sheet")}
     assert {path.name for path in out.iterdir()} == names
     for path in out.glob("*.png"):

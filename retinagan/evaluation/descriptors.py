@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from retinagan.labels import CLASSES, EX, HE, LESIONS, MA, SE
-from retinagan.measure import QUADRANTS, Measurements
+from retinagan.measure import QUADRANTS, Measurements, measure
 
 DESCRIPTORS = (
     *(f"{CLASSES[index].short} {what}" for index in LESIONS for what in ("count", "area", "largest")),
@@ -19,12 +20,52 @@ DESCRIPTORS = (
 """Names of what :func:`describe` returns. Counts and areas (pixels at a side of 512) are log(1 + x), so that the first
 lesion weighs as much as doubling many; distances and the disc's radius and place are shares of the map's side; red
 lesions are haemorrhages and microaneurysms, bright ones exudates. The disc's x is folded to the left. The last is
-:func:`grid`."""
+:func:`grid`. What is a mean over lesions is drawn towards an indifferent value where they are few: one speck has a
+place, but no distribution."""
 
 ASSUMED = ("disc radius", "disc roundness")
 """What is not observed where a disc was painted as a circle of the usual size at a given centre."""
 
-_NO_DISTANCE = 0.3  # what a map without lesions has for a distance: about the mean of real ones, so it says nothing
+_NO_DISTANCE = 0.3  # indifferent: about the mean of real maps
+_FEW = 10  # lesions at which a mean lies half-way between its own and the indifferent value
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Maps ``uint8 (N, S, S)`` with what was found in each, their descriptors ``float64 (N, D)`` and :func:`grid`."""
+
+    maps: np.ndarray
+    found: list[Measurements]
+    descriptors: np.ndarray
+    grids: np.ndarray
+
+    @classmethod
+    def of(cls, maps: Iterable[np.ndarray], size: int) -> Measured:
+        """Measure lesion maps; ``size`` is their side, should there be none."""
+        maps = list(maps)
+        found = [measure(label_map) for label_map in maps]
+        pairs = list(zip(found, maps, strict=True))
+        return cls(
+            maps=np.array(maps, dtype=np.uint8).reshape(-1, size, size),
+            found=found,
+            descriptors=np.array([describe(*pair) for pair in pairs]).reshape(-1, len(DESCRIPTORS)),
+            grids=np.array([grid(label_map) for label_map in maps]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    @property
+    def with_lesions(self) -> np.ndarray:
+        """``bool (N,)``."""
+        return np.array([one.burden > 0 for one in self.found], dtype=bool)
+
+    def chosen(self, where: np.ndarray) -> Measured:
+        """Those of a mask ``bool (N,)``."""
+        places = np.flatnonzero(where)
+        return Measured(
+            self.maps[places], [self.found[i] for i in places], self.descriptors[places], self.grids[places]
+        )
 
 
 def describe(found: Measurements, label_map: np.ndarray) -> np.ndarray:
@@ -37,15 +78,16 @@ def describe(found: Measurements, label_map: np.ndarray) -> np.ndarray:
     values += [_mean_distance(found, kinds, found.fovea) for kinds in ((HE, MA), (EX, SE))]
     values.append(_mean_distance(found, LESIONS, found.disc[:2]) if found.disc else _NO_DISTANCE)
     counts = np.array([[found.lesions[index].quadrants[name][0] for name in QUADRANTS] for index in LESIONS]).sum(0)
-    superior = sum(n for n, name in zip(counts, QUADRANTS, strict=True) if name.startswith("superior"))
-    temporal = sum(n for n, name in zip(counts, QUADRANTS, strict=True) if name.endswith("temporal"))
-    values += [superior / counts.sum(), temporal / counts.sum()] if counts.sum() else [0.5, 0.5]
+    total = int(counts.sum())
+    for half in ("superior", "temporal"):
+        inside = sum(int(n) for n, name in zip(counts, QUADRANTS, strict=True) if half in name)
+        values.append(_drawn(inside / total, 0.5, total) if total else 0.5)
     if found.disc:
         x, y, radius = (v / found.size for v in found.disc)
         values += [radius, found.roundness, min(x, 1 - x), y]
     else:
         values += [0.0, 0.0, 0.0, 0.5]
-    values.append(grid(label_map))
+    values.append(_drawn(grid(label_map), 0.0, total))
     return np.array(values, dtype=np.float64)
 
 
@@ -77,7 +119,11 @@ def _wedges(side: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _mean_distance(found: Measurements, kinds: Sequence[int], point: tuple[float, float]) -> float:
     distances = distances_to(found, kinds, point)
-    return float(np.mean(distances)) if len(distances) else _NO_DISTANCE
+    return _drawn(float(np.mean(distances)), _NO_DISTANCE, len(distances)) if len(distances) else _NO_DISTANCE
+
+
+def _drawn(mean: float, indifferent: float, count: int) -> float:
+    return indifferent + (mean - indifferent) * count / (count + _FEW)
 
 
 def distances_to(found: Measurements, kinds: Sequence[int], point: tuple[float, float]) -> np.ndarray:
@@ -86,15 +132,16 @@ def distances_to(found: Measurements, kinds: Sequence[int], point: tuple[float, 
     return np.hypot(*(centres - point).T) / found.size
 
 
-def summarise(maps: Sequence[Measurements]) -> dict:
+def summarise(measured: Measured) -> dict:
     """What maps hold, ready for JSON. Quartiles are ``[25 %, 50 %, 75 %]``, None where there are none to be taken.
 
     ``n``; ``burden`` quartiles, share of the field; ``lesions``: class → ``share`` of maps that have it, with
     ``interval`` (95 %), ``number`` a map, ``area`` a map (share of the field), ``size`` of single lesions (pixels at
     512), ``to_fovea`` and ``to_disc`` of single lesions (shares of the side), ``quadrants`` (shares of all lesions);
     ``disc``: ``share`` of maps with one, ``radius``, ``x`` (folded to the left) and ``y`` (shares of the side),
-    ``roundness``, share ``left``.
+    ``roundness``, share ``left``; ``grid`` quartiles of maps with lesions.
     """
+    maps = measured.found
     with_disc = [found for found in maps if found.disc]
     discs = np.array([found.disc for found in with_disc]).reshape(-1, 3) / np.array(
         [[m.size] for m in with_disc] or [[1]]
@@ -102,6 +149,7 @@ def summarise(maps: Sequence[Measurements]) -> dict:
     return {
         "n": len(maps),
         "burden": quartiles([found.burden for found in maps]),
+        "grid": quartiles(measured.grids[measured.with_lesions]),
         "lesions": {CLASSES[index].short: _summarise_class(maps, index) for index in LESIONS},
         "disc": {
             "share": len(with_disc) / len(maps) if maps else None,

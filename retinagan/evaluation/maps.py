@@ -3,7 +3,8 @@
 ``python -m retinagan evaluate maps --data data/idrid512``. Real maps are those of a prepared folder: annotated lesions
 ("masks"), lesions predicted by a segmenter ("pseudo"), and grade 0, which has none by definition ("disc"). What maps
 hold is told of both splits together, as is the distance between the distributions; copies are looked for among the
-training maps, and the grader is fitted on them. The fovea is inferred from the disc on both sides alike.
+training maps, and the grader is fitted on them. The fovea is inferred from the disc on both sides alike. Predicted maps
+were cleaned with the grade in hand (:mod:`retinagan.data.pseudo`), which flatters the grader's kappa on real maps.
 """
 
 from __future__ import annotations
@@ -18,30 +19,23 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from scipy import ndimage
-from scipy.spatial.distance import cdist
 from tqdm import tqdm
 
 from retinagan.data.prepare import read_manifest
 from retinagan.evaluation import grading
-from retinagan.evaluation.descriptors import ASSUMED, DESCRIPTORS, describe, quartiles, summarise
-from retinagan.evaluation.distances import density_and_coverage, frechet_distance, split_halves
+from retinagan.evaluation.descriptors import ASSUMED, DESCRIPTORS, Measured, quartiles, summarise
+from retinagan.evaluation.maps_distances import coverage, frechet_ratio, neighbour_distances
 from retinagan.evaluation.maps_table import TRACE, criteria, table
 from retinagan.evaluation.nearest import Match, NearestMaps
 from retinagan.eye.anatomy import SPECK_AREA
 from retinagan.labels import LESIONS, MA, NUM_GRADES, OD, check_map, clean_map, field_of_view
-from retinagan.measure import Measurements, measure
+from retinagan.measure import Measurements
 from retinagan.pipeline import RetinaGAN
 
-__all__ = ["MapSet", "evaluate", "frechet_ratio", "judge_raw_map", "read_map_set", "table"]
+__all__ = ["MapSet", "evaluate", "judge_raw_map", "read_map_set", "table"]
 
 COUNT = 200
 """Generated maps a grade unless told otherwise: a thousand in all."""
-
-DRAWS = 100
-"""Random halvings of the real maps, and draws of as many generated ones, that distances are averaged over."""
-
-NEIGHBOURS = 5
-"""k of coverage and density, as the paper recommends."""
 
 PLAUSIBLE_RADIUS = (0.045, 0.13)
 """Radius of a plausible disc as a share of the side. IDRiD's masks: 0.047 (cut by the rim) to 0.116."""
@@ -124,23 +118,21 @@ def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progr
             f"{data} was prepared at {real.maps.shape[1]}, the model makes {gan.size}; prepare with --size {gan.size}"
         )
     generated, raw, seconds = _sample(gan, count, progress)
-    real_found = [measure(m) for m in tqdm(real.maps, unit="map", desc="measure real", disable=not progress)]
-    found = [
-        [measure(m) for m in tqdm(maps, unit="map", desc=f"measure grade {grade}", disable=not progress)]
+    theirs = Measured.of(tqdm(real.maps, unit="map", desc="measure real", disable=not progress), gan.size)
+    ours = [
+        Measured.of(tqdm(maps, unit="map", desc=f"measure grade {grade}", disable=not progress), gan.size)
         for grade, maps in enumerate(generated)
     ]
     matches, nearest = _nearest(real, generated, progress)
-    described = _describe(real_found, real.maps)
-    descriptors = [_describe(*pair) for pair in zip(found, generated, strict=True)]
     figures = {
         "model": gan.name, "sha256": gan.hashes.get("maps"), "data": Path(data).name, "count": count, "truncation": 1.0,
         "real": _count_real(real),
         "seconds_a_thousand": 1000 * seconds / (count * NUM_GRADES),
         "clean_up": raw,
-        "grades": _by_grade(real, real_found, found, described, descriptors),
-        "mild": _mild(found[1]),
-        "distances": _distances(real, described, descriptors),
-        "grader": _grade(real, described, descriptors),
+        "grades": _by_grade(real, theirs, ours),
+        "mild": _mild(ours[1].found),
+        "distances": _distances(real, theirs, ours),
+        "grader": _grade(real, theirs.descriptors, [one.descriptors for one in ours]),
         "nearest": nearest,
     }  # fmt: skip
     figures = _plain(figures)
@@ -150,7 +142,9 @@ def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progr
     (out / "maps.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     from retinagan.evaluation import maps_figures
 
-    maps_figures.write(out, figures, real, real_found, generated, found, matches)
+    maps_figures.write(
+        out, figures, [theirs.chosen(real.grades == g) for g in range(NUM_GRADES)], ours, real.maps, matches
+    )
     return figures
 
 
@@ -204,35 +198,17 @@ def _count_real(real: MapSet) -> dict:
     }
 
 
-def _describe(found: list[Measurements], maps: np.ndarray) -> np.ndarray:
-    return np.array([describe(one, label_map) for one, label_map in zip(found, maps, strict=True)])
-
-
-def _by_grade(
-    real: MapSet,
-    real_found: list[Measurements],
-    found: list[list[Measurements]],
-    described: np.ndarray,
-    descriptors: list[np.ndarray],
-) -> list[dict]:
-    """What maps of each grade hold. ``grid`` is of the maps with lesions alone."""
-    column = DESCRIPTORS.index("grid")
-    with_lesions = np.array([one.burden > 0 for one in real_found])
+def _by_grade(real: MapSet, theirs: Measured, ours: list[Measured]) -> list[dict]:
     rows = []
     for grade in range(NUM_GRADES):
-        chosen = np.flatnonzero(real.grades == grade)
-        masks = [i for i in chosen if real.labels[i] == "masks"]
+        chosen = real.grades == grade
         rows.append(
             {
                 "grade": grade,
                 "labels": dict(Counter(real.labels[chosen].tolist())),
-                "grid": {
-                    "real": quartiles(described[(real.grades == grade) & with_lesions, column]),
-                    "generated": quartiles(descriptors[grade][[one.burden > 0 for one in found[grade]], column]),
-                },
-                "real": summarise([real_found[i] for i in chosen]),
-                "masks": summarise([real_found[i] for i in masks]),
-                "generated": summarise(found[grade]),
+                "real": summarise(theirs.chosen(chosen)),
+                "masks": summarise(theirs.chosen(chosen & (real.labels == "masks"))),
+                "generated": summarise(ours[grade]),
             }
         )
     return rows
@@ -247,71 +223,28 @@ def _mild(found: list[Measurements]) -> dict:
     }
 
 
-def frechet_ratio(real: np.ndarray, generated: np.ndarray, draws: int = DRAWS, seed: int = 0) -> dict:
-    """Fréchet distance generated to real, in units of that of real to real.
-
-    The estimate from few samples is biased upwards, so both distances are taken between sets of one size: a random half
-    of the real maps against the other half, and against as many generated ones, averaged over ``draws``.
-
-    Args:
-        real, generated: ``float (N, D)`` and ``(M, D)``, N at least 4, M at least 2.
-
-    Returns:
-        ``real``, ``generated``, ``ratio`` and the size ``n`` of the sets.
-    """
-    rng = np.random.default_rng(seed)
-    size = min(len(real) // 2, len(generated))
-    between_real, to_generated = [], []
-    for _ in range(draws):
-        first, second = split_halves(len(real), int(rng.integers(2**32)))
-        drawn = rng.choice(len(generated), size, replace=False)
-        between_real.append(frechet_distance(real[first[:size]], real[second[:size]]))
-        to_generated.append(frechet_distance(real[first[:size]], generated[drawn]))
-    ours, theirs = float(np.mean(to_generated)), float(np.mean(between_real))
-    return {"real": theirs, "generated": ours, "ratio": ours / max(theirs, 1e-12), "n": size}
-
-
-def _distances(real: MapSet, described: np.ndarray, descriptors: list[np.ndarray]) -> list[dict]:
-    scale = described.std(0)
+def _distances(real: MapSet, theirs: Measured, ours: list[Measured]) -> list[dict]:
+    # In units of what varies between real maps with lesions: among maps without, most descriptors are constant.
+    scale = theirs.descriptors[theirs.with_lesions if theirs.with_lesions.any() else slice(None)].std(0)
     scale[scale < 1e-9] = 1.0
     rows = []
     for grade in range(NUM_GRADES):
         chosen = real.grades == grade
         painted = bool((real.labels[chosen] == "disc").any())
         used = np.array([not (painted and name in ASSUMED) for name in DESCRIPTORS])
-        ours = (descriptors[grade] / scale)[:, used]
-        theirs = (described[chosen] / scale)[:, used]
-        row: dict = {"grade": grade, "n": int(chosen.sum()), "descriptors": int(used.sum())}
-        row["frechet"] = frechet_ratio(theirs, ours) if len(theirs) >= 4 else None
-        row["coverage"] = _coverage(theirs, ours)
-        row["neighbour"] = _neighbour_distances(theirs, ours) if len(theirs) > 1 else None
-        rows.append(row)
-    return rows
-
-
-def _coverage(real: np.ndarray, generated: np.ndarray, draws: int = 20) -> dict | None:
-    """Density and coverage with as many generated as real maps, averaged over draws of the more numerous; ``expected``
-    is the coverage of one distribution by itself (Naeem et al. 2020, lemma 2). None of too few maps."""
-    rng = np.random.default_rng(0)
-    size = min(len(real), len(generated))
-    if size <= NEIGHBOURS:
-        return None
-    figures = [
-        density_and_coverage(
-            *(maps[rng.choice(len(maps), size, replace=False)] for maps in (real, generated)), NEIGHBOURS
+        pair = [(d / scale)[:, used] for d in (theirs.descriptors[chosen], ours[grade].descriptors)]
+        n = int(chosen.sum())
+        rows.append(
+            {
+                "grade": grade,
+                "n": n,
+                "descriptors": int(used.sum()),
+                "frechet": frechet_ratio(*pair) if n >= 4 else None,
+                "coverage": coverage(*pair),
+                "neighbour": neighbour_distances(*pair) if n >= 2 else None,
+            }
         )
-        for _ in range(draws)
-    ]
-    density, coverage = np.mean(figures, axis=0)
-    missed = np.prod([(size - i) / (2 * size - i) for i in range(1, NEIGHBOURS + 1)])
-    return {"density": density, "coverage": coverage, "expected": 1 - missed, "n": size}
-
-
-def _neighbour_distances(real: np.ndarray, generated: np.ndarray) -> dict:
-    """Median distance to the nearest real map, of the other real maps and of the generated ones: copies lie nearer."""
-    between_real = cdist(real, real)
-    np.fill_diagonal(between_real, np.inf)
-    return {"real": np.median(between_real.min(1)), "generated": np.median(cdist(generated, real).min(1))}
+    return rows
 
 
 def _grade(real: MapSet, described: np.ndarray, descriptors: list[np.ndarray]) -> dict:

@@ -12,9 +12,9 @@ from matplotlib.ticker import FuncFormatter
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from retinagan.evaluation.descriptors import Measured
 from retinagan.evaluation.maps_table import FGADR_SHARES
 from retinagan.labels import CLASSES, EX, HE, MA, NUM_GRADES, SE, colours_from_map
-from retinagan.measure import Measurements
 
 REAL, GENERATED, PUBLISHED = "#6b7280", "#b3452a", "#111827"
 PER_GRADE = 8
@@ -30,26 +30,21 @@ _STYLE = {
 def write(
     out: Path,
     figures: dict,
-    real,
-    real_found: Sequence[Measurements],
-    generated: Sequence[np.ndarray],
-    found: Sequence[Sequence[Measurements]],
+    real: Sequence[Measured],
+    generated: Sequence[Measured],
+    all_real: np.ndarray,
     matches: Sequence[dict],
 ) -> None:
-    """Write ``maps-*.png`` into ``out``; called by :func:`retinagan.evaluation.maps.evaluate` with what it has."""
-    grades = [
-        [one for one, g in zip(real_found, real.grades, strict=True) if g == grade] for grade in range(NUM_GRADES)
-    ]
-    maps = [real.maps[real.grades == grade] for grade in range(NUM_GRADES)]
+    """Write ``maps-*.png`` into ``out``: of real and generated maps by grade, all real maps, and nearest pairs."""
     with matplotlib.rc_context(_STYLE):
         _save(out, "maps-shares", _shares(figures))
-        _save(out, "maps-burden", _burdens(grades, found))
-        _save(out, "maps-places", _places(maps, grades, generated, found))
+        _save(out, "maps-burden", _burdens(real, generated))
+        _save(out, "maps-places", _places(real, generated))
         if "real" in figures["grader"]:
             _save(out, "maps-grading", _confusions(figures["grader"]))
         if matches:
-            _save(out, "maps-nearest", _nearest(figures["nearest"], real.maps, generated, matches))
-    contact_sheet(generated).save(out / "maps-sheet.png")
+            _save(out, "maps-nearest", _nearest(figures["nearest"], all_real, generated, matches))
+    contact_sheet([one.maps for one in generated]).save(out / "maps-sheet.png")
 
 
 def contact_sheet(generated: Sequence[np.ndarray], side: int = 240, gap: int = 8) -> Image.Image:
@@ -110,15 +105,16 @@ def _shares(figures: dict) -> Figure:
     return figure
 
 
-def _burdens(real: Sequence[Sequence[Measurements]], found: Sequence[Sequence[Measurements]]) -> Figure:
+def _burdens(real: Sequence[Measured], generated: Sequence[Measured]) -> Figure:
     figure, axes = _axes(1, 5, 13, 3.4)
     panels = [("Burden, % of the field", lambda one: 100 * one.burden)]
     for index in (MA, HE, EX, SE):
         panels.append((f"{CLASSES[index].name}s a map", lambda one, index=index: one.lesions[index].count))
     for ax, (title, value) in zip(axes[0], panels, strict=True):
-        for offset, sets, colour in ((-0.2, real, REAL), (0.2, found, GENERATED)):
+        for offset, sets, colour in ((-0.2, real, REAL), (0.2, generated, GENERATED)):
+            values = [[value(one) for one in measured.found] or [np.nan] for measured in sets]
             ax.boxplot(
-                [[value(one) for one in maps] or [np.nan] for maps in sets], positions=np.arange(NUM_GRADES) + offset,
+                values, positions=np.arange(NUM_GRADES) + offset,
                 widths=0.34, patch_artist=True, showfliers=False, whis=(5, 95), manage_ticks=False,
                 medianprops={"color": "white", "linewidth": 1.6}, whiskerprops={"color": colour},
                 capprops={"color": colour}, boxprops={"facecolor": colour, "edgecolor": colour},
@@ -134,34 +130,34 @@ def _burdens(real: Sequence[Sequence[Measurements]], found: Sequence[Sequence[Me
     return figure
 
 
-def _occupancy(maps: Sequence[np.ndarray], found: Sequence[Measurements], kinds: Sequence[int]) -> np.ndarray:
+def _occupancy(measured: Measured, kinds: Sequence[int]) -> np.ndarray:
     """Mean share of each cell that lesions of some classes cover, discs folded to the left, ``float (64, 64)``."""
     total = np.zeros((_GRID, _GRID))
-    for label_map, one in zip(maps, found, strict=True):
+    for label_map, one in zip(measured.maps, measured.found, strict=True):
         cell = max(len(label_map) // _GRID, 1)
         lesions = np.isin(label_map, kinds)[: cell * _GRID, : cell * _GRID]
         side = len(lesions) // cell
         shares = lesions[: side * cell, : side * cell].reshape(side, cell, side, cell).mean((1, 3))
         total[:side, :side] += shares if one.side == "left" else shares[:, ::-1]
-    return total / max(len(maps), 1)
+    return total / max(len(measured), 1)
 
 
-def _places(real_maps, real_found, generated, found) -> Figure:
+def _places(real: Sequence[Measured], generated: Sequence[Measured]) -> Figure:
     figure, axes = _axes(4, NUM_GRADES, 11, 9)
     rows = (
-        ("red, real", real_maps, real_found, (HE, MA), "Reds"),
-        ("red, generated", generated, found, (HE, MA), "Reds"),
-        ("bright, real", real_maps, real_found, (EX, SE), "Oranges"),
-        ("bright, generated", generated, found, (EX, SE), "Oranges"),
+        ("red, real", real, (HE, MA), "Reds"),
+        ("red, generated", generated, (HE, MA), "Reds"),
+        ("bright, real", real, (EX, SE), "Oranges"),
+        ("bright, generated", generated, (EX, SE), "Oranges"),
     )
-    for line, (name, maps, measured, kinds, colours) in zip(axes, rows, strict=True):
+    for line, (name, sets, kinds, colours) in zip(axes, rows, strict=True):
         for grade, ax in enumerate(line):
-            density = _occupancy(maps[grade], measured[grade], kinds)
+            density = _occupancy(sets[grade], kinds)
             density = ndimage.gaussian_filter(density, 0.7)
             peak = float(np.percentile(density[density > 0], 98)) if density.any() else 1.0
             ax.imshow(np.sqrt(density / peak), cmap=colours, vmin=0, vmax=1, extent=(0, 1, 1, 0))
             ax.add_patch(matplotlib.patches.Circle((0.5, 0.5), 0.5, fill=False, color="#9ca3af", linewidth=0.8))
-            discs = [np.array(one.disc) / one.size for one in measured[grade] if one.disc]
+            discs = [np.array(one.disc) / one.size for one in sets[grade].found if one.disc]
             if discs:
                 x, y, radius = np.median([(min(x, 1 - x), y, r) for x, y, r in discs], axis=0)
                 ax.add_patch(matplotlib.patches.Circle((x, y), radius, fill=False, color="#374151", linewidth=1))
@@ -169,7 +165,7 @@ def _places(real_maps, real_found, generated, found) -> Figure:
             ax.set_yticks([])
             ax.spines[:].set_visible(False)
             told = f"peak {100 * peak:.2g} %" if density.any() else "no such lesions"
-            ax.set_xlabel(f"n = {len(maps[grade])}, {told}" if len(maps[grade]) else "n = 0: no real maps", fontsize=8)
+            ax.set_xlabel(f"n = {len(sets[grade])}, {told}" if len(sets[grade]) else "n = 0: no real maps", fontsize=8)
             if line is axes[0]:
                 ax.set_title(f"grade {grade}")
         line[0].set_ylabel(name)
@@ -201,7 +197,7 @@ def _confusions(grader: dict) -> Figure:
     return figure
 
 
-def _nearest(nearest: dict, real_maps: np.ndarray, generated: Sequence[np.ndarray], matches: Sequence[dict]) -> Figure:
+def _nearest(nearest: dict, real_maps: np.ndarray, generated: Sequence[Measured], matches: Sequence[dict]) -> Figure:
     pairs = matches[:5]
     figure = Figure(figsize=(11, 6.6), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=(1, 2.2))
@@ -226,7 +222,7 @@ def _nearest(nearest: dict, real_maps: np.ndarray, generated: Sequence[np.ndarra
     ax.legend()
     axes = bottom.subplots(2, len(pairs), squeeze=False)
     for column, match in enumerate(pairs):
-        label_map = generated[match["grade"]][match["seed"]]
+        label_map = generated[match["grade"]].maps[match["seed"]]
         picture = Image.fromarray(colours_from_map(label_map[:, ::-1] if match["mirrored"] else label_map))
         pictures = (picture.rotate(-match["rotation"], fillcolor=(0, 0, 0)), colours_from_map(real_maps[match["real"]]))
         titles = (f"grade {match['grade']} seed {match['seed']}, IoU {match['iou']:.2f}", match["id"])
