@@ -38,7 +38,7 @@ def make(config: MapGeneratorConfig, seed: int = 0) -> MapGenerator:
 
 def make_discriminator(**changes) -> MapDiscriminator:
     torch.manual_seed(1)
-    return MapDiscriminator(MapDiscriminatorConfig(**{"channels": (8, 12, 12), "shuffle": 2, **changes}))
+    return MapDiscriminator(MapDiscriminatorConfig(**{"planes": 7, "channels": (8, 12, 12), "shuffle": 2, **changes}))
 
 
 @CONFIGS
@@ -353,3 +353,22 @@ def test_discriminator_config_survives_json_and_names_errors():
     for field, value in {"shuffle": 3, "planes": 0, "channels": [], "deviation_group": "4"}.items():
         with pytest.raises(ValueError, match=field):
             MapDiscriminatorConfig(**{field: value})
+
+
+def test_bilinear_upsampling_leaves_no_blocks():
+    seen = {}
+    for mode in ("nearest", "bilinear"):
+        config = MapGeneratorConfig(latent_dim=8, w_dim=8, mapping_layers=2, channels=(4, 4), upsampling=mode)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            block = MapGenerator(config).blocks[1]
+        entering = []
+        block.conv1.register_forward_pre_hook(lambda module, inputs, entering=entering: entering.append(inputs[0]))
+        x = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+        block(x, torch.zeros(1, 1, 8, 8), torch.zeros(1, 8))
+        seen[mode] = entering[0]
+    assert torch.equal(seen["nearest"][..., ::2], seen["nearest"][..., 1::2])
+    inner = seen["bilinear"][..., 1:-1]
+    assert (inner[..., ::2] - inner[..., 1::2]).abs().min() > 1e-6
+    with pytest.raises(ValueError, match="upsampling is 'cubic'"):
+        MapGeneratorConfig(upsampling="cubic")

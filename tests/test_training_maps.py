@@ -25,7 +25,7 @@ TINY = {
     "task": "maps",
     "network": {"latent_dim": 8, "w_dim": 8, "mapping_layers": 2, "channels": [8, 8, 8, 8]},
     "discriminator": {"channels": [8, 8]},
-    "training": {"batch": 5, "seed": 1, "log_every": 5, "r1_every": 2, "ema_decay": 0.9},
+    "training": {"batch": 5, "seed": 1, "log_every": 5, "r1_every": 2, "ema_decay": 0.9, "background": 5.0, "learning_rate": 6e-3},
 }
 
 
@@ -132,11 +132,13 @@ def test_judged_planes_tell_the_presence_of_small_lesions():
     planes[:, VB] = 1
     planes[0, VB, 100, 100], planes[0, MA, 100, 100] = 0, 1
     judged = judged_planes(planes) / torch.tensor(PLANE_GAINS)[:, None, None]
-    assert judged.shape == (2, 7, 256, 256)
+    assert judged.shape == (2, 10, 256, 256)
     assert torch.allclose(judged[:, :5], soften(planes)[:, [EX, HE, SE, MA, OD]])
     assert judged[1, 5:].abs().max() == 0
-    fine, coarse = judged[0, 5], judged[0, 6]
-    assert int((fine > 0).sum()) == 64 and int((coarse > 0).sum()) == 1024  # one cell each
+    fine, by_class = judged[0, 5], judged[0, 6:]
+    coarse = by_class[[EX, HE, SE, MA].index(MA)]
+    assert int((fine > 0).sum()) == 64 and int((coarse > 0).sum()) == 64**2  # one cell each
+    assert int((by_class > 0).sum()) == 64**2  # and of no other class
     assert fine[100, 100] == pytest.approx(np.log1p(30 / 64) / np.log1p(30), rel=1e-5)
 
 

@@ -47,6 +47,7 @@ class MapGeneratorConfig:
     channels: tuple[int, ...] = (128, 128, 128, 96, 64, 24, 12)  # at 4, 8, 16, … pixels
     num_grades: int = NUM_GRADES
     learned_constant: bool = True  # False: ones, as in the original
+    upsampling: str = "nearest"  # of features between blocks: "nearest" (the original's) | "bilinear" (no rows and columns)
     padding: str = "zeros"  # of the 3×3 convolutions: "zeros" | "reflect"
     norm_epsilon: float = 1e-3  # added to the variance by the instance norm
     skip: str = "sum"  # "sum": logits of all blocks are added up; "blend": last two by alpha; "none": last alone
@@ -60,6 +61,7 @@ class MapGeneratorConfig:
         object.__setattr__(self, "channels", checked_channels("channels", self.channels, longest=9))
         checked_int("num_grades", self.num_grades, 1, 1000)
         checked_bool("learned_constant", self.learned_constant)
+        checked_choice("upsampling", self.upsampling, ("nearest", "bilinear"))
         checked_choice("padding", self.padding, ("zeros", "reflect"))
         checked_float("norm_epsilon", self.norm_epsilon, 1e-12, 1.0)
         checked_choice("skip", self.skip, ("sum", "blend", "none"))
@@ -154,6 +156,7 @@ class SynthesisBlock(nn.Module):
     def __init__(self, channels_in: int | None, channels: int, config: MapGeneratorConfig):
         super().__init__()
         first = channels_in is None
+        self.upsampling = config.upsampling
         self.conv1 = None if first else EqualConv2d(channels_in, channels, 3, padding=config.padding)
         self.style1 = NoisyStyle(channels, config.w_dim, config.norm_epsilon)
         self.conv2 = EqualConv2d(channels, channels, 3, padding=config.padding)
@@ -161,7 +164,8 @@ class SynthesisBlock(nn.Module):
 
     def forward(self, x: Tensor, noise: Tensor, w: Tensor) -> Tensor:
         if self.conv1 is not None:
-            x = self.conv1(F.interpolate(x, scale_factor=2, mode="nearest"))
+            aligned = None if self.upsampling == "nearest" else False
+            x = self.conv1(F.interpolate(x, scale_factor=2, mode=self.upsampling, align_corners=aligned))
         x = self.style1(x, noise, w)
         return self.style2(self.conv2(x), noise, w)
 
@@ -352,7 +356,7 @@ def logits_to_maps(logits: Tensor, config: MapGeneratorConfig) -> Tensor:
 class MapDiscriminatorConfig:
     """Everything that shapes a :class:`MapDiscriminator`. Raises ValueError like :class:`MapGeneratorConfig`."""
 
-    planes: int = NUM_CLASSES  # input planes
+    planes: int = 10  # input planes: those of retinagan.training.maps.judged_planes
     shuffle: int = 4  # pixel-unshuffle before the first convolution: 1, 2, 4 or 8
     channels: tuple[int, ...] = (48, 96, 128, 160, 160)  # at R/shuffle, half of it, …, 4 pixels
     num_grades: int = NUM_GRADES

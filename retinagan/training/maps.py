@@ -7,8 +7,9 @@ al., CVPR 2020), grades by projection. What differs from photographs:
   area shares behind the same small low-pass.
 * The field of view is known. It is laid over generated maps, not judged, and the generator's background logit is
   taught by cross-entropy.
-* Lesions cover 0.2-3 % of a map. Two planes tell their coarse presence on a logarithmic scale, so that the gradient is
-  largest where the first lesion appears.
+* Lesions cover 0.2-3 % of a map. Planes tell their coarse presence on a logarithmic scale, so that the gradient is
+  largest where the first lesion appears: all lesions finely, and each class coarsely, as grades differ in which
+  lesions an eye has and how much of them.
 """
 
 from __future__ import annotations
@@ -41,10 +42,13 @@ JUDGED = (EX, HE, SE, MA, OD)
 USUAL_SHARES = (0.21, 0.01, 0.01, 0.003, 0.003, 0.026, 0.74)
 """Rough shares of the seven classes in real maps, which the first logits start from."""
 
-PRESENCE = ((8, 30.0), (32, 100.0))
-"""Cell side in pixels at 256 and steepness of the two planes of lesion presence."""
+PRESENCE = (8, 30.0)
+"""Cell side in pixels at 256 and steepness of the plane of any lesion's presence."""
 
-PLANE_GAINS = (14.0, 14.0, 40.0, 50.0, 6.0, 6.5, 5.0)
+CLASS_PRESENCE = (64, 300.0)
+"""The same of the planes of each lesion class' presence."""
+
+PLANE_GAINS = (14.0, 14.0, 40.0, 50.0, 6.0, 6.5, 5.0, 5.0, 15.0, 15.0)
 """What the discriminator's planes are multiplied by: one over their root mean square in real maps. Planes that are nearly
 empty would otherwise reach it as nearly nothing, and it would take thousands of steps to learn to look at them."""
 
@@ -104,7 +108,7 @@ class MapsTask:
         training: MapTraining,
         reals: RealMaps | None = None,
     ) -> None:
-        planes = len(JUDGED) + len(PRESENCE)
+        planes = len(PLANE_GAINS)
         if discriminator.planes != planes or discriminator.size != network.size:
             raise ValueError(
                 f"the discriminator takes {discriminator.planes} planes of side {discriminator.size}; training judges "
@@ -225,13 +229,16 @@ def soften(shares: Tensor) -> Tensor:
 
 
 def judged_planes(shares: Tensor) -> Tensor:
-    """Area shares ``(N, 7, R, R)`` → what the discriminator sees: lesions, disc, two planes of lesion presence,
-    each multiplied by its :data:`PLANE_GAINS`."""
-    planes = [soften(shares[:, list(JUDGED)])]
-    size = shares.shape[-1]
-    lesions = planes[0][:, [JUDGED.index(kind) for kind in LESIONS]].sum(dim=1, keepdim=True)
-    for cell, steepness in PRESENCE:
-        side = max(1, cell * size // 256)
-        present = torch.log1p(steepness * F.avg_pool2d(lesions, side)) / float(np.log1p(steepness))
-        planes.append(F.interpolate(present, scale_factor=side, mode="nearest"))
+    """Area shares ``(N, 7, R, R)`` → what the discriminator sees, ``(N, 10, R, R)``: lesions, disc, the presence of any
+    lesion and of each class, each multiplied by its :data:`PLANE_GAINS`."""
+    softened = soften(shares[:, list(JUDGED)])
+    lesions = softened[:, [JUDGED.index(kind) for kind in LESIONS]]
+    planes = [softened, _presence(lesions.sum(dim=1, keepdim=True), *PRESENCE), _presence(lesions, *CLASS_PRESENCE)]
     return torch.cat(planes, dim=1) * shares.new_tensor(PLANE_GAINS)[:, None, None]
+
+
+def _presence(planes: Tensor, cell: int, steepness: float) -> Tensor:
+    """How much of a class lies in each cell, on a logarithmic scale of 0 to 1; same shape as ``planes``."""
+    side = max(1, cell * planes.shape[-1] // 256)
+    present = torch.log1p(steepness * F.avg_pool2d(planes, side)) / float(np.log1p(steepness))
+    return F.interpolate(present, scale_factor=side, mode="nearest")
