@@ -145,7 +145,7 @@ def test_vessels_run_smoothly_and_fork_at_acute_angles(trees):
         forks.append(angle[branching])
     bends, forks = np.concatenate(bends), np.concatenate(forks)
     assert np.percentile(bends, 99) < 25  # no hooks
-    assert 25 < np.median(forks) < 60
+    assert 35 < np.median(forks) < 75
     assert np.percentile(forks, 95) < 90
 
 
@@ -266,7 +266,8 @@ def test_odd_sizes_are_drawn(trees):
 
 
 def test_an_empty_tree_is_an_empty_plane(trees):
-    nothing = VesselTree(*(getattr(trees[0], name)[:0] for name in VesselTree.__dataclass_fields__))
+    arrays = [name for name in VesselTree.__dataclass_fields__ if name != "share"]
+    nothing = VesselTree(*(getattr(trees[0], name)[:0] for name in arrays))
     assert not draw_vessels(nothing, 64).any()
 
 

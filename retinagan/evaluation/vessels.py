@@ -13,7 +13,7 @@ from scipy import ndimage
 from skimage.morphology import skeletonize
 
 from retinagan.eye.anatomy import Anatomy, find_anatomy
-from retinagan.labels import BG, EX, HE, MA, OD
+from retinagan.labels import BG, EX, HE, MA
 
 THRESHOLD = 0.3
 """Planes above this are vessel."""

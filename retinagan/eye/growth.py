@@ -26,6 +26,9 @@ DISC = 0.2
 MAX_NODES = 14000
 """The tree stops growing here; real-sized eyes take 1500 to 3000."""
 
+EXTENSION = 0.9
+"""How far a branch runs on beyond the place that it was grown to, in spacings of its level."""
+
 CELL = 0.008
 """Side of a cell of the grid of taken ground."""
 
@@ -44,6 +47,8 @@ class Habit:
     calibre: float  # factor on every radius
     vein_ratio: float  # radius of a vein over that of an artery with the same branches
     artery_contrast: float  # of arteries, where veins have 1
+    broken: float  # factor on how much the mottle hides
+    share: float  # share of the field that is seen as vessel
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Habit:
@@ -51,11 +56,13 @@ class Habit:
         return cls(
             opening=tuple(np.clip(opening + rng.normal(0, 0.06, 2), 0.7, 1.2)),
             closing=tuple(rng.uniform(0.0, 1.0, 2)),
-            tortuosity=float(np.clip(rng.lognormal(-0.35, 0.35), 0.35, 1.3)),
+            tortuosity=float(np.clip(rng.lognormal(-0.35, 0.35), 0.35, 1.15)),
             density=float(np.clip(rng.lognormal(-0.08, 0.12), 0.72, 1.2)),
-            calibre=float(np.clip(rng.lognormal(0, 0.1), 0.8, 1.25)),
+            calibre=float(np.clip(rng.lognormal(0.075, 0.045), 0.9, 1.25)),
             vein_ratio=float(rng.uniform(1.2, 1.45)),
             artery_contrast=float(rng.uniform(0.72, 0.98)),
+            broken=float(rng.uniform(0.8, 1.25)),
+            share=float(np.clip(rng.normal(0.091, 0.0065), 0.074, 0.108)),
         )
 
 
@@ -71,12 +78,12 @@ class Level:
 
 
 LEVELS = (
-    Level(spacing=0.30, candidates=300, reach=1.1, tip=0.0050, coarse=True),
-    Level(spacing=0.20, candidates=500, reach=0.8, tip=0.0031, coarse=True),
+    Level(spacing=0.27, candidates=300, reach=1.1, tip=0.0054, coarse=True),
+    Level(spacing=0.19, candidates=500, reach=0.8, tip=0.0037, coarse=True),
     Level(spacing=0.155, candidates=800, reach=0.6, tip=0.0024, coarse=False),
-    Level(spacing=0.125, candidates=1200, reach=0.45, tip=0.0016, coarse=False),
+    Level(spacing=0.125, candidates=1200, reach=0.45, tip=0.0020, coarse=False),
 )
-"""Spacings and tips fitted so that density and width, by distance from disc and fovea, are those of real guidance."""
+"""Spacings and tips fitted (see ``retinagan.evaluation.vessels``) so that density and width, by distance from disc and fovea, are those of real guidance."""
 
 
 class Growth:
@@ -98,6 +105,8 @@ class Growth:
         self.depth = np.zeros(MAX_NODES, dtype=np.int64)
         self.tip = np.zeros(MAX_NODES)  # radius where a vessel ends, 0 elsewhere
         self.left = np.full(MAX_NODES, MAX_NODES)  # nodes to the vessel's tip, where it ends within the field
+        self.since = np.zeros(MAX_NODES)  # nodes since the vessel's fork
+        self.fork = np.arange(MAX_NODES)  # the vessel's first node
         self.slender = np.zeros(MAX_NODES, dtype=bool)  # bears twigs only
         self.contrast = np.zeros(MAX_NODES)  # -1..1, one a branch
         self.corner = field - radius - 0.05
@@ -154,6 +163,8 @@ class Growth:
         self.parent[new] = np.concatenate([[parent], new[:-1]])
         self.kind[new] = kind
         self.depth[new] = depth
+        self.since[new] = np.arange(n)
+        self.fork[new] = new[0]
         self.contrast[new] = (2 * draws[WAVE_DRAWS] - 1) * (1.0 if depth else 0.4)
         self.slender[new] = self.slender[parent]
         self.tip[new[-1]] = tip
@@ -208,9 +219,9 @@ class Growth:
         chord = delta[near] / away[near, None]
         bend = np.abs(signed_angle(self.way[near], chord))
         drift = _drift(place)
-        ideal = 0.6 if level.coarse else 0.85
+        ideal = 0.9 if level.coarse else 1.15
         detour = 2.5 * (bend - ideal) ** 2 + 0.7 * (1 - chord @ drift) + 0.15 * self.depth[near]
-        cost = np.where((bend < 0.25) | (bend > 1.4), np.inf, away[near] * (1 + detour))
+        cost = np.where((bend < 0.25) | (bend > 1.5), np.inf, away[near] * (1 + detour))
         best = np.argsort(cost, kind="stable")[:48:4]
         best = best[np.isfinite(cost[best])]
         if len(best) == 0:
@@ -218,20 +229,24 @@ class Growth:
         node, chord = near[best], chord[best]
         # It leaves at an acute angle and goes on turning the same way to its target: an easy arc, never a hook.
         angle = signed_angle(self.way[node], chord)
-        lean = np.sign(angle) * np.clip(np.abs(angle) * (0.7 + 0.25 * draws[2]), 0.35, 1.0)
+        lean = np.sign(angle) * np.clip(np.abs(angle) * (0.8 + 0.25 * draws[2]), 0.5, 1.35)
         over = np.clip(angle - lean, -0.5, 0.5)
         onwards = np.clip(0.5 * over + 0.5 * np.clip(signed_angle(chord, drift), -0.6, 0.6), -0.5, 0.5)
-        ends = np.broadcast_to(place, chord.shape)
-        curves = arc(self.xy[node], turn(chord, -over), ends, turn(chord, onwards))
-        free = np.nonzero(self._free(curves, kind, 0.3 if level.coarse else 0.16))[0]
-        if len(free) == 0:
+        # Vessels run on along the drift of their place where there is room; else they end there.
+        for further in (EXTENSION * level.spacing * (0.6 + 0.8 * draws[3]), 0.0):
+            ends = np.broadcast_to(place + further * drift, chord.shape)
+            curves = arc(self.xy[node], turn(chord, -over), ends, turn(chord, onwards))
+            free = np.nonzero(self._free(curves, kind, 0.3 if level.coarse else 0.16))[0]
+            if len(free):
+                break
+        else:
             return
         parent = int(node[free[0]])
         from_fovea2 = (place[0] - 1) ** 2 + place[1] ** 2
         finer = (1 - 0.4 * np.exp(-((from_fovea2 / 0.6**2) ** 2))) * np.clip(1.25 - 0.4 * np.hypot(*place), 0.5, 1.0)
         tip = level.tip * (0.85 + 0.3 * draws[3]) * finer
-        wavelength = min(0.32, 0.6 * float(away[parent]))
-        self.add(curves[free[0]], parent, tip, int(self.depth[parent]) + 1, 0.035, wavelength, draws[4:])
+        wavelength = min(0.26, 0.5 * float(away[parent]))
+        self.add(curves[free[0]], parent, tip, int(self.depth[parent]) + 1, 0.046, wavelength, draws[4:])
 
     def _free(self, curves: np.ndarray, kind: int, crossing: float) -> np.ndarray:
         """Which curves (C, 25, 2) are free: beyond the fork none of their kind, at most a share of the
@@ -254,8 +269,8 @@ def _thinning(places: np.ndarray) -> np.ndarray:
     near_disc = 0.5 * np.exp(-((from_disc / 0.45) ** 2))
     nasal = 0.6 / (1 + np.exp((x + 0.05) / 0.05))
     outside = 0.8 / (1 + np.exp((0.75 - np.abs(y)) / 0.06))
-    ring = 0.40 * np.exp(-(((from_fovea - 0.5) / 0.2) ** 2))
-    return 1.0 + near_disc + nasal + outside - ring + 0.55 * np.exp(-((from_fovea / 0.25) ** 2))
+    ring = 0.48 * np.exp(-(((from_fovea - 0.5) / 0.2) ** 2))
+    return 1.0 + near_disc + nasal + outside - ring + 0.40 * np.exp(-((from_fovea / 0.25) ** 2))
 
 
 def _drift(place: np.ndarray) -> np.ndarray:

@@ -24,6 +24,9 @@ EDGE = (0.6, 0.5)
 BRIGHTNESS = ((1.0, 0.62), (1.2, 0.88), (1.75, 1.02), (2.6, 1.3), (3.2, 1.6))
 """Drawn half-width in pixels at 512 → height of the ridge at full contrast; the plane is cut at 1."""
 
+SEEN, GAIN = 0.3, (0.6, 1.8)
+"""Height from which a ridge counts as seen, and the bounds of the factor on all heights."""
+
 PIXELS_AT_ONCE = 400_000
 """Bounds the memory of the boxes that are drawn together."""
 
@@ -31,8 +34,11 @@ RIM = 5.0
 """Nothing is drawn this close to the field's rim (pixels at 512): neither does the ridge filter."""
 
 
-def draw_vessels(tree: VesselTree, size: int) -> np.ndarray:
+def draw_vessels(tree: VesselTree, size: int, share: float | None = None) -> np.ndarray:
     """Tree → plane ``float32 (size, size)`` in 0..1: height of the vessel's ridge at each pixel, 0 beside it.
+
+    With ``share`` the heights are scaled, within :data:`GAIN`, so that this share of the field comes out above :data:`SEEN`:
+    the ridge filter, too, stretches its answer between fixed percentiles of the field.
 
     The same tree drawn at two sizes is the same picture: below 512 it is drawn larger and averaged down.
 
@@ -43,6 +49,11 @@ def draw_vessels(tree: VesselTree, size: int) -> np.ndarray:
         raise ValueError(f"size is {size}; it must be at least 1")
     factor = -(-REFERENCE // size)
     plane = _draw(tree, size * factor)
+    if share is not None:
+        inside = _inside(size * factor)
+        level = float(np.quantile(plane[inside], 1 - share))
+        plane *= np.clip(SEEN / max(level, 1e-6), *GAIN)
+    plane = np.minimum(plane, 1.0)
     if factor > 1:
         plane = plane.reshape(size, factor, size, factor).mean(axis=(1, 3))
     return plane.astype(np.float32)
@@ -69,10 +80,13 @@ def _draw(tree: VesselTree, size: int) -> np.ndarray:
         for part in (chosen[at : at + many] for at in range(0, len(chosen), many)):
             widths = radius[part] * scale, edge[part] * scale
             _fill(plane, size, low[part], int(side), start[part], end[part], *widths, height[part])
-    plane = plane.reshape(size, size)
+    return plane.reshape(size, size) * _inside(size)
+
+
+def _inside(size: int) -> np.ndarray:
+    """The field without its rim, ``bool (size, size)``."""
     offset = np.arange(size) + 0.5 - size / 2
-    inside = offset[:, None] ** 2 + offset[None, :] ** 2 <= (size / 2 - RIM * scale) ** 2
-    return np.minimum(plane, 1.0) * inside
+    return offset[:, None] ** 2 + offset[None, :] ** 2 <= (size / 2 - RIM * size / REFERENCE) ** 2
 
 
 def _fill(

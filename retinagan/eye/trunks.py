@@ -38,12 +38,12 @@ def _half(growth: Growth, rng: np.random.Generator, roots: dict[int, int], half:
     flip = -1.0 if rng.random() < 0.4 else 1.0  # -1: they cross further on
     trunks = {}
     for kind, sign in ((VEIN, outside), (ARTERY, -outside)):
-        gap = sign * np.array([0.008, 0.012, *(flip * np.array([0.022, 0.04, 0.07, 0.11, 0.16]))])
+        gap = sign * np.array([0.010, 0.022, *(flip * np.array([0.038, 0.055, 0.08, 0.12, 0.16]))])
         gap = gap * (1 + 0.35 * apart * (1 if kind == VEIN else -1))
         line = _arcade(growth, half, up, shared, gap)
         line = spline(np.concatenate([growth.xy[roots[kind]][None], line]))
         draws = arcades.uniform(0, 1, WAVE_DRAWS + 1)
-        trunks[kind] = growth.add(line, roots[kind], TRUNK_TIP[kind], 0, 0.018, 0.45, draws)
+        trunks[kind] = growth.add(line, roots[kind], TRUNK_TIP[kind], 0, 0.011, 0.45, draws)
     heights = (inner.uniform(0.28, 0.44), inner.uniform(0.52, 0.70))
     kinds = (ARTERY, VEIN) if inner.random() < 0.5 else (VEIN, ARTERY)
     count = 2 if inner.random() < 0.2 else 1
@@ -87,7 +87,7 @@ def _inner_arcade(
     # It stays inside the arcade that it leaves.
     ys = np.minimum(ys, 0.8 * np.interp(xs, growth.xy[trunk, 0], np.abs(growth.xy[trunk, 1])))
     line = np.concatenate([[start, start + 0.10 * way], np.stack([xs, up * ys], axis=1)])
-    growth.add(spline(line), fork, INNER_TIP, 1, 0.03, 0.5, draws)
+    growth.add(spline(line), fork, INNER_TIP, 1, 0.022, 0.5, draws)
 
 
 def _nasal(growth: Growth, rng: np.random.Generator, trunks: dict[int, np.ndarray], up: float) -> None:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scipy.spatial import cKDTree
+
 from retinagan.eye.anatomy import Anatomy, find_anatomy
 from retinagan.eye.growth import ARTERY, LEVELS, VEIN, Growth, Habit
 from retinagan.eye.rasterise import draw_vessels
@@ -26,6 +28,12 @@ __all__ = ["ARTERY", "MURRAY", "VEIN", "VesselTree", "draw_vessels", "grow_tree"
 MURRAY = 2.6
 """Exponent of Murray's law: a parent's radius to this power is the sum over its daughters."""
 
+MOTTLE = 0.33
+"""How much the retina's mottle changes the contrast of a vessel of 0.008 disc-fovea distances' radius (about 4 pixels wide at 512)."""
+
+WAVES = 40
+"""Plane waves that make a random function of place."""
+
 DISTANCE_RANGE = (0.1, 2.0)
 """Disc-fovea distances, as a share of the side, between which a tree can be grown (they bound its size)."""
 
@@ -34,10 +42,11 @@ DISTANCE_RANGE = (0.1, 2.0)
 class VesselTree:
     """A vascular tree as S segments, in shares of the map's side (x to the right, y down; 0..1 is the map).
 
-    ``start``, ``end``: float64 (S, 2). ``radius``: float64 (S,). ``strength``: float64 (S,) in 0..1, the contrast of
-    the vessel: arteries are paler than veins, twigs fade. ``kind``: uint8 (S,), :data:`ARTERY` or :data:`VEIN`.
+    ``start``, ``end``: float64 (S, 2). ``radius``: float64 (S,). ``strength``: float64 (S,) in 0..1.4, the
+    contrast of the vessel: arteries are paler than veins, twigs fade, some stretches are not seen at all. ``kind``: uint8 (S,), :data:`ARTERY` or :data:`VEIN`.
     ``depth``: int64 (S,), 0 for the arcades, +1 at each side branch. ``parent``: int64 (S,), the segment that this one
-    continues or branches from, always an earlier one; -1 at the central artery and vein.
+    continues or branches from, always an earlier one; -1 at the central artery and vein. ``share``: of the field
+    that a ridge filter would call vessel.
     """
 
     start: np.ndarray
@@ -47,6 +56,7 @@ class VesselTree:
     kind: np.ndarray
     depth: np.ndarray
     parent: np.ndarray
+    share: float = 0.089
 
 
 def grow_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
@@ -59,7 +69,8 @@ def grow_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
         ValueError: not a square lesion map, or ``seed`` is negative.
     """
     anatomy = find_anatomy(label_map)
-    plane = draw_vessels(grow_tree(anatomy, seed), anatomy.size)
+    tree = grow_tree(anatomy, seed)
+    plane = draw_vessels(tree, anatomy.size, tree.share)
     plane[label_map == BG] = 0.0
     return plane
 
@@ -107,7 +118,7 @@ def _finish(
     kind, habit = growth.kind[:n], growth.habit
     vein = np.sqrt(habit.vein_ratio)
     radius = _calibres(growth) * np.where(kind == VEIN, vein, 1 / vein) * habit.calibre * length
-    strength = _strengths(growth, rng)
+    strength = _strengths(growth, radius / length, rng)
     nodes = np.nonzero(growth.parent[:n] >= 0)[0]
     segment = np.full(n, -1)
     segment[nodes] = np.arange(len(nodes))
@@ -121,6 +132,7 @@ def _finish(
         kind=kind[nodes],
         depth=growth.depth[nodes],
         parent=segment[before],
+        share=habit.share,
     )
 
 
@@ -134,15 +146,56 @@ def _calibres(growth: Growth) -> np.ndarray:
     return np.array(flow) ** (1 / MURRAY)
 
 
-def _strengths(growth: Growth, rng: np.random.Generator) -> np.ndarray:
-    """Contrast of each node (n,) in 0.1..1: paler arteries and tips, pale beside the disc, each branch its own."""
+def _strengths(growth: Growth, radius: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Contrast of each node (n,) in 0..1.4: paler arteries and tips, each branch its own, broken where a ridge filter
+    loses a vessel: in the disc, at forks and crossings, and wherever thin vessels sink into the retina's mottle.
+
+    ``radius`` (n,) in disc-fovea distances.
+    """
     n = growth.count
-    xy = growth.xy[:n]
-    phase = xy @ rng.normal(0, 9, (2, 3)) + rng.uniform(0, 2 * np.pi, 3)
-    slow = np.sin(phase).mean(axis=1)
-    # Beside the bright disc a ridge filter sees little of thin vessels: neither does the guidance of real eyes.
-    fading = np.where(growth.depth[:n] > 0, 0.9, 0.5)
-    near_disc = fading * np.exp(-(((xy**2).sum(axis=1) / 0.42**2) ** 2))
-    artery = np.where(growth.kind[:n] == ARTERY, growth.habit.artery_contrast, 1.0)
+    xy, kind, habit = growth.xy[:n], growth.kind[:n], growth.habit
+    slow, fast, chance = (_waves(rng, shortest, longest) for shortest, longest in ((0.35, 1.2), (0.10, 0.35), (0.03, 0.12)))
+    artery = np.where(kind == ARTERY, habit.artery_contrast, 1.0)
     ending = 0.4 + 0.6 * np.clip(growth.left[:n] / 6, 0, 1)
-    return np.clip(artery * ending * (1 - near_disc) * (1 + 0.4 * growth.contrast[:n] + 0.3 * slow), 0.1, 1.0)
+    strength = artery * ending * (1 + 0.4 * growth.contrast[:n] + 0.2 * slow(xy))
+    # The filter answers with the vessel's contrast plus that of the mottle, which matters to thin vessels alone.
+    mottle = MOTTLE * habit.broken * np.clip((0.008 / radius) ** 2, 0, 1.4)
+    strength *= np.clip(1 + mottle * (fast(xy) + 0.25 * chance(xy)), 0, 1.4)
+    # Beside and in the bright disc it sees little of thin vessels, and the trunks only here and there.
+    from_disc2 = (xy**2).sum(axis=1)
+    near = np.exp(-((from_disc2 / 0.56**2) ** 2))
+    within = np.exp(-((from_disc2 / 0.20**2) ** 2))
+    trunk = np.where(kind == VEIN, 0.42, 0.68)
+    strength *= 1 - np.where(growth.depth[:n] > 0, 0.75, trunk) * near
+    strength *= 1 - np.clip(0.43 + 0.4 * chance(xy), 0, 0.95) * within
+    # Side branches seem to begin a little beside their parent.
+    fork = growth.fork[:n]
+    depth_of_gap = np.clip(0.35 + 0.55 * chance(xy[fork]), 0, 0.95) * (growth.depth[:n] > 0)
+    strength *= 1 - depth_of_gap * np.exp(-((growth.since[:n] / 2.2) ** 2))
+    strength *= 1 - _crossings(growth, radius)
+    return np.clip(strength, 0.0, 1.4)
+
+
+def _waves(rng: np.random.Generator, shortest: float, longest: float):
+    """A random smooth function of places (..., 2), mean 0 and variance 1: plane waves of lengths in this range."""
+    length = shortest * (longest / shortest) ** rng.uniform(0, 1, WAVES)
+    angle, phase = rng.uniform(0, 2 * np.pi, (2, WAVES))
+    frequency = 2 * np.pi * np.stack([np.cos(angle), np.sin(angle)]) / length
+    return lambda places: np.sqrt(2 / WAVES) * np.sin(places @ frequency + phase).sum(axis=-1)
+
+
+def _crossings(growth: Growth, radius: np.ndarray) -> np.ndarray:
+    """How much of its contrast each node (n,) loses, 0..1, where it passes below a wider vessel of the other kind."""
+    n = growth.count
+    lost = np.zeros(n)
+    artery = np.nonzero(growth.kind[:n] == ARTERY)[0]
+    vein = np.nonzero(growth.kind[:n] == VEIN)[0]
+    if len(artery) == 0 or len(vein) == 0:
+        return lost
+    for below, above in ((artery, vein), (vein, artery)):
+        distance, nearest = cKDTree(growth.xy[above]).query(growth.xy[below])
+        over = above[nearest]
+        across = np.abs((growth.way[below] * growth.way[over]).sum(axis=1)) < 0.85
+        across &= radius[below] < radius[over]
+        lost[below] = np.where(across, 0.8 * np.exp(-((distance / (0.022 + radius[over])) ** 2)), 0)
+    return lost
