@@ -226,3 +226,15 @@ def test_discriminator_sees_detail_apart_from_the_light():
     assert not any(isinstance(module, torch.nn.InstanceNorm2d) for module in discriminator.modules())
     with pytest.raises(ValueError, match="norm is 'batch'"):
         PhotoDiscriminatorConfig(norm="batch")
+
+
+def test_texture_is_passed_on_unsmoothed():
+    config = PhotoGeneratorConfig(size=64, channels=(8, 8), spade_hidden=(4, 4), latent_dim=4, texture_skip=0.03)
+    generator = PhotoGenerator(config).train()
+    torch.nn.init.zeros_(generator.output.weight)
+    torch.nn.init.zeros_(generator.output.bias)
+    onehot, guidance = planes(1)
+    expected = (guidance[:, :3] + 0.03 * guidance[:, 5:]) * (1 - onehot[:, :1])
+    torch.testing.assert_close(generator(onehot, torch.zeros(1, 4), guidance), expected)
+    with pytest.raises(ValueError, match="texture_skip adds to the eye's light"):
+        PhotoGeneratorConfig(texture_skip=0.03, guidance="none", output="sigmoid")

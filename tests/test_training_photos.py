@@ -100,7 +100,7 @@ def test_steps_bring_the_photograph_nearer(task):
     losses = [task.step(task.batch(rng(step)), step, rng(step), update) for step in range(60)]
     early, late = (np.mean([entry["l1"] for entry in part]) for part in (losses[:8], losses[-8:]))
     assert late < 0.6 * early
-    assert set(losses[0]) == {"discriminator", "adversarial", "matching", "l1", "l1_coarse", "sharpness"}
+    assert set(losses[0]) == {"discriminator", "adversarial", "matching", "l1", "l1_coarse", "sharpness", "light"}
 
 
 def test_varied_copies_are_other_pictures_of_exact_classes(task):
@@ -155,6 +155,20 @@ def test_local_contrast_tells_blur_from_detail_wherever_the_detail_lies():
     assert (photos.band_contrast(blurred)[0] < 0.6 * fine).all()
     assert (photos.band_contrast(moved)[0] / fine - 1).abs().mean() < 0.2
     assert photos.band_contrast(torch.full((1, 3, 32, 32), 0.4))[0].max() < 2e-3
+
+
+def test_the_mean_colour_of_clear_retina_is_the_light():
+    onehot = torch.nn.functional.one_hot(torch.full((2, 64, 64), labels.VB), 7).permute(0, 3, 1, 2).float()
+    guidance = torch.full((2, 6, 64, 64), 0.3)
+    guidance[:, 3] = 0
+    grain = torch.randn(2, 3, 64, 64, generator=rng()) * 0.05
+    assert photos.light_difference(guidance[:, :3] + grain, onehot, guidance) < 0.003
+    assert photos.light_difference(guidance[:, :3] + 0.1, onehot, guidance) == pytest.approx(0.1, rel=1e-3)
+    lesion, blood = onehot.clone(), guidance[:, :3].clone()
+    lesion[:, labels.VB, :32] = 0
+    lesion[:, labels.HE, :32] = 1
+    blood[:, :, :32] -= 0.2  # what a lesion looks like says nothing of the light
+    assert photos.light_difference(blood, lesion, guidance) < 0.001
 
 
 def test_training_starts_from_the_weights_of_a_checkpoint(dataset, task, tmp_path):

@@ -22,6 +22,7 @@ from retinagan.data.augment import augment
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.eye import draw_fovea, eye_seed, find_anatomy, visible_vessels
 from retinagan.eye.light import (
+    VESSEL_THRESHOLD,
     clear_retina,
     fit_light,
     light_field,
@@ -30,12 +31,15 @@ from retinagan.eye.light import (
     project_light,
     synthesise_texture,
 )
-from retinagan.labels import EX, HE, MA, NUM_CLASSES, OD, SE, colours_from_map, one_hot
+from retinagan.labels import EX, HE, MA, NUM_CLASSES, OD, SE, VB, colours_from_map, one_hot
 from retinagan.models.spade import PhotoDiscriminator, PhotoDiscriminatorConfig, PhotoGenerator, PhotoGeneratorConfig
 from retinagan.models.segmenter import SEGMENTED
 from retinagan.training.segmenter import losses
 from retinagan.training.settings import LoopSettings
 
+
+LIGHT_CELL = 32
+"""Side in pixels of the cells of :func:`light_difference`; crops divide by it."""
 
 CONTRAST_CELL = 8
 """Side in pixels of the cells in which :func:`band_contrast` measures."""
@@ -62,6 +66,9 @@ class PhotoTraining(LoopSettings):
     """Weight of the L1 loss at a quarter of the resolution."""
     sharpness: float = 6.0
     """Weight of the difference in local contrast, band by band; see :func:`band_contrast`."""
+    light: float = 3.0
+    """Weight of the mean colour of clear retina in cells of 32 pixels, which is the eye's light: it holds the colour of those
+    crops that have no photograph of their own."""
     adversarial: float = 1.0
     feature_matching: float = 1.5
     varied_copies: int = 1
@@ -296,9 +303,11 @@ class PhotosTask:
             ((f - r).abs() * F.avg_pool2d(weight, CONTRAST_CELL)).mean()
             for f, r in zip(band_contrast(fake[paired]), band_contrast(photo[paired]), strict=True)
         )
+        light = light_difference(fake, onehot, guidance)
         loss = (
             config.l1 * l1
             + config.sharpness * sharpness
+            + config.light * light
             + config.l1_coarse * coarse
             + config.adversarial * adversarial
             + config.feature_matching * matching
@@ -316,6 +325,7 @@ class PhotosTask:
             "l1": float(l1.detach()),
             "l1_coarse": float(coarse.detach()),
             "sharpness": float(sharpness.detach()),
+            "light": float(light.detach()),
         }
 
     def _judge(self, photo: torch.Tensor) -> torch.Tensor:
@@ -371,6 +381,20 @@ def band_contrast(photo: torch.Tensor) -> list[torch.Tensor]:
         contrasts.append((F.avg_pool2d((fine - coarse) ** 2, cell) + 1e-6).sqrt())
         fine = F.avg_pool2d(coarse, 2)
     return contrasts
+
+
+def light_difference(photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
+    """Mean absolute difference of photographs and their light over clear retina, in cells of :data:`LIGHT_CELL` pixels.
+
+    The light was measured where a real photograph is clear of vessels, lesions, disc and rim; there a generated one must have its
+    mean colour, too.
+    """
+    other = 1 - onehot[:, VB : VB + 1]
+    near = F.max_pool2d(torch.maximum(other, (guidance[:, 3:4] > VESSEL_THRESHOLD).to(other.dtype)), 7, 1, 3)
+    clear = 1 - near
+    share = F.avg_pool2d(clear, LIGHT_CELL)
+    off = F.avg_pool2d((photo - guidance[:, :3]) * clear, LIGHT_CELL) / share.clamp(min=0.1)
+    return (off.abs() * share).sum() / (3 * share.sum()).clamp(min=1)
 
 
 def _start_from(generator: PhotoGenerator, path: str) -> None:
