@@ -20,12 +20,14 @@ from torch import nn
 from retinagan.models.segmenter import Segmenter, SegmenterConfig
 from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
 from retinagan.models.stylegan import MapGenerator, MapGeneratorConfig
+from retinagan.models.superres import SuperResolver, SuperResolverConfig
 
 FORMAT = "retinagan-1"
 NETWORKS = {
     "maps": (MapGenerator, MapGeneratorConfig),
     "photos": (PhotoGenerator, PhotoGeneratorConfig),
     "segmenter": (Segmenter, SegmenterConfig),
+    "superres": (SuperResolver, SuperResolverConfig),
 }
 MAX_PARAMETERS = 500_000_000
 """No config may ask for more: the original's larger network has 106.5 million."""

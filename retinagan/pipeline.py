@@ -11,18 +11,16 @@ import torch
 import torch.nn.functional as F
 
 from retinagan import checkpoints
-from retinagan.eye import EyePlanes, draw_eye, find_anatomy, make_eye
-from retinagan.eye.light import project_light
+from retinagan.eye import EyePlanes, draw_eye, eye_seed, find_anatomy, grow_vessels, make_eye, without_lesions
 from retinagan.labels import check_map, clean_map, one_hot
 from retinagan.models.spade import PhotoGenerator
 from retinagan.models.stylegan import MapGenerator, logits_to_maps
+from retinagan.models.superres import FACTOR, SuperResolver
 from retinagan.reference import MIN_SIDE, MIN_SIDE_WHOLE, read_reference
 from retinagan.seeds import check_grade, check_seed, check_share
 from retinagan.style import Style, as_style, place_vessels
 
 DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "checkpoints" / "default"
-MAX_LIGHT, MAX_TEXTURE = 3.0, 2.5
-"""Standard deviations at which the codes of a reference photograph's light and texture are clipped."""
 
 
 class RetinaGAN:
@@ -33,10 +31,12 @@ class RetinaGAN:
 
     Attributes:
         map_generator, photo_generator: the networks, in evaluation mode.
+        superres: the last stage to twice the side, or None.
         name: the model folder's name.
         size: side of maps and photographs in pixels.
-        facts: ``{"maps": …, "photos": …}``, what each checkpoint says of its training.
-        hashes: ``{"maps": …, "photos": …}``, SHA-256 of the checkpoint files; empty when built from modules.
+        facts: ``{"maps": …, "photos": …}`` and, if there is one, ``superres``: what each checkpoint says of its
+            training.
+        hashes: the same keys, SHA-256 of the checkpoint files; empty when built from modules.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class RetinaGAN:
         photo_generator: PhotoGenerator,
         device: torch.device | str = "cpu",
         *,
+        superres: SuperResolver | None = None,
         name: str = "unnamed",
         facts: dict | None = None,
         hashes: dict[str, str] | None = None,
@@ -54,12 +55,21 @@ class RetinaGAN:
         self.photo_generator = photo_generator.eval().to(self.device, memory_format=torch.channels_last)
         self.name = name
         self.size = photo_generator.config.size
+        if superres is not None:
+            if superres.config.size != FACTOR * self.size or not self.has_eye:
+                raise ValueError(
+                    f"the last stage makes photographs of {superres.config.size} pixels from an eye; the photo generator "
+                    f"of {name} makes {self.size}, guidance {photo_generator.config.guidance!r}"
+                )
+            superres = superres.eval().to(self.device, memory_format=torch.channels_last)
+        self.superres = superres
         self.facts = facts or {}
         self.hashes = hashes or {}
 
     @classmethod
     def from_pretrained(cls, path: str | Path = DEFAULT_MODEL, device: str = "auto") -> RetinaGAN:
-        """Load the model folder ``path`` (``maps.safetensors`` and ``photos.safetensors``).
+        """Load the model folder ``path``: ``maps.safetensors``, ``photos.safetensors`` and, if there,
+        ``superres.safetensors``.
 
         Args:
             path: a folder; ``checkpoints/…`` relative paths that do not exist here are looked up beside the package.
@@ -74,16 +84,20 @@ class RetinaGAN:
         if not folder.is_dir() and (DEFAULT_MODEL.parent.parent / folder).is_dir():
             folder = DEFAULT_MODEL.parent.parent / folder
         if not folder.is_dir():
-            raise FileNotFoundError(f"no model folder at {path}; it should hold maps.safetensors and photos.safetensors")
-        maps, maps_facts = checkpoints.load(folder / "maps.safetensors", "maps")
-        photos, photos_facts = checkpoints.load(folder / "photos.safetensors", "photos")
+            raise FileNotFoundError(
+                f"no model folder at {path}; it should hold maps.safetensors and photos.safetensors"
+            )
+        networks = ["maps", "photos"]
+        if (folder / "superres.safetensors").is_file():
+            networks.append("superres")
+        loaded = {network: checkpoints.load(folder / f"{network}.safetensors", network) for network in networks}
         return cls(
-            maps,
-            photos,
+            *(loaded[network][0] for network in ("maps", "photos")),
             choose_device(device),
+            superres=loaded["superres"][0] if "superres" in loaded else None,
             name=folder.resolve().name,
-            facts={"maps": maps_facts, "photos": photos_facts},
-            hashes={network: checkpoints.sha256(folder / f"{network}.safetensors") for network in ("maps", "photos")},
+            facts={network: facts for network, (_, facts) in loaded.items()},
+            hashes={network: checkpoints.sha256(folder / f"{network}.safetensors") for network in networks},
         )
 
     @torch.inference_mode()
@@ -149,8 +163,8 @@ class RetinaGAN:
     ) -> np.ndarray:
         """Maps on the way from one sampled map to another: ``uint8 (N, size, size)``, one a position.
 
-        Linear in w, where StyleGAN's styles are disentangled (Karras et al., CVPR 2019), each end truncated towards the mean of its
-        own grade. The noise goes along, scaled to keep its variance, so position 0 is exactly
+        Linear in w, where StyleGAN's styles are disentangled (Karras et al., CVPR 2019), each end truncated towards the
+        mean of its own grade. The noise goes along, scaled to keep its variance, so position 0 is exactly
         ``sample_maps(grade_a, [seed_a])`` and position 1 ``sample_maps(grade_b, [seed_b])``.
 
         Args:
@@ -176,8 +190,8 @@ class RetinaGAN:
     ) -> np.ndarray:
         """A map with the coarse structure of one seed and the fine structure of another: ``uint8 (size, size)``.
 
-        Style mixing (Karras et al., CVPR 2019): blocks before ``block`` have style and noise of ``coarse_seed``, the others of
-        ``fine_seed``. Block 0 works at 4×4 pixels, each next one at twice that.
+        Style mixing (Karras et al., CVPR 2019): blocks before ``block`` have style and noise of ``coarse_seed``, the
+        others of ``fine_seed``. Block 0 works at 4×4 pixels, each next one at twice that.
 
         Args:
             block: 0 (all of ``fine_seed``) to :attr:`map_blocks` (all of ``coarse_seed``).
@@ -208,16 +222,17 @@ class RetinaGAN:
     ) -> Style:
         """The style of a reference photograph: its light and texture and, asked for, its vessels and fovea.
 
-        The field of view is found and cut out; the low-pass light of the retina between vessels and lesions is projected onto the
-        model's light components by least squares. Codes are clipped to ±3 standard deviations of the training
-        photographs, those of the texture to ±2.5: a photograph unlike any of them gives the nearest sensible light, not an exact one.
+        The field of view is found and cut out; the low-pass light of the retina between vessels and lesions is
+        projected onto the model's light components by least squares. Codes are clipped to ±3 standard deviations of the
+        training photographs, those of the texture to ±2.5: a photograph unlike any of them gives the nearest sensible
+        light, not an exact one.
 
         Args:
             photo: ``uint8 (H, W, 3)`` RGB of any size, a bright field on a dark surround.
             label_map: ``uint8 (H, W)`` of the same pixels with the disc and, if known, the lesions; without it
                 the disc is found on the photograph.
-            whole_eye: take over the vessels (ridge filter), the fovea (dark spot where the disc says) and the disc's place too.
-                The style's :meth:`Style.own_map` is then this eye without lesions.
+            whole_eye: take over the vessels (ridge filter), the fovea (dark spot where the disc says) and the disc's
+                place too. The style's :meth:`Style.own_map` is then this eye without lesions.
             seed: what the photograph does not give: the noise of the texture and, without ``whole_eye``, the vessels.
 
         Raises:
@@ -230,32 +245,19 @@ class RetinaGAN:
             )
         least = min(MIN_SIDE_WHOLE, self.size) if whole_eye else MIN_SIDE
         reference = read_reference(photo, self.size, label_map, least_side=least, seed=check_seed(seed))
-        statistics = self.photo_generator.eye
-        mean, components, texture_mean, factor = (
-            buffer.float().cpu().numpy()
-            for buffer in (
-                statistics.light_mean,
-                statistics.light_components,
-                statistics.texture_mean,
-                statistics.texture_factor,
-            )
-        )
-        code = project_light(reference.light, mean, components).clip(-MAX_LIGHT, MAX_LIGHT)
-        # The pseudo-inverse: a model fitted on one photograph has no spread of textures.
-        draw = (np.linalg.pinv(factor) @ (reference.texture - texture_mean)).clip(-MAX_TEXTURE, MAX_TEXTURE)
+        light, texture = reference.codes(self.photo_generator.eye)
         parts = {}
         if whole_eye:
             vessels = (reference.vessels * 255).round().astype(np.uint8)
             parts = {"vessels": vessels, "fovea": reference.fovea, "disc": reference.disc}
-        return Style(
-            seed, tuple(code), tuple(texture_mean + factor @ draw), reference=reference.digest, **parts
-        )
+        return Style(seed, light, texture, reference=reference.digest, **parts)
 
     def style_between(self, a: int | Style, b: int | Style, t: float) -> Style:
-        """The style at ``t`` of the way from ``a`` to ``b``: light and texture between, vessels and noise those of ``a``.
+        """The style at ``t`` of the way from ``a`` to ``b``: light and texture between, vessels and noise those of
+        ``a``.
 
-        Position 0 renders exactly as ``a``; position 1 has the light and texture of ``b``. In a model without an eye the latent is
-        interpolated instead, scaled to keep its variance, and position 1 renders exactly as ``b``.
+        Position 0 renders exactly as ``a``; position 1 has the light and texture of ``b``. In a model without an eye
+        the latent is interpolated instead, scaled to keep its variance, and position 1 renders exactly as ``b``.
 
         Raises:
             TypeError, ValueError: not styles or seeds, t outside 0..1, or parts that this model cannot use.
@@ -307,7 +309,8 @@ class RetinaGAN:
             maps: ``uint8 (N, self.size, self.size)`` of classes 0-6.
             styles: one a map: a style seed 0 … 2⁶³-1 or a :class:`retinagan.style.Style`; the same on maps with the
                 same disc is the same eye.
-            size: side of the photographs; None: the model's own.
+            size: side of the photographs; None: the model's own. Twice that needs the trained last stage
+                (``superres.safetensors``); averaged over 2×2 pixels its photographs are the smaller ones.
 
         Raises:
             ValueError: shapes, classes, seeds or styles outside what is allowed. TypeError: wrong dtypes.
@@ -328,15 +331,23 @@ class RetinaGAN:
             raise ValueError(
                 f"{len(maps)} maps need {len(maps)} styles, got {len(styles)}; repeat a map for several styles"
             )
-        photos = [self._render(label_map, style) for label_map, style in zip(maps, styles, strict=True)]
+        photos = [self._render(label_map, style, size) for label_map, style in zip(maps, styles, strict=True)]
         return np.stack(photos) if photos else np.empty((0, size, size, 3), dtype=np.uint8)
 
     def _check_size(self, size: int | None) -> int:
         if size is None or size == self.size:
             return self.size
-        raise ValueError(f"size is {size!r}; the model {self.name} renders {self.size}")
+        if size != FACTOR * self.size or not self.has_eye:
+            larger = f" and, with its last stage, {FACTOR * self.size}" if self.has_eye else ""
+            raise ValueError(f"size is {size!r}; the model {self.name} renders {self.size}{larger}")
+        if self.superres is None:
+            raise ValueError(
+                f"size is {size}, but the model {self.name} has no superres.safetensors, the trained last stage: train "
+                "it (python -m retinagan train superres) and export it into the model's folder"
+            )
+        return int(size)
 
-    def _render(self, label_map: np.ndarray, style: Style) -> np.ndarray:
+    def _render(self, label_map: np.ndarray, style: Style, size: int) -> np.ndarray:
         config = self.photo_generator.config
         guidance = None
         if self.has_eye:
@@ -345,11 +356,26 @@ class RetinaGAN:
         else:
             latent = self._light_and_texture(style)[0][None]
         onehot = self._on_device(one_hot(label_map[None]))
-        # Half precision pays on a GPU alone; the CPU in float32 is the tested reference. Imported weights stay exact everywhere.
+        # Half precision pays on a GPU alone; the CPU in float32 is the tested reference. Imported weights stay exact
+        # everywhere.
         half = self.device.type == "cuda" and config.guidance == "eye"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             photo = self.photo_generator(onehot, latent.to(self.device), guidance)
+            if size != self.size:
+                photo = self._enlarged(photo, onehot, label_map, style)
         return (photo[0].float().permute(1, 2, 0) * 255).round().clamp(0, 255).byte().cpu().numpy()
+
+    def _enlarged(self, photo: torch.Tensor, onehot: torch.Tensor, label_map: np.ndarray, style: Style) -> torch.Tensor:
+        """The photograph at twice the side: the eye's vessels are drawn anew at that size, not enlarged."""
+        large = label_map.repeat(FACTOR, axis=0).repeat(FACTOR, axis=1)
+        if style.vessels is None:
+            vessels = grow_vessels(large, eye_seed(style.seed))
+        else:
+            vessels, _ = place_vessels(style, find_anatomy(large))
+        vessels = torch.from_numpy(without_lesions(vessels, large))[None, None]
+        generator = torch.Generator().manual_seed(eye_seed(style.seed))
+        noise = torch.randn(vessels.shape, generator=generator)
+        return self.superres(photo.float(), onehot, self._on_device(vessels), self._on_device(noise))
 
     def _eye(self, label_map: np.ndarray, style: Style) -> EyePlanes:
         parts = {name: torch.tensor(getattr(style, name)) for name in ("light", "texture") if getattr(style, name)}

@@ -3,9 +3,9 @@
 A PNG of this project holds ``retinagan`` (JSON: seeds, grade, SHA-256 of the map and of the checkpoints, version),
 ``Description`` and ``Software`` (for people and other programs), which say that it is synthetic.
 
-What made an image can be made again from its file: seeds, the numbers of a light that was interpolated or read off a photograph,
-the ends and the position of a map between two. One thing is left out: the vessels of a whole reference eye. They are a
-person's, so the file holds only the SHA-256 of the photograph from which they can be read again.
+What made an image can be made again from its file: seeds, the numbers of a light that was interpolated or read off a
+photograph, the ends and the position of a map between two. One thing is left out: the vessels of a whole reference eye.
+They are a person's, so the file holds only the SHA-256 of the photograph from which they can be read again.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Provenance:
     Attributes:
         kind: ``map`` or ``photograph``.
         source: where the map came from: ``sampled``, ``drawn`` (then grade and seed are those of the map that it began
-            with), ``progression`` (``retinagan.progression`` of the maps of this seed and grade 0 to this), ``uploaded``
-            or ``template``.
+            with), ``progression`` (``retinagan.progression`` of the maps of this seed and grade 0 to this),
+            ``uploaded`` or ``template``.
         grade: ICDR grade that was asked for, or None.
         map_seed, truncation: of the sampled map, or None.
         map_between: (grade, seed, position 0..1) of the other end, for a map between two (``RetinaGAN.maps_between``);

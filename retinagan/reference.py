@@ -11,7 +11,7 @@ from retinagan.data.field import cut_map, cut_photo, field_square, find_field
 from retinagan.data.landmarks import find_disc, find_fovea
 from retinagan.data.vesselness import vesselness
 from retinagan.eye.anatomy import find_anatomy
-from retinagan.eye.light import clear_retina, measure_light, measure_texture
+from retinagan.eye.light import clear_retina, measure_light, measure_texture, project_light
 from retinagan.labels import OD, check_map, map_with_disc
 
 MIN_SIDE = 64
@@ -19,6 +19,9 @@ MIN_SIDE = 64
 
 MIN_SIDE_WHOLE = 256
 """Fewest pixels across when the vessels are to be taken over too (or the model's own side, if that is less)."""
+
+MAX_LIGHT, MAX_TEXTURE = 3.0, 2.5
+"""Standard deviations of the training photographs at which the codes of light and texture are clipped."""
 
 MAX_PIXELS = 50_000_000
 
@@ -47,6 +50,20 @@ class Reference:
     texture: np.ndarray
     digest: str
 
+    def codes(self, statistics) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Light ``(Z,)``, least squares onto the model's components, and texture ``(B,)``, both within the model's
+        range.
+
+        Args:
+            statistics: ``retinagan.models.spade.EyeStatistics`` of the photo generator.
+        """
+        names = ("light_mean", "light_components", "texture_mean", "texture_factor")
+        mean, components, texture_mean, factor = (getattr(statistics, name).float().cpu().numpy() for name in names)
+        light = project_light(self.light, mean, components).clip(-MAX_LIGHT, MAX_LIGHT)
+        # The pseudo-inverse: a model fitted on one photograph has no spread of textures.
+        draw = (np.linalg.pinv(factor) @ (self.texture - texture_mean)).clip(-MAX_TEXTURE, MAX_TEXTURE)
+        return tuple(light.tolist()), tuple((texture_mean + factor @ draw).tolist())
+
 
 def photo_digest(photo: np.ndarray) -> str:
     """SHA-256 of a photograph's shape and pixels: the same for every lossless file of it."""
@@ -59,9 +76,9 @@ def read_reference(
 ) -> Reference:
     """Measure a fundus photograph of any size.
 
-    The field of view is found and its square cut out, as for training. Without a map the disc is found on the photograph
-    (``retinagan.data.landmarks``); lesions then count as retina, which moves the light by 0.15 of 255 levels (median of IDRiD's
-    held-out eyes).
+    The field of view is found and its square cut out, as for training. Without a map the disc is found on the
+    photograph (``retinagan.data.landmarks``); lesions then count as retina, which moves the light by 0.15 of 255 levels
+    (median of IDRiD's held-out eyes).
 
     Args:
         photo: ``uint8 (H, W, 3)`` RGB, the field bright on a dark surround.
@@ -79,12 +96,18 @@ def read_reference(
     if label_map is not None:
         check_map(label_map)
         if label_map.shape != (height, width):
-            raise ValueError(f"the map has shape {label_map.shape}, its photograph {(height, width)}; they show the same pixels")
+            raise ValueError(
+                f"the map has shape {label_map.shape}, its photograph {(height, width)}; they show the same pixels"
+            )
         if not (label_map == OD).any():
-            raise ValueError("the reference's map has no optic disc: its side and fovea follow from it; draw it (class 5)")
+            raise ValueError(
+                "the reference's map has no optic disc: its side and fovea follow from it; draw it (class 5)"
+            )
     square = field_square(find_field(photo), width, height)
     if square.side < least_side:
-        raise ValueError(f"the reference's field of view is {square.side:.0f} pixels wide; at least {least_side} are needed")
+        raise ValueError(
+            f"the reference's field of view is {square.side:.0f} pixels wide; at least {least_side} are needed"
+        )
     cut = cut_photo(photo, square, size)
     own_map = None if label_map is None else cut_map(label_map, square, size)
     vessels = vesselness(cut, own_map)
@@ -93,12 +116,16 @@ def read_reference(
         own_map = map_with_disc(size, x, y, radius)
     anatomy = find_anatomy(own_map)
     if not anatomy.has_disc:
-        raise ValueError("the optic disc of the reference's map lies outside the photograph's square; draw it (class 5)")
+        raise ValueError(
+            "the optic disc of the reference's map lies outside the photograph's square; draw it (class 5)"
+        )
     disc = (anatomy.disc_x, anatomy.disc_y, anatomy.disc_radius)
     fovea = find_fovea(cut, (anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius)
     clear = clear_retina(own_map, vessels)
     if clear.mean() < 0.05:
-        raise ValueError("the reference shows too little clear retina between vessels and lesions to take over its light")
+        raise ValueError(
+            "the reference shows too little clear retina between vessels and lesions to take over its light"
+        )
     light = measure_light(cut, clear)
     noise = np.random.default_rng(seed).standard_normal((size, size), dtype=np.float32)
     _, texture = measure_texture(cut, own_map, clear, noise)

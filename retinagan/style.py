@@ -1,4 +1,5 @@
-"""A style: what a lesion map leaves open, as a seed alone or with parts that a reference photograph or another style gives."""
+"""A style: what a lesion map leaves open, as a seed alone or with parts that a reference photograph or another style
+gives."""
 
 from __future__ import annotations
 
@@ -29,9 +30,11 @@ class Style:
         texture: log-amplitudes of the texture's bands ``(B,)``. None: the seed's.
         vessels: ``uint8 (S, S)``, the ridge filter of a reference eye × 255, in place of the grown tree.
         fovea: its centre (x, y) in pixels of ``vessels``. Only with ``vessels``.
-        disc: the reference's optic disc (x, y, radius) in pixels of ``vessels``: the vessels and the fovea are moved, and mirrored
-            where needed, onto the disc of the map that is rendered. None: they stay where they are. Only with ``vessels``.
-        reference: SHA-256 of the photograph (:func:`retinagan.reference.photo_digest`) from which the parts were taken, or None.
+        disc: the reference's optic disc (x, y, radius) in pixels of ``vessels``: the vessels and the fovea are moved,
+            and mirrored where needed, onto the disc of the map that is rendered. None: they stay where they are. Only
+            with ``vessels``.
+        reference: SHA-256 of the photograph (:func:`retinagan.reference.photo_digest`) from which the parts were taken,
+            or None.
         between: (seed a, seed b, position 0..1) of a style made by interpolation, or None.
 
     Numbers are kept as float32 holds them, so that a style written to a file and read back is the same.
@@ -57,7 +60,8 @@ class Style:
                 keep(self, name, _numbers(name, getattr(self, name), 1, most))
         if self.vessels is not None:
             plane = self.vessels
-            if not isinstance(plane, np.ndarray) or plane.dtype != np.uint8 or plane.ndim != 2 or len(set(plane.shape)) != 1:
+            good = isinstance(plane, np.ndarray) and plane.dtype == np.uint8 and plane.ndim == 2
+            if not good or plane.shape[0] != plane.shape[1]:
                 found = (getattr(plane, "dtype", type(plane).__name__), getattr(plane, "shape", None))
                 raise ValueError(f"vessels are {found}; allowed is a uint8 (S, S) plane of the ridge filter × 255")
         for name, count in (("fovea", 2), ("disc", 3)):

@@ -1,4 +1,5 @@
-"""The figures of references: exact on a drawn folder, readable, and better for the reference's own style than for seeds."""
+"""The figures of references: exact on a drawn folder, readable, and better for the reference's own style than for
+seeds."""
 
 import json
 

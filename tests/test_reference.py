@@ -1,4 +1,5 @@
-"""Reference photographs: the disc, the fovea and the light are found where they were drawn; hostile pictures are refused."""
+"""Reference photographs: the disc, the fovea and the light are found where they were drawn; hostile pictures are
+refused."""
 
 import numpy as np
 import pytest

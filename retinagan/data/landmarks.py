@@ -22,8 +22,9 @@ def find_disc(photo: np.ndarray, vessels: np.ndarray) -> tuple[float, float, flo
     The place that is brighter than its surroundings over the size of a disc, in which the vessels around meet: their
     orientation tensor is correlated with that of rays from each place (in the spirit of Foracchia et al., "Detection of
     optic disc in retinal images by means of a geometrical model of vessel structure", IEEE TMI 23(10), 2004). Discs
-    lie off the centre, so the centre counts less. Bright lesions have no vessels that point at them. There the circle is taken that
-    differs most from the ring around it. On 188 marked discs of IDRiD: two missed, half of the others within a tenth of a radius, 95 % within a third.
+    lie off the centre, so the centre counts less. Bright lesions have no vessels that point at them. There the circle
+    is taken that differs most from the ring around it. On 188 marked discs of IDRiD: two missed, half of the others
+    within a tenth of a radius, 95 % within a third.
 
     Args:
         photo: ``uint8 (S, S, 3)``, its field the inscribed circle.

@@ -1,9 +1,10 @@
-"""Does a reference photograph give its eye? Colour and vessels of held-out photographs against those rendered in their style.
+"""Does a reference photograph give its eye? Held-out photographs against those rendered in their style.
 
-``python -m retinagan evaluate reference --data data/idrid512``. Each held-out photograph is encoded, and its own map rendered with
-its light (vessels from the seed), as the whole eye, and with style seeds for comparison. *Colour distance*: mean absolute
-difference of RGB inside the field, in levels of 0-255, at full size and of the low-pass light (16 × 16 means). *Vessel
-overlap*: the ridge filter on both photographs: Dice of what is above half of its range, and correlation inside the field.
+``python -m retinagan evaluate reference --data data/idrid512``. Each held-out photograph is encoded, and its own map
+rendered with its light (vessels from the seed), as the whole eye, and with style seeds for comparison. *Colour distance*:
+mean absolute difference of RGB inside the field, in levels of 0-255, at full size and of the low-pass light (16 × 16
+means). *Vessel overlap*: the ridge filter on both photographs: Dice of what is above half of its range, and correlation
+inside the field.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ SHEET_ROWS = 6
 def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progress: bool = True) -> dict:
     """Measure on the held-out eyes of ``data``; writes ``OUT/reference.json`` and ``OUT/reference.png``.
 
-    The picture (rows: reference, its light, the whole eye, a style seed) holds photographs of the data set: it is for looking
-    at, not for passing on where their licence forbids it.
+    The picture (rows: reference, its light, the whole eye, a style seed) holds photographs of the data set: it is for
+    looking at, not for passing on where their licence forbids it.
 
     Args:
         data: folder written by ``prepare``, at the model's size.
@@ -51,13 +52,16 @@ def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progr
     gan = RetinaGAN.from_pretrained(model, device="cpu")
     held = load_prepared(data, "heldout")
     if held.photos.shape[1] != gan.size:
-        raise ValueError(f"{data} holds photographs of {held.photos.shape[1]} pixels; the model {gan.name} needs {gan.size}")
+        raise ValueError(
+            f"{data} holds photographs of {held.photos.shape[1]} pixels; the model {gan.name} needs {gan.size}"
+        )
     rows, pictures = [], []
     for index in tqdm(range(min(count or COUNT, len(held))), desc="references", disable=not progress):
         photo, label_map = held.photos[index], held.maps[index]
         light, whole = (gan.encode_style(photo, label_map, whole_eye) for whole_eye in (False, True))
         styles = {"light": light, "whole eye": whole, **{f"seed {seed}": seed for seed in SEEDS}}
-        rendered = dict(zip(styles, gan.render(np.stack([label_map] * len(styles)), list(styles.values())), strict=True))
+        photos = gan.render(np.stack([label_map] * len(styles)), list(styles.values()))
+        rendered = dict(zip(styles, photos, strict=True))
         row = {"id": held.ids[index], "landmarks": _landmarks(photo, label_map, held.fovea[index], gan.size)}
         field = label_map != BG
         own = vesselness(photo, label_map)
@@ -114,7 +118,8 @@ def _overlap(a: np.ndarray, b: np.ndarray, field: np.ndarray) -> dict[str, float
 
 
 def _landmarks(photo: np.ndarray, label_map: np.ndarray, fovea: np.ndarray, size: int) -> dict[str, float | None]:
-    """Distances, in disc radii, of what is found without a map from what the map and the marked fovea say; None: not found."""
+    """Distances, in disc radii, of what is found without a map from what the map and the marked fovea say; None: not
+    found."""
     anatomy = find_anatomy(label_map)
     try:
         found = read_reference(photo, size)

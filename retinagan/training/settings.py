@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-TASKS = ("maps", "photos", "segmenter")
+TASKS = ("maps", "photos", "segmenter", "superres")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,157 @@
+"""The last stage to twice the side: detail that a photograph's larger version needs, and a discriminator for its
+training.
+
+Most work is done at the photograph's own side; a few narrow layers at twice that side end it. Everything is local and
+no layer normalises over the picture, so crops and whole images agree. What comes out, averaged over 2×2 pixels, *is*
+the photograph that went in (back-projection, as in Irani and Peleg, "Improving resolution by image registration",
+1991): the larger photograph is the same photograph with detail, not another one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from retinagan.labels import BG, NUM_CLASSES
+from retinagan.models.layers import LEAK, checked_float, checked_int
+
+FACTOR = 2
+"""How much larger the photograph becomes."""
+
+
+@dataclass(frozen=True)
+class SuperResolverConfig:
+    """What a super-resolving last stage is made of. Raises ValueError for values outside their ranges."""
+
+    size: int = 1024
+    """Side of the photographs that it makes, in pixels."""
+    channels: int = 32
+    """Filters at the photograph's own side."""
+    blocks: int = 4
+    """Residual blocks there, two 3×3 convolutions each."""
+    fine_channels: int = 16
+    """Filters at twice the side."""
+    detail: float = 0.1
+    """Scale of the added detail: the network's outputs of order 1 are this many shares of white."""
+
+    def __post_init__(self) -> None:
+        checked_int("size", self.size, 2 * FACTOR, 8192)
+        if self.size % FACTOR:
+            raise ValueError(f"size is {self.size}; it must be even")
+        checked_int("channels", self.channels, 1, 1024)
+        checked_int("blocks", self.blocks, 1, 64)
+        checked_int("fine_channels", self.fine_channels, 1, 1024)
+        checked_float("detail", self.detail, 1e-3, 10.0)
+
+
+class _Block(nn.Module):
+    """``x + conv(conv(x))``; the second convolution starts at a tenth, so that a deep stack starts near the
+    identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv_2 = nn.Conv2d(channels, channels, 3, padding=1)
+        with torch.no_grad():
+            self.conv_2.weight *= 0.1
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv_2(F.leaky_relu(self.conv_1(F.leaky_relu(x, LEAK)), LEAK))
+
+
+class SuperResolver(nn.Module):
+    """A photograph and its eye → the photograph at twice the side.
+
+    ``forward(photo (N,3,H,W) in 0..1, onehot (N,7,H,W), vessels (N,1,2H,2W) in 0..1, noise (N,1,2H,2W) of unit
+    variance) -> (N,3,2H,2W)`` in 0..1, all float32; in ``train()`` mode not clamped. Any H and W, so crops train it.
+
+    Raises:
+        ValueError: shapes that do not fit each other.
+    """
+
+    def __init__(self, config: SuperResolverConfig) -> None:
+        super().__init__()
+        self.config = config
+        wide, narrow = config.channels, config.fine_channels
+        # Vessels and noise are known at twice the side: all four pixels of each enter below.
+        self.enter = nn.Conv2d(3 + NUM_CLASSES + 2 * FACTOR**2, wide, 3, padding=1)
+        self.blocks = nn.ModuleList(_Block(wide) for _ in range(config.blocks))
+        self.leave = nn.Conv2d(wide, narrow, 3, padding=1)
+        self.fine = nn.Conv2d(narrow + 2, narrow, 3, padding=1)
+        self.output = nn.Conv2d(narrow, 3, 3, padding=1)
+
+    def forward(self, photo: Tensor, onehot: Tensor, vessels: Tensor, noise: Tensor) -> Tensor:
+        self._check(photo, onehot, vessels, noise)
+        planes = torch.cat([vessels, noise], 1)
+        x = self.enter(torch.cat([photo * 2 - 1, onehot, F.pixel_unshuffle(planes, FACTOR)], 1))
+        for block in self.blocks:
+            x = block(x)
+        # Interpolation before a convolution leaves no grid, as a pixel shuffle would.
+        x = upsampled(F.leaky_relu(self.leave(F.leaky_relu(x, LEAK)), LEAK))
+        x = F.leaky_relu(self.fine(torch.cat([x, planes], 1)), LEAK)
+        x = upsampled(photo) + self.config.detail * self.output(x).float()
+        x = x + F.interpolate(photo - F.avg_pool2d(x, FACTOR), scale_factor=FACTOR, mode="nearest")
+        field = (upsampled(onehot[:, BG : BG + 1]) <= 0.5).to(x.dtype)
+        return x * field if self.training else x.clamp(0, 1) * field
+
+    def _check(self, photo: Tensor, onehot: Tensor, vessels: Tensor, noise: Tensor) -> None:
+        if photo.ndim != 4 or photo.shape[1] != 3:
+            raise ValueError(f"photo has shape {tuple(photo.shape)}; expected (N, 3, H, W)")
+        n, _, height, width = photo.shape
+        large = (n, 1, height * FACTOR, width * FACTOR)
+        for name, planes, expected in (
+            ("onehot", onehot, (n, NUM_CLASSES, height, width)), ("vessels", vessels, large), ("noise", noise, large),
+        ):  # fmt: skip
+            if tuple(planes.shape) != expected:
+                raise ValueError(f"{name} has shape {tuple(planes.shape)}; this photo needs {expected}")
+
+
+def upsampled(planes: Tensor) -> Tensor:
+    """Bilinear, to twice the side."""
+    return F.interpolate(planes, scale_factor=FACTOR, mode="bilinear", align_corners=False)
+
+
+@dataclass(frozen=True)
+class DetailDiscriminatorConfig:
+    """Patch discriminator of large photographs, on pixel-unshuffled crops, one logit a patch (Isola et al., 2017)."""
+
+    channels: tuple[int, ...] = (48, 64, 96)
+    """Filters of the convolutions; all but the first halve the side."""
+    detail_gain: float = 8.0
+    """The photograph minus its smooth version is shown times this: detail is faint beside the light."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))
+        if not self.channels:
+            raise ValueError("channels is empty; give one number of filters a layer")
+        for i, channels in enumerate(self.channels):
+            checked_int(f"channels[{i}]", channels, 1, 1024)
+        checked_float("detail_gain", self.detail_gain, 0.0, 100.0)
+
+
+class DetailDiscriminator(nn.Module):
+    """``forward(large (N,3,2H,2W), small (N,3,H,W), vessels (N,1,2H,2W)) -> [features…, logits (N,1,h,w)]``."""
+
+    def __init__(self, config: DetailDiscriminatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        layers, width = [], (3 + 3 + 1) * FACTOR**2
+        for index, channels in enumerate(config.channels):
+            kernel, stride = (3, 1) if index == 0 else (4, 2)
+            layers.append(nn.Conv2d(width, channels, kernel, stride, padding=1))
+            nn.init.kaiming_normal_(layers[-1].weight, LEAK)
+            width = channels
+        self.layers = nn.ModuleList(layers)
+        self.logits = nn.Conv2d(width, 1, 3, padding=1)
+
+    def forward(self, large: Tensor, small: Tensor, vessels: Tensor) -> list[Tensor]:
+        detail = (large - upsampled(small)) * self.config.detail_gain
+        x = F.pixel_unshuffle(torch.cat([large * 2 - 1, detail, vessels], 1), FACTOR)
+        features = []
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), LEAK)
+            features.append(x)
+        return [*features, self.logits(x)]

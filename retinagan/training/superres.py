@@ -1,0 +1,212 @@
+"""Training of the last stage to twice the side, on crops of real photographs and their own smaller versions.
+
+The small version is the area mean that the stage must give back, now and then a little blurred and noisy, as a
+generated photograph is. What a smaller version leaves open is judged by a discriminator (least squares) beside L1 and
+its features.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from retinagan.data.dataset import PreparedDataset, load_prepared
+from retinagan.labels import EX, MA, NUM_CLASSES, OD
+from retinagan.models.superres import (
+    FACTOR,
+    DetailDiscriminator,
+    DetailDiscriminatorConfig,
+    SuperResolver,
+    SuperResolverConfig,
+)
+from retinagan.training.settings import LoopSettings
+
+
+@dataclass(frozen=True)
+class SuperresTraining(LoopSettings):
+    """Section ``training`` of the last stage's configuration."""
+
+    data: str = "data/idrid1024"
+    """Folder written by ``prepare`` at ``network.size``; 5.2 MB of memory an eye at 1024."""
+    batch_size: int = 8
+    crop: int = 192
+    """Side of the crops at the larger size, in pixels; even."""
+    learning_rate: float = 4e-4
+    discriminator_lr: float = 3e-4
+    blur: float = 0.6
+    """Largest σ, in small pixels, by which small versions are blurred."""
+    noise: float = 0.004
+    """Largest deviation of the noise added to small versions, in shares of white."""
+    l1: float = 10.0
+    adversarial: float = 0.5
+    feature_matching: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch_size < 1:
+            raise ValueError(f"training.batch_size is {self.batch_size}; it must be at least 1")
+        if self.crop < 32 or self.crop % (2 * FACTOR):
+            raise ValueError(f"training.crop is {self.crop}; it must be 32 or more and divide by {2 * FACTOR}")
+        if not 0 <= self.blur <= 2 or not 0 <= self.noise <= 0.1:
+            raise ValueError(f"training.blur is {self.blur} and noise {self.noise}; allowed are 0 to 2 and 0 to 0.1")
+
+
+class SuperresTask:
+    """See :class:`retinagan.training.loop.Task`."""
+
+    name = "superres"
+    averaged = ("superres",)
+
+    def __init__(self, config: dict, dataset: PreparedDataset | None = None) -> None:
+        self.training = SuperresTraining(**config.get("training", {}))
+        network = SuperResolver(SuperResolverConfig(**config.get("network", {})))
+        discriminator = DetailDiscriminator(DetailDiscriminatorConfig(**config.get("discriminator", {})))
+        self.networks = {
+            name: module.to(memory_format=torch.channels_last)
+            for name, module in (("superres", network), ("discriminator", discriminator))
+        }
+        rates = {"superres": self.training.learning_rate, "discriminator": self.training.discriminator_lr}
+        self.optimizers = {
+            name: torch.optim.Adam(module.parameters(), rates[name], (0.5, 0.99))
+            for name, module in self.networks.items()
+        }
+        self._dataset, self._lock = dataset, threading.Lock()
+        self._targets: list[np.ndarray] = []
+
+    @property
+    def dataset(self) -> PreparedDataset:
+        """The training eyes, read when first asked for, so that a run is exported without its data."""
+        with self._lock:
+            data = self._dataset or load_prepared(self.training.data, "train")
+            size, wanted = data.photos.shape[1], self.networks["superres"].config.size
+            if size != wanted:
+                raise ValueError(
+                    f"training.data holds photographs of {size} pixels; network.size {wanted} needs a folder made by "
+                    f"`prepare … --size {wanted}`"
+                )
+            if not self._targets:
+                self._targets = [
+                    np.argwhere((m >= EX) & (m <= OD))[:: max(1, int((m == OD).sum()) // 2000)] for m in data.maps
+                ]
+            self._dataset = data
+        return data
+
+    def batch(self, rng: torch.Generator) -> dict[str, Tensor]:
+        """``large``, ``vessels``, ``noise`` at the larger side and ``small``, ``map`` (int64) at half of it."""
+        data, config = self.dataset, self.training
+        items: dict[str, list[Tensor]] = {key: [] for key in ("large", "map", "vessels")}
+        for _ in range(config.batch_size):
+            index = int(torch.randint(len(data), (), generator=rng))
+            y, x = self._corner(index, rng)
+            window = (slice(y, y + config.crop), slice(x, x + config.crop))
+            planes = [
+                torch.from_numpy(data.photos[index][window].copy()).permute(2, 0, 1).float() / 255,
+                torch.from_numpy(data.maps[index][window].copy()).long(),
+                torch.from_numpy(data.vessels[index][window].copy())[None].float() / 255,
+            ]
+            for axis in (-1, -2):
+                if torch.rand((), generator=rng) < 0.5:
+                    planes = [plane.flip(axis) for plane in planes]
+            for key, plane in zip(items, planes, strict=True):
+                items[key].append(plane)
+        large, maps, vessels = (torch.stack(values) for values in items.values())
+        return {
+            "large": large,
+            "small": self._degraded(F.avg_pool2d(large, FACTOR), rng),
+            "map": _halved(maps),
+            "vessels": vessels,
+            "noise": torch.randn(vessels.shape, generator=rng),
+        }
+
+    def _corner(self, index: int, rng: torch.Generator) -> tuple[int, int]:
+        """Upper left corner of a crop, even; half of them around a lesion or the disc."""
+        size, crop = self.networks["superres"].config.size, self.training.crop
+        free, targets = size - crop, self._targets[index]
+        corner = torch.randint(free + 1, (2,), generator=rng).numpy()
+        if len(targets) and torch.rand((), generator=rng) < 0.5:
+            target = targets[int(torch.randint(len(targets), (), generator=rng))]
+            corner = target - torch.randint(crop, (2,), generator=rng).numpy()
+        y, x = np.clip(corner, 0, free) // FACTOR * FACTOR
+        return int(y), int(x)
+
+    def _degraded(self, small: Tensor, rng: torch.Generator) -> Tensor:
+        """Each picture blurred and made noisy by amounts of its own, from none to the largest."""
+        config = self.training
+        sigma = config.blur * torch.rand(len(small), generator=rng)
+        offsets = torch.arange(-3, 4)
+        kernel = torch.exp(-(offsets[None] ** 2) / (2 * sigma.clamp(min=1e-3)[:, None] ** 2))
+        kernel = kernel / kernel.sum(1, keepdim=True)
+        n, channels, height, width = small.shape
+        kernel = kernel.repeat_interleave(channels, 0)[:, None]
+        flat = F.pad(small.reshape(1, n * channels, height, width), (3, 3, 3, 3), mode="replicate")
+        flat = F.conv2d(F.conv2d(flat, kernel[:, :, None], groups=n * channels), kernel[..., None], groups=n * channels)
+        deviation = config.noise * torch.rand(n, 1, 1, 1, generator=rng)
+        noisy = flat.reshape(small.shape) + deviation * torch.randn(small.shape, generator=rng)
+        black = small.amax(1, keepdim=True) == 0  # outside the field nothing is added
+        return torch.where(black, 0, noisy.clamp(0, 1))
+
+    def step(self, batch, step, rng, update) -> dict[str, float]:
+        config = self.training
+        network, discriminator = self.networks["superres"], self.networks["discriminator"]
+        large, small, vessels = batch["large"], batch["small"], batch["vessels"]
+        made = network(small, _onehot(batch["map"]), vessels, batch["noise"])
+
+        real, fake = discriminator(large, small, vessels)[-1], discriminator(made.detach(), small, vessels)[-1]
+        discriminator_loss = 0.5 * ((real - 1) ** 2).mean() + 0.5 * (fake**2).mean()
+        update("discriminator", discriminator_loss)
+
+        judged = discriminator(made, small, vessels)
+        with torch.no_grad():
+            real_features = discriminator(large, small, vessels)[:-1]
+        adversarial = ((judged[-1] - 1) ** 2).mean()
+        matching = sum(
+            (f - r).abs().mean() / r.abs().mean().clamp(min=1e-3)
+            for f, r in zip(judged[:-1], real_features, strict=True)
+        ) / len(real_features)
+        l1 = (made - large).abs().mean()
+        update("superres", config.l1 * l1 + config.adversarial * adversarial + config.feature_matching * matching)
+        return {
+            "discriminator": float(discriminator_loss.detach()),
+            "adversarial": float(adversarial.detach()),
+            "matching": float(matching.detach()),
+            "l1": float(l1.detach()),
+        }
+
+    @torch.no_grad()
+    def sheet(self, networks: dict[str, nn.Module], rng: torch.Generator) -> np.ndarray:
+        """Columns of crops; rows: the small version enlarged by interpolation, what the network makes of it, the
+        photograph."""
+        network = networks["superres"]
+        device = next(network.parameters()).device
+        batch = {key: value[:4].to(device) for key, value in self.batch(rng).items()}
+        made = network(batch["small"], _onehot(batch["map"]), batch["vessels"], batch["noise"])
+        plain = F.interpolate(batch["small"], scale_factor=FACTOR, mode="bicubic", align_corners=False)
+        rows = [torch.cat(list(pictures), dim=2) for pictures in (plain, made, batch["large"])]
+        return (torch.cat(rows, dim=1).permute(1, 2, 0) * 255).round().clamp(0, 255).byte().cpu().numpy()
+
+    def export(self, networks: dict[str, nn.Module], facts: dict) -> dict[str, nn.Module]:
+        return {"superres": networks["superres"]}
+
+
+def _onehot(maps: Tensor) -> Tensor:
+    return F.one_hot(maps, NUM_CLASSES).permute(0, 3, 1, 2).float()
+
+
+def _halved(maps: Tensor) -> Tensor:
+    """Maps ``int64 (N, 2H, 2W)`` → ``(N, H, W)``: the class of most pixels, lesions counting double so that small ones
+    stay."""
+    share = F.avg_pool2d(_onehot(maps), FACTOR)
+    share[:, EX : MA + 1] *= 2
+    return share.argmax(1)
+
+
+SECTIONS = {"network": SuperResolverConfig, "discriminator": DetailDiscriminatorConfig, "training": SuperresTraining}
+
+
+def make_task(config: dict) -> SuperresTask:
+    return SuperresTask(config)
