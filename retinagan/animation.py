@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 COMMENT = "Synthetic fundus photographs made by RetinaGAN, not for diagnosis."
 MAX_FRAMES = 60
 
+_GREYS = (0, 64, 128, 190, 255)
 _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], dtype=np.float32) / 16 - 0.47
 _DITHER = 7.0  # grey levels: about the distance between neighbours of 256 colours in a photograph
 
@@ -39,9 +40,11 @@ def encode_gif(frames: Sequence[np.ndarray], milliseconds: int | Sequence[int], 
         ValueError: no frame, too many, or of different sizes.
     """
     _check(frames)
-    # The palette is that of all frames, seen small.
+    # The palette is that of all frames, seen small, and the caption's greys.
     small = np.vstack([frame[::2, ::2] for frame in frames])
-    palette = Image.fromarray(small).quantize(256, method=Image.Quantize.MEDIANCUT)
+    colours = Image.fromarray(small).quantize(256 - len(_GREYS), method=Image.Quantize.MEDIANCUT).getpalette()
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(colours[: 3 * (256 - len(_GREYS))] + [grey for grey in _GREYS for _ in range(3)])
     height, width = frames[0].shape[:2]
     pattern = np.tile(_BAYER, (height // 4 + 1, width // 4 + 1))[:height, :width, None] * _DITHER
     pictures = []

@@ -16,6 +16,9 @@ from retinagan.eye.anatomy import Anatomy, find_anatomy
 from retinagan.labels import BG, LESIONS, NUM_GRADES, OD, VB, check_map
 from retinagan.seeds import check_seed
 
+LEAST_NEW = 0.25
+"""Share of a class' area in the sampled map that is new at least, also where the grade before has as much already."""
+
 _TOUCHING = np.ones((3, 3), dtype=int)
 
 
@@ -24,8 +27,8 @@ def progression(maps: Sequence[np.ndarray], seed: int) -> np.ndarray:
 
     The first result is the first map without its lesions: the healthy eye, its disc and its field. Each further one keeps all
     lesions of the one before and gets lesions of its own map, mirrored and shifted so that the discs agree
-    (:func:`bring_lesions`), in a seeded order until each class covers the area that it has there. So grade 3 shows about
-    as much as its sampled map does, not the sum of grades 1 to 3; a class that is rarer in the later map stays as it was.
+    (:func:`bring_lesions`), in a seeded order until each class covers the area that it has there, and at least a quarter
+    of that area is new. So grade 3 shows about as much as its sampled map does, not the sum of grades 1 to 3.
 
     Args:
         maps: at least one lesion map ``uint8 (S, S)``, as ``[model.sample_maps(grade, [seed])[0] for grade in range(5)]``.
@@ -50,7 +53,8 @@ def progression(maps: Sequence[np.ndarray], seed: int) -> np.ndarray:
         brought = bring_lesions(label_map, stages[0], eye)
         stage = stages[-1].copy()
         for label in LESIONS:
-            _add_until(stage, label, brought == label, int((label_map == label).sum()), rng)
+            own, have = int((label_map == label).sum()), int((stage == label).sum())
+            _add_until(stage, label, brought == label, max(own, have + round(own * LEAST_NEW)), rng)
         stages.append(stage)
     return np.stack(stages)
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Iterator
+from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from retinagan.app import starts
-from retinagan.app.studio import STYLE_STEP, Sheet, zip_sheets
-from retinagan.app.widgets import MAX_SEED, download_buttons, models, open_in_draw, page, picture_row
+from retinagan.app.enlarge import clickable, enlarge, title_of
+from retinagan.app.studio import Sheet, zip_sheets
+from retinagan.app.widgets import (
+    download,
+    download_buttons,
+    models,
+    page,
+    same_seeds,
+    seed_input,
+    show_map,
+    show_photo,
+)
 from retinagan.labels import GRADE_NAMES
+from retinagan.seeds import style_of
 
 ALL = "All"
 GRADES = (ALL, *(str(grade) for grade in range(len(GRADE_NAMES))))
@@ -17,91 +29,89 @@ GRADES = (ALL, *(str(grade) for grade in range(len(GRADE_NAMES))))
 
 def show() -> None:
     grade_text, seed, maps, photos, truncation = controls()
-    grades = range(len(GRADE_NAMES)) if grade_text == ALL else [int(grade_text)]
+    grades = list(range(len(GRADE_NAMES))) if grade_text == ALL else [int(grade_text)]
     networks = models()
     wanted = [(grade, seed + number) for grade in grades for number in range(maps)]
     total, done = len(wanted) * (1 + photos), 0
+    everything = st.container(horizontal=True, vertical_alignment="center", key="everything")
     progress = st.progress(0.0, text=f"Making {len(wanted)} maps and {len(wanted) * photos} photographs…")
-    everything = st.container()
-    in_a_row = 2 if photos == 1 and len(wanted) > 1 else 1
     sheets = []
-    for number, (grade, map_seed) in enumerate(wanted):
-        if number % in_a_row == 0:
-            cells = st.columns(in_a_row, gap="medium")
+    for cell, (grade, map_seed) in zip(grid(grades, maps, photos), wanted, strict=True):
         label_map = networks.sample(grade, map_seed, truncation)
         done += 1
         progress.progress(done / total, text=f"Grade {grade}, seed {map_seed}: map made, rendering…")
         photographs = []
-        for k in range(photos):
-            photographs.append(networks.photograph(label_map, map_seed + k * STYLE_STEP))
+        for number in range(photos):
+            photographs.append(networks.photograph(label_map, style_of(map_seed, number)))
             done += 1
-            progress.progress(done / total, text=f"Grade {grade}, seed {map_seed}: photograph {k + 1} made")
-        sheets.append(Sheet(label_map, "sampled", networks, grade, map_seed, truncation, tuple(photographs)))
-        with cells[number % in_a_row], st.container(border=True, key=f"card_{grade}_{map_seed}"):
-            card(sheets[-1])
+            progress.progress(done / total, text=f"Grade {grade}, seed {map_seed}: photograph {number + 1} made")
+        sheets.append(Sheet(label_map, "sampled", networks, grade, map_seed, truncation, None, tuple(photographs)))
+        with cell, st.container(border=True, key=f"card_{grade}_{map_seed}"):
+            card(sheets[-1], narrow=maps == photos == 1 and len(grades) > 1)
     progress.empty()
-    if len(sheets) > 1:
-        everything.download_button(
-            f"All {len(sheets)} pairs as ZIP",
-            lambda: zip_sheets(sheets),
-            f"retinagan-g{grade_text.lower()}-s{seed}.zip",
-            "application/zip",
-            on_click="ignore",
-            icon=":material/folder_zip:",
-            key="download_everything",
-        )
+    with everything:
+        if len(sheets) > 1:
+            name = f"retinagan-g{grade_text.lower()}-s{seed}.zip"
+            download(f"All {len(sheets)} pairs as ZIP", lambda: zip_sheets(sheets), name, "everything")
+        st.caption(f"The address of this page repeats it. {networks.speed}")
+
+
+def grid(grades: list[int], maps: int, photos: int) -> Iterator[DeltaGenerator]:
+    """A place for each card: a row for each grade, or one for all where each has a single map."""
+    kind = "grid_row" if photos > 1 else "grid_wide" if maps > 1 or len(grades) == 1 else "grid_five"
+    if maps == 1:
+        with st.container(key=kind):
+            yield from st.columns(len(grades), gap="small")
+        return
+    for grade in grades:
+        st.subheader(f"Grade {grade} · {GRADE_NAMES[grade]}", anchor=False)
+        with st.container(key=f"{kind}_{grade}"):
+            yield from st.columns(maps, gap="small")
 
 
 def controls() -> tuple[str, int, int, int, float]:
     """Grade (or ``All``), first seed, maps of each grade, photographs of each map, truncation; all in the URL."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="controls"):
         grade = st.segmented_control(
-            "Grade (ICDR)",
-            GRADES,
-            default=ALL,
-            required=True,
-            key="grade",
-            bind="query-params",
+            "Grade (ICDR)", GRADES, default=ALL, required=True, key="grade", bind="query-params",
             help="\n".join(f"- {i}: {name}" for i, name in enumerate(GRADE_NAMES))
             + "\n\nA map's classes hold no IRMA, venous beading or new vessels: it cannot prove grade 3 or 4.",
-        )
-        seed = st.number_input("Seed", 0, MAX_SEED, 7, key="seed", bind="query-params", width=130)
-        st.button("New seed", icon=":material/casino:", on_click=_new_seed, help="Other maps, other eyes.")
+        )  # fmt: skip
+        seed = seed_input("Seed", "seed", "New seed", "Other maps, other eyes. The same seed gives the same pictures.")
         maps = st.number_input("Maps of each grade", 1, 6, 1, key="maps", bind="query-params", width=150)
         photos = st.number_input("Photographs of each map", 1, 4, 1, key="photos", bind="query-params", width=180)
         truncation = st.slider(
-            "Truncation",
-            0.0,
-            1.0,
-            1.0,
-            0.05,
-            key="truncation",
-            bind="query-params",
-            width=170,
+            "Truncation", 0.0, 1.0, 1.0, 0.05, key="truncation", bind="query-params", width=170,
             help="Below 1 maps come closer to the grade's average: fewer oddities, less variety.",
-        )
-    return grade or ALL, int(seed), int(maps), int(photos), float(truncation)
+        )  # fmt: skip
+    return grade or ALL, seed, int(maps), int(photos), float(truncation)
 
 
-def card(sheet: Sheet) -> None:
-    st.markdown(f"**Grade {sheet.grade}** · {GRADE_NAMES[sheet.grade]}")
-    picture_row(sheet, f"map, seed {sheet.map_seed}")
+def card(sheet: Sheet, narrow: bool) -> None:
+    """A map and its photographs, side by side or (``narrow``) one below the other; each opens when it is clicked."""
     key = f"{sheet.grade}_{sheet.map_seed}"
+    st.html(f'<p class="rg-card-title">Grade {sheet.grade} <span>{GRADE_NAMES[sheet.grade]}</span></p>')
+    clicked = False
+    cells = [st.container() for _ in range(2)] if narrow else st.columns(1 + len(sheet.photographs), gap="small")
+    order = [*sheet.photographs, None] if narrow else [None, *sheet.photographs]
+    for number, (cell, photograph) in enumerate(zip(cells, order, strict=True)):
+        what = "map" if photograph is None else f"photograph {photograph.style_seed}"
+        name = f"Enlarge grade {sheet.grade}, seed {sheet.map_seed}: {what}"
+        show = partial(show_map, sheet.label_map, f"map, seed {sheet.map_seed}")
+        with cell:
+            shown = show if photograph is None else partial(show_photo, photograph)
+            clicked |= clickable(f"{key}_{number}", name, shown)
+    if clicked:
+        enlarge(sheet, title_of(sheet))
     with st.container(horizontal=True, gap="small"):
-        if st.button("Open in Draw", icon=":material/brush:", key=f"draw_{key}"):
-            text = starts.sampled_text(sheet.grade, sheet.map_seed, sheet.truncation)
-            open_in_draw(text, sheet.photographs[0].style_seed)
+        same_seeds(sheet, key, brief=True)
         with st.popover("Download", icon=":material/download:"):
             download_buttons(sheet, key)
-
-
-def _new_seed() -> None:
-    st.session_state["seed"] = secrets.randbelow(1_000_000)
 
 
 page(
     "Random",
     "Pick a grade: one network draws where the lesions lie, another photographs that eye. The same seeds give the same "
-    "pictures.",
+    "pictures. Click one to see it large, with its measurements.",
     show,
 )

@@ -1,4 +1,4 @@
-"""Page *Upload*: a lesion map as a lossless PNG → photographs, or on to the canvas."""
+"""Page *Upload*: a lesion map → photographs; or a PNG that was downloaded here → the state that made it."""
 
 from __future__ import annotations
 
@@ -6,39 +6,69 @@ import numpy as np
 import streamlit as st
 
 from retinagan import provenance
-from retinagan.app import starts
-from retinagan.app.studio import Sheet
-from retinagan.app.widgets import MAX_SEED, download_buttons, models, open_in_draw, page, picture_row, plain, swatch
+from retinagan.app.measures import show_measures
+from retinagan.app.restore import Remade, places, remake
+from retinagan.app.studio import Models, Sheet
+from retinagan.app.widgets import (
+    MAX_SEED,
+    download_buttons,
+    go,
+    models,
+    page,
+    picture_row,
+    plain,
+    same_seeds,
+    swatch,
+)
+from retinagan.companion import read_companion
 from retinagan.labels import CLASSES
 from retinagan.maps_io import fit_map, read_map_png
+from retinagan.photos_io import read_photo
 
 
 def show() -> None:
     file = st.file_uploader(
-        "Lesion map (PNG)",
-        type=["png"],
-        key="upload",
-        help="8-bit RGB or palette PNG, sides of 16 to 4096 pixels, in the exact colours of *Template and colours*.",
-    )
+        "A lesion map, or any PNG that was downloaded here", type=["png"], key="upload",
+        help="Maps: 8-bit RGB or palette PNG, sides of 16 to 4096 pixels, in the exact colours of *Template and "
+        "colours*. Photographs made here carry what made them.",
+    )  # fmt: skip
     if file is None:
-        st.markdown(
-            "A map is a PNG in seven exact colours, painted with a hard pencil (no anti-aliasing). Other sizes and "
-            "shapes are padded to "
-            "a square and scaled; no class is invented on the way. A PNG that was downloaded here is read as well."
-        )
-        st.page_link(
-            "retinagan/app/page_template.py",
-            label="An empty eye and the colours to begin with",
-            icon=":material/palette:",
-        )
+        introduction()
         return
     data = file.getvalue()
     origin = _origin(data)
     if origin is not None and origin.kind == "photograph":
-        photograph_of_ours(origin)
+        photograph_of_ours(data, origin)
         return
     uploaded = read_map_png(data, None)
     networks = models()
+    if origin is not None and uploaded.shape == (networks.size, networks.size):
+        remade = told(origin, remake(origin, uploaded, None, networks))
+        if remade.sheet is not None and not remade.bad and origin.source in ("sampled", "progression"):
+            restoring(origin, remade.sheet)
+    map_of_yours(uploaded, networks)
+
+
+def introduction() -> None:
+    st.markdown(
+        "- **A map of yours** is a PNG in seven exact colours, painted with a hard pencil (no anti-aliasing). Other sizes "
+        "and shapes are padded to a square and scaled; no class is invented on the way.\n"
+        "- **A PNG that was downloaded here**, map or photograph, says what made it: it is made again, compared with the "
+        "file, and opened where it came from.\n"
+        "- **A fundus photograph of your own** goes to *Styles*, as a reference for light or vessels."
+    )
+    with st.container(horizontal=True, gap="medium"):
+        st.page_link(
+            "retinagan/app/page_template.py", label="An empty eye and the colours to begin with",
+            icon=":material/format_paint:",
+        )  # fmt: skip
+        st.page_link(
+            "retinagan/app/page_styles.py", label="A photograph as reference", icon=":material/palette:",
+            query_params={"mode": "Reference"},
+        )  # fmt: skip
+
+
+def map_of_yours(uploaded: np.ndarray, networks: Models) -> None:
     label_map = fit_map(uploaded, networks.size)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         style = st.number_input("Style seed", 0, MAX_SEED, 7, key="upload_style", width=130)
@@ -49,23 +79,45 @@ def show() -> None:
     with st.container(border=True):
         picture_row(sheet, "your map")
         with st.container(horizontal=True, gap="small"):
-            if st.button("Open in Draw", icon=":material/brush:", type="primary", key="upload_draw"):
-                open_in_draw(starts.UPLOAD, int(style), uploaded)
+            same_seeds(sheet, "upload")
+            if st.button("Other styles", icon=":material/palette:", key="upload_styles"):
+                st.session_state["styles_map"] = label_map
+                go("styles", map_grade="Own", style_seed=int(style))
             download_buttons(sheet, "upload")
+    show_measures(label_map)
 
 
-def photograph_of_ours(origin: provenance.Provenance) -> None:
-    """A photograph of this project was dropped: say what made it, and offer to make it again."""
-    st.info(plain(origin.describe()), icon=":material/photo_camera:")
-    if origin.source != "sampled" or origin.grade is None or origin.map_seed is None:
-        st.caption("Its map was drawn or uploaded and is not in the photograph; upload the map's PNG.")
+def photograph_of_ours(data: bytes, origin: provenance.Provenance) -> None:
+    """A photograph of this project was dropped: make it again, say whether it is the same, and lead to its page."""
+    carried = read_companion(data)
+    with st.spinner("Making it again…"):
+        remade = told(origin, remake(origin, carried, read_photo(data), models()))
+    if remade.sheet is None:
+        if carried is None:
+            st.caption("Its map is not in the photograph; upload the map's PNG.")
         return
-    hashes = models().pipeline.hashes
-    if dict(origin.checkpoints) != hashes:
-        st.warning("Other weights made it than those loaded here: the same seeds give another picture.")
-    if st.button("Open what made it in Draw", icon=":material/brush:", type="primary", key="upload_restore"):
-        truncation = 1.0 if origin.truncation is None else origin.truncation
-        open_in_draw(starts.sampled_text(origin.grade, origin.map_seed, truncation), origin.style_seed or 0)
+    restoring(origin, remade.sheet)
+    picture_row(remade.sheet, "its map")
+    show_measures(remade.sheet.label_map)
+
+
+def told(origin: provenance.Provenance, remade: Remade) -> Remade:
+    st.info(plain(origin.describe()), icon=":material/history:")
+    if remade.good:
+        st.success(plain(" ".join(remade.good)), icon=":material/verified:")
+    for trouble in remade.bad:
+        st.warning(plain(trouble))
+    return remade
+
+
+def restoring(origin: provenance.Provenance, sheet: Sheet) -> None:
+    """Buttons to the pages that show it again."""
+    with st.container(horizontal=True, gap="small", key="restoring"):
+        for number, place in enumerate(places(origin)):
+            kind = "primary" if number == 0 else "secondary"
+            if st.button(place.label, icon=":material/restore:", type=kind, key=f"restore_{number}"):
+                go(place.page, **place.state)
+        same_seeds(sheet, "restore", brief=True)
 
 
 def _origin(data: bytes) -> provenance.Provenance | None:
@@ -86,4 +138,9 @@ def _summary(uploaded: np.ndarray, label_map: np.ndarray) -> str:
     return f"<p>{size} &nbsp;·&nbsp; " + " &nbsp;·&nbsp; ".join(found) + "</p>"
 
 
-page("Upload", "Bring a lesion map of your own, made in any paint program, and see its photographs.", show)
+page(
+    "Upload",
+    "Bring a lesion map of your own, made in any paint program, and see its photographs; or bring back a picture that was "
+    "made here.",
+    show,
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial, wraps
@@ -12,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from retinagan.app import starts
 from retinagan.app.studio import Models, Photograph, Sheet, as_jpeg, cached_models
 from retinagan.labels import CLASSES
 from retinagan.maps_io import encode_map_png
+from retinagan.style import Style, as_style
 
 LOG = logging.getLogger("retinagan.app")
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -113,7 +116,8 @@ def show_photo(photograph: Photograph, overlay: np.ndarray | None = None, captio
     """A photograph, or ``overlay`` in its place. The screen gets a JPEG of high quality, downloads are lossless."""
     picture = photograph.pixels if overlay is None else overlay
     caption = f"style {photograph.style_seed}" if caption is None else caption
-    st.image(as_jpeg(picture), caption=caption, width="stretch", alt=f"Synthetic fundus photograph, {caption}")
+    alt = f"Synthetic fundus photograph, {caption or f'style {photograph.style_seed}'}"
+    st.image(as_jpeg(picture), caption=caption or None, width="stretch", alt=alt)
 
 
 def picture_row(sheet: Sheet, caption: str) -> None:
@@ -129,33 +133,71 @@ def picture_row(sheet: Sheet, caption: str) -> None:
 def download_buttons(sheet: Sheet, key: str) -> None:
     """Buttons for the map, each photograph and all of it; files are made when a button is pressed."""
     with st.container(horizontal=True, gap="small", key=f"downloads_{key}"):
-        _download("Map", sheet.map_file, f"{sheet.name('map')}.png", "image/png", f"{key}_map")
+        download("Map", sheet.map_file, f"{sheet.name('map')}.png", f"{key}_map")
+        many = len(sheet.photographs) > 1
         for number, photograph in enumerate(sheet.photographs):
-            label = "Photograph" if len(sheet.photographs) == 1 else f"Photograph {photograph.style_seed}"
-            name = f"{sheet.name('photo')}-y{photograph.style_seed}.png"
-            _download(label, partial(sheet.photo_file, photograph), name, "image/png", f"{key}_photo{number}")
-        label = "Pair as ZIP" if len(sheet.photographs) == 1 else "All as ZIP"
-        _download(
-            label,
-            sheet.pair_file,
-            f"{sheet.name('pair')}.zip",
-            "application/zip",
-            f"{key}_pair",
-            ":material/folder_zip:",
-        )
+            label = f"Photograph {photograph.style_seed}" if many else "Photograph"
+            download(label, partial(sheet.photo_file, photograph), sheet.photo_name(photograph), f"{key}_photo{number}")
+        if sheet.photographs:
+            label = "All as ZIP" if many else "Pair as ZIP"
+            download(label, sheet.pair_file, f"{sheet.name('pair')}.zip", f"{key}_pair")
 
 
-def _download(
-    label: str, data: Callable[[], bytes], name: str, mime: str, key: str, icon: str = ":material/download:"
-) -> None:
-    st.download_button(label, data, name, mime, key=f"download_{key}", on_click="ignore", icon=icon)
+def download(label: str, data: Callable[[], bytes] | bytes, name: str, key: str) -> None:
+    """A download button whose kind and icon follow from the file's name."""
+    mime, icon = _KINDS[name.rpartition(".")[2]]
+    st.download_button(label, data, name, mime, key=f"download_{key}", on_click="ignore", icon=f":material/{icon}:")
 
 
-def open_in_draw(start: str, style: int, label_map: np.ndarray | None = None) -> None:
-    """Go to the page Draw with a start (see ``retinagan.app.starts``), anew even when it has the same one."""
+_KINDS = {
+    "png": ("image/png", "download"),
+    "gif": ("image/gif", "animated_images"),
+    "webp": ("image/webp", "animated_images"),
+    "zip": ("application/zip", "folder_zip"),
+}
+
+
+def seed_input(label: str, key: str, fresh: str, help: str, default: int = 7) -> int:
+    """A seed in the URL, with a button beside it for a fresh one."""
+    seed = st.number_input(label, 0, MAX_SEED, default, key=key, bind="query-params", width=130, help=help)
+    st.button(fresh, icon=":material/casino:", key=f"fresh_{key}", on_click=_fresh_seed, args=(key,))
+    return int(seed)
+
+
+def _fresh_seed(key: str) -> None:
+    st.session_state[key] = secrets.randbelow(1_000_000)
+
+
+def open_in_draw(start: str, style: int | Style, label_map: np.ndarray | None = None) -> None:
+    """Go to the page Draw with a start (see ``retinagan.app.starts``), anew even when it has the same one.
+
+    A style that is more than its seed goes along as the session's ``style_reference``.
+    """
+    style = as_style(style)
     st.session_state["draw_upload"] = label_map
     st.session_state["draw_fresh"] = True
-    st.switch_page("retinagan/app/page_draw.py", query_params={"start": start, "style": str(style)})
+    st.session_state["style_reference"] = None if style.is_seed else style
+    go("draw", start=start, style=style.seed)
+
+
+def go(name: str, **state: object) -> None:
+    """To another page, with what its controls are to show."""
+    st.switch_page(f"retinagan/app/page_{name}.py", query_params={key: str(value) for key, value in state.items()})
+
+
+def same_seeds(sheet: Sheet, key: str, brief: bool = False) -> None:
+    """Buttons that carry a map and its first photograph's style to other pages; only Draw's if ``brief``."""
+    style = sheet.photographs[0].style if sheet.photographs else 7
+    plain_map = sheet.source == "sampled" and sheet.map_between is None
+    if st.button("Open in Draw", icon=":material/brush:", key=f"to_draw_{key}"):
+        text = starts.sampled_text(sheet.grade, sheet.map_seed, sheet.truncation) if plain_map else starts.UPLOAD
+        open_in_draw(text, style, None if plain_map else sheet.label_map)
+    if plain_map and not brief and sheet.truncation == 1.0:
+        seed = as_style(style).seed
+        if st.button("Other styles", icon=":material/palette:", key=f"to_styles_{key}"):
+            go("styles", map_grade=sheet.grade, map_seed=sheet.map_seed, style_seed=seed)
+        if st.button("Other grades", icon=":material/timeline:", key=f"to_grades_{key}"):
+            go("progression", map_seed=sheet.map_seed, style_seed=seed)
 
 
 def swatch(index: int) -> str:
@@ -165,7 +207,8 @@ def swatch(index: int) -> str:
 
 @cache
 def _css() -> str:
-    return (Path(__file__).parent / "style.css").read_text("utf-8")
+    folder = Path(__file__).parent
+    return "\n".join((folder / name).read_text("utf-8") for name in ("style.css", "pages.css"))
 
 
 def _asset(name: str) -> str:

@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ ARGUMENTS = (
     "--disable-component-update --disable-sync"
 ).split()
 START_SECONDS = 120
+LOG = "server.log"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,25 +57,28 @@ def pipeline(model_folder) -> RetinaGAN:
 @pytest.fixture(scope="session")
 def address(model_folder, tmp_path_factory) -> Iterator[str]:
     """The address of a running app; at the end its log must hold no unexpected error."""
+    folder = tmp_path_factory.mktemp("app")
+    with running_app(model_folder, folder) as found:
+        yield found
+    text = (folder / LOG).read_text(errors="replace")
+    assert "unexpected error" not in text and "Uncaught app" not in text, text[-3000:]
+
+
+@contextmanager
+def running_app(model: Path, folder: Path, started: list[int] | None = None) -> Iterator[str]:
+    """Starts the app on a model folder; yields its address. Its log goes to ``folder``, its process id to ``started``."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("app") / "server.log"
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "web_demo.py",
-        "--server.port",
-        str(port),
-        "--server.headless",
-        "true",
-    ]
-    command += ["--server.address", "127.0.0.1"]
-    environment = os.environ | {"RETINAGAN_MODEL": str(model_folder)}
+    log = folder / LOG
+    command = [sys.executable, "-m", "streamlit", "run", "web_demo.py", "--server.port", str(port)]
+    command += ["--server.headless", "true", "--server.address", "127.0.0.1"]
     with log.open("w") as output:
-        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | {"RETINAGAN_MODEL": str(model)}, stdout=output, stderr=subprocess.STDOUT
+        )
+        if started is not None:
+            started.append(server.pid)
         try:
             _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
             yield f"http://127.0.0.1:{port}"
@@ -83,8 +88,6 @@ def address(model_folder, tmp_path_factory) -> Iterator[str]:
                 server.wait(timeout=10)
             except subprocess.TimeoutExpired:
                 server.kill()
-    text = log.read_text(errors="replace")
-    assert "unexpected error" not in text and "Uncaught app" not in text, text[-3000:]
 
 
 def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:

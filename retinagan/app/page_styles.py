@@ -1,0 +1,118 @@
+"""Page *Styles*: one map in many eyes: a gallery, a reference photograph's eye, and what lies between two."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from retinagan.app import starts
+from retinagan.app.enlarge import clickable, enlarge
+from retinagan.app.studio import Models, Sheet
+from retinagan.app.styles_between import between_maps, between_styles
+from retinagan.app.styles_reference import reference
+from retinagan.app.widgets import MAX_SEED, models, open_in_draw, page, seed_input, show_photo
+from retinagan.labels import GRADE_NAMES
+
+EIGHT = 8
+OWN = "Own"
+MODES = ("Gallery", "Reference", "Two styles", "Two maps")
+HINTS = {
+    "Gallery": "Eight eyes with the same lesions. Keep those you like; new styles take the place of the others.",
+    "Reference": "The light of a fundus photograph of yours, or its whole eye with its vessels, on the map.",
+    "Two styles": "Light and texture on the way from one style to another; the vessels stay those of the first.",
+    "Two maps": "On the way from one sampled map to another, in the network's own space.",
+}
+
+
+def show() -> None:
+    mode = st.segmented_control(
+        "What to do", MODES, default=MODES[0], required=True, key="mode", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    mode = mode or MODES[0]
+    st.caption(HINTS[mode])
+    networks = models()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="controls"):
+        sheet = chosen_map(networks, own_allowed=mode != "Two maps")
+        style_seed = seed_input("Style seed", "style_seed", "New styles" if mode == "Gallery" else "New style", STYLE_HELP)
+    if mode == "Gallery":
+        gallery(sheet, style_seed)
+    elif mode == "Reference":
+        reference(sheet, style_seed)
+    elif mode == "Two styles":
+        between_styles(sheet, style_seed)
+    else:
+        between_maps(sheet, style_seed)
+
+
+STYLE_HELP = "Whose eye: vessels, pigment and light. The same seed on the same disc is the same eye."
+
+
+def chosen_map(networks: Models, own_allowed: bool) -> Sheet:
+    """The map that all styles are shown on: sampled, or the session's own from *Upload*."""
+    own = st.session_state.get("styles_map") if own_allowed else None
+    options = [str(grade) for grade in range(len(GRADE_NAMES))] + [OWN] * (own is not None)
+    grade = st.segmented_control(
+        "Map of grade", options, default="2", required=True, key="map_grade", bind="query-params",
+        help="\n".join(f"- {i}: {name}" for i, name in enumerate(GRADE_NAMES)),
+    )  # fmt: skip
+    seed = seed_input("Map seed", "map_seed", "New map", "Which lesions, and where the disc lies.")
+    if grade == OWN and own is not None:
+        return Sheet(own, "uploaded", networks)
+    grade = int(grade) if grade in options[:-1] or str(grade).isdigit() else 2
+    return Sheet(networks.sample(grade, seed), "sampled", networks, grade, seed, 1.0)
+
+
+def gallery(sheet: Sheet, style_seed: int) -> None:
+    kept = kept_styles()
+    fresh = (style_seed + k for k in range(2 * EIGHT) if style_seed + k not in kept)
+    styles = [*kept, *(next(fresh) for _ in range(EIGHT - len(kept)))]
+    progress = st.progress(0.0, text="Rendering eight styles…")
+    with st.container(key="grid_gallery"):
+        cells = st.columns(EIGHT, gap="small")
+    clicked = None
+    for number, (cell, style) in enumerate(zip(cells, styles, strict=True), 1):
+        one = sheet.with_photographs([style])
+        with cell, st.container(border=True, key=f"style_{style}"):
+            if clickable(f"style{style}", f"Enlarge style {style}", partial(show_photo, one.photographs[0])):
+                clicked = one
+            with st.container(horizontal=True, gap="small", horizontal_alignment="distribute"):
+                st.button(
+                    "Kept" if style in kept else "Keep", key=f"keep_{style}", on_click=_keep, args=(style,),
+                    icon=":material/bookmark_added:" if style in kept else ":material/bookmark_add:",
+                    type="primary" if style in kept else "secondary",
+                    disabled=style not in kept and len(kept) == EIGHT - 1,
+                )  # fmt: skip
+                if st.button("Draw", key=f"draw_style_{style}", icon=":material/brush:"):
+                    to_draw(one)
+        progress.progress(number / EIGHT, text=f"Style {number} of {EIGHT}")
+    progress.empty()
+    if clicked is not None:
+        enlarge(clicked, f"Style {clicked.photographs[0].style_seed}")
+    st.caption(f"The address of this page repeats it. {sheet.models.speed}")
+
+
+def to_draw(sheet: Sheet) -> None:
+    style = sheet.photographs[0].style
+    if sheet.source == "sampled" and sheet.map_between is None:
+        open_in_draw(starts.sampled_text(sheet.grade, sheet.map_seed), style)
+    open_in_draw(starts.UPLOAD, style, sheet.label_map)
+
+
+def kept_styles() -> list[int]:
+    """Style seeds that were kept, from the link; what is none is passed over."""
+    found = [int(word) for word in st.query_params.get("keep", "").split("-") if word.isdecimal() and len(word) < 11]
+    return list(dict.fromkeys(seed for seed in found if seed <= MAX_SEED))[: EIGHT - 1]
+
+
+def _keep(style: int) -> None:
+    kept = kept_styles()
+    kept = [seed for seed in kept if seed != style] if style in kept else [*kept, style]
+    if kept:
+        st.query_params["keep"] = "-".join(map(str, kept))
+    else:
+        st.query_params.pop("keep", None)
+
+
+page("Styles", "The map says what is diseased; the style says whose eye it is: vessels, pigment, light.", show)
