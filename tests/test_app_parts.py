@@ -166,12 +166,12 @@ def test_the_newest_wish_wins_and_stale_ones_are_never_made():
     first_runs.wait(20)
     for name in "bcd":
         renderer.ask(name, make(name))
-    assert renderer.pending and renderer.made == (None, None)
+    assert renderer.look("d") == (True, None, None, None)
     go_on.set()
-    wait_until(lambda: not renderer.pending)
-    assert made == ["a", "d"] and renderer.made == ("d", "d")
+    wait_until(lambda: not renderer.look(None).pending)
+    assert made == ["a", "d"] and renderer.look("d") == (False, "d", "d", None)
     renderer.ask("d", make("d"))
-    assert not renderer.pending and made == ["a", "d"], "what is there is not made again"
+    assert not renderer.look("d").pending and made == ["a", "d"], "what is there is not made again"
 
 
 def test_back_to_what_is_being_made_drops_the_wish_in_between():
@@ -180,8 +180,8 @@ def test_back_to_what_is_being_made_drops_the_wish_in_between():
     renderer.ask("b", lambda: "b")
     renderer.ask("a", lambda: "again")
     go_on.set()
-    wait_until(lambda: not renderer.pending)
-    assert renderer.made == ("a", "a")
+    wait_until(lambda: not renderer.look(None).pending)
+    assert renderer.look("a")[1:3] == ("a", "a")
 
 
 def test_a_wish_that_fails_is_told_and_not_tried_again():
@@ -192,15 +192,12 @@ def test_a_wish_that_fails_is_told_and_not_tried_again():
         raise ValueError("no")
 
     renderer.ask("good", lambda: 1)
-    wait_until(lambda: not renderer.pending)
+    wait_until(lambda: not renderer.look(None).pending)
     renderer.ask("bad", broken)
-    wait_until(lambda: not renderer.pending)
+    wait_until(lambda: not renderer.look(None).pending)
     renderer.ask("bad", broken)
-    assert len(tries) == 1 and str(renderer.error("bad")) == "no" and renderer.error("good") is None
-    assert renderer.made == ("good", 1)
-    renderer.ask("good", lambda: 2)
-    renderer.ask("bad", lambda: 3)
-    wait_until(lambda: not renderer.pending)
+    assert len(tries) == 1 and str(renderer.look("bad").error) == "no"
+    assert renderer.look("good") == (False, "good", 1, None), "what was made before is still there"
 
 
 def test_differences_are_white_where_nothing_changed_and_say_their_scale():

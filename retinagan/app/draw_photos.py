@@ -47,12 +47,10 @@ def _photo_column(drawing: Drawing, networks: Models) -> None:
     live = st.session_state.get("live", True)
     if live or st.session_state.pop("render_now", False):
         renderer.ask(*wish)
-    key, made = renderer.made
+    pending, key, made, error = renderer.look(wish[0])
     current = key == wish[0]
     with head:
         _live_switch(current)
-    error = renderer.error(wish[0])
-    pending = renderer.pending
     with frame:
         if error is not None:
             st.error(plain(str(error) if isinstance(error, (ValueError, TypeError)) else type(error).__name__))

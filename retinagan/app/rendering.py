@@ -17,6 +17,16 @@ class Wish(NamedTuple):
     make: Callable[[], Any]
 
 
+class Look(NamedTuple):
+    """``pending``: something is being made or waits; ``key``, ``made``: what was made last, None at first; ``error``:
+    why the wish that was asked about could not be made."""
+
+    pending: bool
+    key: Hashable
+    made: Any
+    error: Exception | None
+
+
 class Renderer:
     """Makes what was asked for last.
 
@@ -46,22 +56,11 @@ class Renderer:
             else:
                 self._next = Wish(key, make)
 
-    @property
-    def pending(self) -> bool:
-        """Whether something is being made or waits."""
+    def look(self, key: Hashable) -> Look:
+        """Everything at one moment; ``key`` is that of the wish whose failure is of interest."""
         with self._lock:
-            return self._making is not None
-
-    @property
-    def made(self) -> tuple[Hashable, Any]:
-        """The key and the result of what was made last; ``(None, None)`` at first."""
-        with self._lock:
-            return self._key, self._made
-
-    def error(self, key: Hashable) -> Exception | None:
-        """Why ``key`` could not be made."""
-        with self._lock:
-            return self._error[1] if self._error is not None and self._error[0] == key else None
+            error = self._error[1] if self._error is not None and self._error[0] == key else None
+            return Look(self._making is not None, self._key, self._made, error)
 
     def _work(self) -> None:
         while True:
