@@ -82,6 +82,18 @@ def test_grade_1_has_few_microaneurysms(reals):
     assert (areas < 6).all() and areas.max() > 2 * areas.min()
 
 
+def test_grade_1_is_observed_where_there_are_eyes_of_it():
+    maps, grades = some_eyes()
+    mild = [eye("left", MA=[(64, 90, 8)], EX=[(30, 64, 6)]) for _ in range(5)]  # one, larger than any other eye's
+    observed = RealMaps(np.concatenate([maps, mild]), np.append(grades, [1] * 5), SIZE)
+    planes = draw(observed, 1, count=20)
+    areas = planes[:, MA].sum(dim=(1, 2)) * (SIDE // SIZE) ** 2
+    assert (areas > 35).all() and (areas < 100).all()  # 64 pixels, scaled a little; an eye's only one is never left out
+    assert planes[:, EX].sum() == 0
+    few = RealMaps(np.concatenate([maps, mild[:4]]), np.append(grades, [1] * 4), SIZE)
+    assert not few.mild_observed and (draw(few, 1, count=20)[:, MA].sum(dim=(1, 2)) * (SIDE // SIZE) ** 2 < 30).any()
+
+
 def test_lesions_stay_on_their_side_of_the_disc(reals):
     planes = draw(reals, 2, count=40)
     columns = torch.arange(SIZE) - (SIZE - 1) / 2
@@ -217,7 +229,7 @@ def test_export_ships_the_averaged_generator_without_data(trained, tmp_path, mon
     (path,) = export_run(trained, tmp_path / "out")
     assert path.name == "maps.safetensors"
     module, facts = checkpoints.load(path, "maps")
-    assert facts["steps"] == 30 and "not observed" in facts["grade_1"]
+    assert facts["steps"] == 30 and facts["grade_1"].startswith("microaneurysms alone")
     average = read_state(latest_state(trained)).part("average/generator")
     weight = average["blocks.1.conv1.weight"]
     assert torch.allclose(module.blocks[1].conv1.weight, weight, atol=2e-3)

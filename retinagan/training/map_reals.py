@@ -8,8 +8,9 @@ at full size, which are then averaged to area shares.
 
 Grades: 2, 3 and 4 come from eyes of that grade; eyes with lesions whose grade is unknown count as 3 from the share of
 haemorrhages on that lies between what is usual of 2 and of 3, as 2 below it (4 cannot be told from masks: its mark is
-new vessels). **Grade 1 is made, not observed**: microaneurysms alone, a few of those of any eye with lesions, as the
-scale defines mild retinopathy. Grade 0 is field and disc alone.
+new vessels). Grade 1 is microaneurysms alone, as the scale defines mild retinopathy: those of eyes of grade 1 where there are
+enough (pseudo-labelled ones, see retinagan.data.pseudo); else it is **made, not observed**, of a few of any eye's with lesions.
+Grade 0 is field and disc alone.
 """
 
 from __future__ import annotations
@@ -31,6 +32,12 @@ of IDRiD's graded eyes: 0.28 % at grade 2, 1.6 % at grade 3)."""
 
 MILD_ANEURYSMS = (1, 12)
 """Fewest and most microaneurysms of a made grade-1 eye."""
+
+MILD_EYES = 5
+"""Eyes of grade 1 from which on it is observed instead of made."""
+
+MIXED = 0.2
+"""Share of samples whose classes of lesions come each from an eye of its own."""
 
 DISC_AREA = (0.013, 0.045)
 """Discs outside these shares of the map are hidden by lesions or badly drawn and not used."""
@@ -84,11 +91,15 @@ class RealMaps:
         self.side, self.size, self.factor = side, size, side // size
         self.discs: list[tuple[Tensor, tuple[float, float]]] = []
         self.eyes: dict[int, list[Lesions]] = {grade: [] for grade in range(1, NUM_GRADES)}
+        self.mild: list[Lesions] = []
         for label_map, grade in zip(maps, grades, strict=True):
             centre = self._add_disc(label_map == OD)
             lesions = find_lesions(label_map, centre)
             if len(lesions.ys):
                 self._add_lesions(lesions, int(grade))
+        self.mild_observed = len(self.mild) >= MILD_EYES
+        if self.mild_observed:
+            self.eyes[1] = self.mild
         empty = [grade for grade, eyes in self.eyes.items() if not eyes]
         if not self.discs or empty:
             what = f"no eye to make grades {', '.join(map(str, empty))} of" if empty else "no optic disc"
@@ -114,6 +125,8 @@ class RealMaps:
             self.eyes[grade].append(lesions)
         if (lesions.kinds == MA).any():
             self.eyes[1].append(lesions)
+            if grade == 1:
+                self.mild.append(lesions)
 
     def batch(self, grades: Tensor, rng: torch.Generator) -> Tensor:
         """Maps of the given ``grades int64 (N,)`` as area shares, ``float32 (N, 7, size, size)``, summing to 1."""
@@ -141,9 +154,10 @@ class RealMaps:
         pool = self.eyes[grade]
         eye = pool[draws.integers(len(pool))]
         if grade == 1:
-            self._paint(layer, eye, (MA,), draws, at_most=int(draws.integers(*MILD_ANEURYSMS, endpoint=True)))
+            few = None if self.mild_observed else int(draws.integers(*MILD_ANEURYSMS, endpoint=True))
+            self._paint(layer, eye, (MA,), draws, at_most=few)
             return layer, eye.disc
-        mixed = draws.random() < 0.35
+        mixed = draws.random() < MIXED
         for kind in (SE, EX, HE, MA):
             source = pool[draws.integers(len(pool))] if mixed else eye
             if source.disc[0] * eye.disc[0] >= 0:
@@ -164,7 +178,8 @@ class RealMaps:
         """Draw an eye's lesions of some kinds, some left out, each moved on its own: small ones further than large."""
         chosen = np.isin(eye.kinds, kinds)
         if at_most is None:
-            chosen &= draws.random(len(chosen)) >= draws.uniform(0, 0.25)
+            kept = draws.random(len(chosen)) >= draws.uniform(0, 0.25)
+            chosen &= kept | ~(chosen & kept).any()  # an eye does not lose its only ones
         else:
             places = np.flatnonzero(chosen)
             chosen[:] = False

@@ -33,6 +33,7 @@ from ..models.stylegan import (
     MapGeneratorConfig,
     logits_to_maps,
 )
+from .initial import start_from
 from .map_reals import RealMaps
 from .settings import LoopSettings
 
@@ -72,6 +73,8 @@ class MapTraining(LoopSettings):
     """Weight of the cross-entropy that teaches where the field of view ends."""
     mixing: float = 0.0
     """Share of samples whose finer blocks get another latent's style."""
+    initial: str = ""
+    """Checkpoint of a map generator with the same tensors to start from; empty: random weights."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -119,6 +122,8 @@ class MapsTask:
         with torch.no_grad():  # start from the classes' usual shares, not from seven equal ones
             for output in generator.outputs[:1] if network.skip == "sum" else generator.outputs:
                 output.bias.copy_(torch.tensor(USUAL_SHARES).log())
+        if training.initial:
+            start_from(generator, training.initial, "maps")
         self.networks: dict[str, nn.Module] = {"generator": generator, "discriminator": judge}
         self.optimizers = {
             "generator": torch.optim.Adam(generator.parameters(), training.learning_rate, betas=(0.0, 0.99)),
@@ -216,7 +221,7 @@ class MapsTask:
     def export(self, networks: dict[str, nn.Module], facts: dict[str, Any]) -> dict[str, nn.Module]:
         """The averaged generator with each grade's mean style."""
         networks["generator"].estimate_w_mean(samples=4096, seed=0)
-        facts["grade_1"] = "made of microaneurysms of eyes of other grades, not observed"
+        facts["grade_1"] = "microaneurysms alone: of eyes of grade 1 where the data have some, else of eyes of other grades"
         return {"maps": networks["generator"]}
 
 

@@ -7,7 +7,6 @@ tree and drawn light, judged by the discriminator alone, so that the generator m
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from dataclasses import dataclass
 
@@ -34,6 +33,7 @@ from retinagan.eye.light import (
 from retinagan.labels import EX, HE, MA, NUM_CLASSES, OD, SE, VB, colours_from_map, one_hot
 from retinagan.models.spade import PhotoDiscriminator, PhotoDiscriminatorConfig, PhotoGenerator, PhotoGeneratorConfig
 from retinagan.models.segmenter import SEGMENTED
+from retinagan.training.initial import start_from
 from retinagan.training.segmenter import losses
 from retinagan.training.settings import LoopSettings
 
@@ -129,7 +129,7 @@ class PhotosTask:
             )
         generator = PhotoGenerator(self.generator_config).to(memory_format=torch.channels_last)
         if self.training.initial:
-            _start_from(generator, self.training.initial)
+            start_from(generator, self.training.initial, "photos")
         discriminator = PhotoDiscriminator(discriminator_config).to(memory_format=torch.channels_last)
         self.networks = {"generator": generator, "discriminator": discriminator}
         betas = (0.5, 0.99)
@@ -395,20 +395,6 @@ def light_difference(photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.
     share = F.avg_pool2d(clear, LIGHT_CELL)
     off = F.avg_pool2d((photo - guidance[:, :3]) * clear, LIGHT_CELL) / share.clamp(min=0.1)
     return (off.abs() * share).sum() / (3 * share.sum()).clamp(min=1)
-
-
-def _start_from(generator: PhotoGenerator, path: str) -> None:
-    """Load the weights of a checkpoint whose network has the same configuration."""
-    trained, _ = checkpoints.load(path, "photos")
-    differing = [
-        field.name
-        for field in dataclasses.fields(PhotoGeneratorConfig)
-        if getattr(trained.config, field.name) != getattr(generator.config, field.name)
-    ]
-    try:
-        generator.load_state_dict(trained.state_dict())
-    except RuntimeError:
-        raise ValueError(f"training.initial: {path} has another network; these fields differ: {differing}") from None
 
 
 def _uniform(rng: torch.Generator) -> float:
