@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from retinagan.evaluation.colour import LIMIT, channel_distance, mean_distance, measure_colours
+from retinagan.evaluation.colour import (
+    LIMIT,
+    channel_distance,
+    mean_distance,
+    measure_colours,
+)
 from retinagan.evaluation.distances import compare
 from retinagan.labels import field_of_view
 
@@ -39,7 +44,9 @@ def test_the_same_fundi_pass_and_others_fail(component):
     assert compare(mean_distance(component), real, fundi(300, 1), eyes)["ratio"] < LIMIT
     shift = ((25, 25, 25), (25, -10, 0), (0, 0, 25))[component]
     assert compare(mean_distance(component), real, fundi(300, 1, shift), eyes)["ratio"] > LIMIT
-    assert compare(mean_distance(component), real, fundi(300, 1, spread=1.0), eyes)["ratio"] > LIMIT  # too little variety
+    assert (
+        compare(mean_distance(component), real, fundi(300, 1, spread=1.0), eyes)["ratio"] > LIMIT
+    )  # too little variety
 
 
 def test_compare_pairs_by_eye_so_that_the_mix_is_the_same():

@@ -8,6 +8,7 @@ from retinagan.evaluation.distances import (
     density_and_coverage,
     frechet_distance,
     kernel_distance,
+    share_within,
     split_halves,
     wasserstein,
 )
@@ -70,6 +71,18 @@ def test_density_and_coverage_by_hand():
     real = np.array([[0.0], [1.0], [3.0], [7.0]])  # radii to the nearest neighbour: 1, 1, 2, 4
     density, coverage = density_and_coverage(real, np.array([[0.5], [10.0]]), neighbours=1)
     assert density == pytest.approx(3 / 2) and coverage == pytest.approx(3 / 4)
+
+
+def test_share_within_the_middle_of_the_real_values():
+    real = np.arange(101.0)
+    figures = share_within(real, np.array([5.0, 10.0, 50.0, 95.0]))
+    assert figures["range"] == [10.0, 90.0] and figures["share"] == 0.5
+    assert share_within(real, real)["share"] == pytest.approx(0.8, abs=0.01)
+    figures = share_within(np.append(real, np.nan), np.array([50.0, np.nan]))  # what cannot be measured lies outside
+    assert figures["share"] == 0.5 and figures["generated"] == [50.0] * 3
+    assert share_within(np.array([np.nan]), real) == {
+        "range": None, "share": None, "real": None, "generated": [25.0, 50.0, 75.0],
+    }  # fmt: skip
 
 
 def test_halves_are_disjoint_equal_and_of_the_seed():

@@ -1,7 +1,6 @@
 """Edits of maps and what they should do to a photograph, with painters that do it right and wrong."""
 
 import numpy as np
-import pytest
 
 from retinagan.evaluation.same_eye import (
     LEAST_RIGHT,
@@ -42,8 +41,12 @@ def test_edits_move_lesions_and_nothing_else():
     for changed in edited.values():
         assert ((changed == OD) == (label_map == OD)).all() and ((changed == BG) == (label_map == BG)).all()
     assert not np.isin(edited["removed"], LESIONS).any()
-    assert (edited["mirrored"] == EX).sum() == (label_map == EX).sum() and (edited["mirrored"][186:196, 120:130] == EX).all()
-    assert (edited["moved"][60 + 23 : 70 + 23, 120 - 15 : 130 - 15] == EX).all() and (edited["moved"] == HE).sum() == 120
+    assert (edited["mirrored"] == EX).sum() == (label_map == EX).sum() and (
+        edited["mirrored"][186:196, 120:130] == EX
+    ).all()
+    assert (edited["moved"][60 + 23 : 70 + 23, 120 - 15 : 130 - 15] == EX).all() and (
+        edited["moved"] == HE
+    ).sum() == 120
 
 
 def test_lesions_never_come_to_lie_on_the_disc_or_outside_the_field():

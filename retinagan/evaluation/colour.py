@@ -1,4 +1,4 @@
-"""Do generated photographs have the colours of real ones? Each photograph's mean colour, and the histograms of channels.
+"""Do generated photographs have the colours of real ones? The mean colour of each, and histograms of channels.
 
 A distance between two sets of photographs says nothing by itself: it is compared with that between two halves of the
 real ones, of the same n and of the same mix of grades (:func:`retinagan.evaluation.distances.compare`).
@@ -45,7 +45,9 @@ def measure_colours(photos: Sequence[np.ndarray]) -> Colours:
     means, histograms = [], []
     for photo in photos:
         pixels = photo[field_of_view(photo.shape[0])]
-        means.append(rgb2lab(pixels[::7] / 255).mean(0))  # every seventh pixel: the mean of thousands moves by hundredths
+        means.append(
+            rgb2lab(pixels[::7] / 255).mean(0)
+        )  # every seventh pixel: the mean of thousands moves by hundredths
         histograms.append([np.bincount(pixels[:, c], minlength=256) / len(pixels) for c in range(3)])
     return Colours(np.array(means), np.array(histograms))
 

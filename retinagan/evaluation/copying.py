@@ -1,7 +1,8 @@
-"""Is a vascular tree a copy? The training eye whose vessels overlap a tree most, over rotations, reflections and shifts.
+"""Is a vascular tree a copy? The training eye that overlaps a tree most, over rotations, reflections and shifts.
 
-First all training eyes at once: small soft planes, every rotation, reflection and shift of the asked tree, correlated by one
-matrix product. Then the best few are compared exactly, on vessel masks, around the rotation and shift that was found.
+First all training eyes at once: small soft planes, every rotation, reflection and shift of the asked tree, correlated
+by one matrix product. Then the best few are compared exactly, on vessel masks, around the rotation and shift that was
+found.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ VESSEL = 0.3
 """Ridge-filter response from which a pixel counts as vessel."""
 
 TOLERANCE = 1
-"""Pixels at a side of 256 by which vessel masks are dilated, so that a shift of less than a vessel's width is no difference."""
+"""Pixels at a side of 256 by which vessel masks are dilated, so that a shift of less than a vessel's width is no
+difference."""
 
 ANGLE_STEP, SHIFT_STEP, SHIFT_STEPS = 6, 2, 2
 """Degrees, and pixels at a side of 64, between the rotations and shifts first tried; shifts to both sides."""
@@ -51,12 +53,15 @@ class Copy:
 class NearestTrees:
     """Finds the training eye nearest to a vascular tree.
 
-    The overlap is the Dice coefficient 2|A∩B| / (|A| + |B|) of vessel masks at a side of 256, dilated by a pixel, inside the common
+    The overlap is the Dice coefficient 2|A∩B| / (|A| + |B|) of vessel masks at a side of 256, dilated by a pixel,
+    inside the common
     field: what vessel segmentations are compared by. On IDRiD, photographs rendered on a training eye's own vessels
-    have 0.77-0.86 with it, and held-out real eyes 0.29-0.36 with their nearest of 392 training eyes; 0.5 tells them apart.
+    have 0.77-0.86 with it, and held-out real eyes 0.29-0.36 with their nearest of 392 training eyes; 0.5 tells them
+    apart.
 
     Args:
-        planes: ``uint8 (N, S, S)``, the ridge filter of the training photographs × 255; S a multiple of 256, or 256 / 2ⁿ.
+        planes: ``uint8 (N, S, S)``, the ridge filter of the training photographs × 255; S a multiple of 256, or 256 /
+            2ⁿ.
     """
 
     def __init__(self, planes: np.ndarray) -> None:
@@ -120,7 +125,11 @@ def vessel_mask(plane: np.ndarray) -> np.ndarray:
 
 
 def resized(plane: np.ndarray, side: int) -> np.ndarray:
-    """A square plane ``(S, S)`` at ``side``: block means downwards, linear upwards. ValueError unless one divides the other."""
+    """A square plane ``(S, S)`` at ``side``: block means downwards, linear upwards.
+
+    Raises:
+        ValueError: neither side divides the other.
+    """
     size = len(plane)
     if size % side == 0:
         return plane.reshape(side, size // side, side, size // side).mean(axis=(1, 3))

@@ -12,7 +12,6 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
-
 DRAWS = 200
 """Random halvings over which :func:`compare` averages."""
 
@@ -20,8 +19,9 @@ DRAWS = 200
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Fréchet distance between normal distributions fitted to two sets of features (Heusel et al., NeurIPS 2017).
 
-    ``|μa - μb|² + tr(Ca + Cb - 2 (Ca Cb)^½)``. With the centred features as A and B, ``tr (Ca Cb)^½`` is the sum of the singular
-    values of ``A Bᵀ / √((N-1)(M-1))``: exact for any n, with no matrix square root. Biased upwards for small n.
+    ``|μa - μb|² + tr(Ca + Cb - 2 (Ca Cb)^½)``. With the centred features as A and B, ``tr (Ca Cb)^½`` is the sum of
+    the singular values of ``A Bᵀ / √((N-1)(M-1))``: exact for any n, with no matrix square root. Biased upwards for
+    small n.
 
     Args:
         a, b: float ``(N, F)`` and ``(M, F)``, finite, N and M at least 2.
@@ -82,8 +82,9 @@ def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
 def density_and_coverage(real: np.ndarray, generated: np.ndarray, neighbours: int = 5) -> tuple[float, float]:
     """Fidelity and diversity by nearest-neighbour balls (Naeem et al., ICML 2020).
 
-    Each real sample owns a ball up to its k-th nearest real neighbour. *Density*: in how many balls a generated sample lies, over k,
-    on average (about 1 when both are one distribution; it may exceed 1). *Coverage*: the share of balls that hold any generated sample.
+    Each real sample owns a ball up to its k-th nearest real neighbour. *Density*: in how many balls a generated sample
+    lies, over k, on average (about 1 when both are one distribution; it may exceed 1). *Coverage*: the share of balls
+    that hold any generated sample.
 
     Args:
         real, generated: float ``(N, F)`` and ``(M, F)``, finite.
@@ -100,6 +101,28 @@ def density_and_coverage(real: np.ndarray, generated: np.ndarray, neighbours: in
     return float(inside.sum(0).mean() / neighbours), float(inside.any(1).mean())
 
 
+def share_within(real: np.ndarray, generated: np.ndarray, low: float = 10, high: float = 90) -> dict:
+    """How many generated values lie within the middle of the real ones: by definition 0.8 of the real ones themselves do.
+
+    Args:
+        real, generated: ``(N,)`` and ``(M,)``; values that are not finite lie outside and make no percentile.
+
+    Returns:
+        ``range`` (the real percentiles), ``share`` of the generated values within, and the quartiles of ``real`` and
+        ``generated``; None where no value is finite.
+    """
+    real, generated = np.asarray(real, dtype=np.float64), np.asarray(generated, dtype=np.float64)
+    bounds = _percentiles(real, [low, high])
+    share = None if bounds is None else float(((generated >= bounds[0]) & (generated <= bounds[1])).mean())
+    quartiles = {name: _percentiles(of, [25, 50, 75]) for name, of in (("real", real), ("generated", generated))}
+    return {"range": bounds, "share": share, **quartiles}
+
+
+def _percentiles(values: np.ndarray, at: list[float]) -> list[float] | None:
+    known = values[np.isfinite(values)]
+    return [float(v) for v in np.percentile(known, at)] if len(known) else None
+
+
 def split_halves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Two disjoint random halves of ``range(count)``: what real against real looks like. The odd one out is dropped."""
     order = np.random.default_rng(seed).permutation(count)
@@ -109,8 +132,8 @@ def split_halves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def compare(distance: Callable, real, generated, eyes: np.ndarray, draws: int = DRAWS, seed: int = 0) -> dict:
     """Real against generated beside real against real, at equal n and with equal eyes.
 
-    The real set is halved at random, A and B, ``draws`` times; "real" is the mean distance from B to A, "generated" that
-    to A of generated photographs made for the eyes of B, one an eye drawn at random from those that it has.
+    The real set is halved at random, A and B, ``draws`` times; "real" is the mean distance from B to A, "generated"
+    that to A of generated photographs made for the eyes of B, one an eye drawn at random from those that it has.
 
     Args:
         distance: of two sets, ``distance(a, b) -> float``.
@@ -128,7 +151,9 @@ def compare(distance: Callable, real, generated, eyes: np.ndarray, draws: int = 
     made_for = [np.flatnonzero(eyes == index) for index in range(len(real))]
     paired = np.array([index for index, made in enumerate(made_for) if len(made)])
     if len(paired) < 4:
-        raise ValueError(f"{len(paired)} real photographs have a generated one; halves need at least 4: raise the count")
+        raise ValueError(
+            f"{len(paired)} real photographs have a generated one; halves need at least 4: raise the count"
+        )
     rng = np.random.default_rng(seed)
     ours, theirs = [], []
     for _ in range(draws):
@@ -144,7 +169,9 @@ def _features(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     for values in (a, b):
         if values.ndim != 2 or len(values) < 2 or values.shape[1] == 0 or values.shape[1] != a.shape[1]:
-            raise ValueError(f"features have shapes {a.shape} and {b.shape}; expected (N, F) and (M, F), N and M at least 2")
+            raise ValueError(
+                f"features have shapes {a.shape} and {b.shape}; expected (N, F) and (M, F), N and M at least 2"
+            )
         if not np.isfinite(values).all():
             raise ValueError("features hold values that are not finite")
     return a, b

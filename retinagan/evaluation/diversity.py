@@ -50,14 +50,16 @@ def diversity(real: np.ndarray, grid: np.ndarray) -> dict:
         grid: ``(M, K, P, 3)``: M maps, each in the same K styles.
 
     Returns:
-        Mean pairwise distances ``real``, ``styles`` (of one map, mean over maps), ``maps`` (of one style), ``ratio`` of styles to
-        real, and the counts.
+        Mean pairwise distances ``real``, ``styles`` (of one map, mean over maps), ``maps`` (of one style), ``ratio``
+        of styles to real, and the counts.
 
     Raises:
         ValueError: fewer than two real photographs, maps or styles.
     """
     if min(len(real), *grid.shape[:2]) < 2:
-        raise ValueError(f"{len(real)} real photographs, {grid.shape[0]} maps, {grid.shape[1]} styles; pairs need 2 of each")
+        raise ValueError(
+            f"{len(real)} real photographs, {grid.shape[0]} maps, {grid.shape[1]} styles; pairs need 2 of each"
+        )
     of_real = float(distances(real).mean())
     styles = float(np.mean([distances(row).mean() for row in grid]))
     maps = float(np.mean([distances(column).mean() for column in grid.swapaxes(0, 1)]))

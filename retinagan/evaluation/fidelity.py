@@ -1,7 +1,7 @@
 """Does a photograph show the lesions of its map? The segmenter's agreement with the map, pixel by pixel.
 
-Measured on real held-out photographs with annotated lesions and on photographs generated from the same maps: what the segmenter
-misses on real eyes it may miss on generated ones, so that the ratio of the two counts.
+Measured on real held-out photographs with annotated lesions and on photographs generated from the same maps: what the
+segmenter misses on real eyes it may miss on generated ones, so that the ratio of the two counts.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _RANGE, _BINS = 12.0, 2400  # logits, in steps of a hundredth
 class Agreement:
     """Agreement of predictions with maps, gathered photograph by photograph over all pixels of the field.
 
-    Pixels of all photographs are pooled, as in the IDRiD challenge (Porwal et al., Medical Image Analysis 59, 2020): many
-    photographs have but a few pixels of a class.
+    Pixels of all photographs are pooled, as in the IDRiD challenge (Porwal et al., Medical Image Analysis 59, 2020):
+    many photographs have but a few pixels of a class.
     """
 
     def __init__(self) -> None:
@@ -81,10 +81,10 @@ class Agreement:
 
 
 def fidelity(real: Agreement, generated: Agreement) -> dict[str, dict]:
-    """Figures of each class: Dice and AUPR on real and generated photographs and their ratios; n of photographs that have it.
+    """Figures of each class: Dice and AUPR on real and generated photographs and their ratios, and n.
 
-    Dice is taken at the threshold that is best on the *real* photographs, for both: a fixed 0.5 says little of classes as rare as
-    microaneurysms, and this choice favours the real ones. Classes that no real photograph has are left out.
+    Dice is taken at the threshold that is best on the *real* photographs, for both: a fixed 0.5 says little of classes
+    as rare as microaneurysms, and this choice favours the real ones. Classes that no real photograph has are left out.
     """
     table = {}
     for index in SEGMENTED:
@@ -92,7 +92,10 @@ def fidelity(real: Agreement, generated: Agreement) -> dict[str, dict]:
             continue
         threshold = real.best_threshold(index)
         row = {"threshold": threshold, "n_real": real.photographs(index), "n_generated": generated.photographs(index)}
-        for name, of in (("dice", lambda a, t=threshold, i=index: a.dice(i, t)), ("aupr", lambda a, i=index: a.aupr(i))):
+        for name, of in (
+            ("dice", lambda a, t=threshold, i=index: a.dice(i, t)),
+            ("aupr", lambda a, i=index: a.aupr(i)),
+        ):
             ours, theirs = of(generated), of(real)
             row[name] = {"real": theirs, "generated": ours, "ratio": ours / max(theirs, 1e-9)}
         table[CLASSES[index].short] = row

@@ -1,11 +1,13 @@
 """The photographs that are compared: real ones, and generated ones made for the very eyes that were held out.
 
-Every held-out photograph gets partners: photographs of its own lesion map, or, where its lesions are not known, of a map sampled for
-its grade. So generated and real photographs have the same mix of grades, discs and lesions, and no training map is used.
+Every held-out photograph gets partners: photographs of its own lesion map, or, where its lesions are not known, of a
+map sampled for its grade. So generated and real photographs have the same mix of grades, discs and lesions, and no
+training map is used.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,28 +21,36 @@ from retinagan.data.dataset import PreparedDataset
 from retinagan.eye import find_anatomy
 from retinagan.pipeline import RetinaGAN
 
-_CODE = ("eye", "models/layers.py", "models/spade.py", "labels.py", "pipeline.py", "style.py", "data/vesselness.py")
-"""What pictures depend on beside the weights: a change here makes stored ones void."""
+_CODE = ("eye", "models/layers.py", "models/spade.py", "labels.py", "pipeline.py", "style.py")
+"""What a photograph depends on beside the weights: a change here makes stored ones void."""
+
+
+@functools.cache
+def code_hash(*names: str) -> str:
+    """Hash of the code in files and folders of the package."""
+    root = Path(retinagan.__file__).parent
+    files = [
+        f for name in names for f in (sorted((root / name).glob("*.py")) if (root / name).is_dir() else [root / name])
+    ]
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
 
 
 class Store:
-    """Arrays kept in a folder between runs, so that a stopped evaluation goes on where it was: PNG for ``uint8``, else NPY.
+    """Arrays kept in a folder between runs, so that a stopped evaluation goes on: PNG for ``uint8``, else NPY.
 
     Args:
         folder: made when something is first kept.
-        salt: what everything depends on (hashes of weights, settings); joined by a hash of the code that makes pictures.
     """
 
-    def __init__(self, folder: Path, *salt: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        root = Path(retinagan.__file__).parent
-        files = sorted(f for name in _CODE for f in ([root / name] if name.endswith(".py") else (root / name).glob("*.py")))
-        code = hashlib.sha256(b"".join(f.read_bytes() for f in files if f.is_file())).hexdigest()
-        self._salt = "\0".join((code, *salt))
 
     def get(self, key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
-        """What is kept under ``key``; if nothing is, or it is damaged, ``make()`` is kept and returned."""
-        name = hashlib.sha256(f"{self._salt}\0{key}".encode()).hexdigest()[:32]
+        """What is kept under ``key``; if nothing is, or it is damaged, ``make()`` is kept and returned.
+
+        The key names all that the array depends on.
+        """
+        name = hashlib.sha256(key.encode()).hexdigest()[:32]
         for path in (self.folder / f"{name}.png", self.folder / f"{name}.npy"):
             try:
                 if path.suffix == ".png":
@@ -78,10 +88,14 @@ class Wanted:
 def wanted_photographs(model: RetinaGAN, heldout: PreparedDataset, count: int) -> list[Wanted]:
     """``count`` photographs with style seeds 0 … count-1, dealt out in turn to the held-out eyes.
 
-    Eyes come in an order drawn once (seed 0), so that a small count holds a fair mix. The map of an eye whose lesions are not
-    known is sampled with its grade and the style's seed; an eye with neither map nor grade gets none.
+    Eyes come in an order drawn once (seed 0), so that a small count holds a fair mix. The map of an eye whose lesions
+    are not known is sampled with its grade and the style's seed; an eye with neither map nor grade gets none.
     """
-    order = [int(i) for i in np.random.default_rng(0).permutation(len(heldout)) if heldout.has_map[i] or heldout.grades[i] >= 0]
+    order = [
+        int(i)
+        for i in np.random.default_rng(0).permutation(len(heldout))
+        if heldout.has_map[i] or heldout.grades[i] >= 0
+    ]
     if not order:
         raise ValueError("no held-out photograph has a map or a grade; prepare data with one of them")
     wanted = []
@@ -95,7 +109,9 @@ def wanted_photographs(model: RetinaGAN, heldout: PreparedDataset, count: int) -
 
 def render(model: RetinaGAN, store: Store, label_map: np.ndarray, style: int) -> np.ndarray:
     """Photograph ``uint8 (S, S, 3)`` of a map in a style, kept in ``store``."""
-    key = f"photo {hashlib.sha256(label_map.tobytes()).hexdigest()} {label_map.shape} {style}"
+    weights = model.hashes.get("photos")
+    digest = hashlib.sha256(label_map.tobytes()).hexdigest()
+    key = f"photo {weights} {code_hash(*_CODE)} {model.device.type} {digest} {label_map.shape} {style}"
     return store.get(key, lambda: model.render(label_map[None], [style])[0])
 
 

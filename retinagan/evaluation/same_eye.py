@@ -1,7 +1,7 @@
-"""Is it the same eye when its lesions change? One style, a map, and that map with its lesions removed, mirrored or moved.
+"""Is it the same eye when its lesions change? A map and itself with its lesions removed, mirrored or moved.
 
-Away from the lesions the photograph should stay; where they were, the retina should show again, and where they are now, they
-should be seen.
+Away from the lesions the photograph should stay; where they were, the retina should show again, and where they are
+now, they should be seen.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def edited_maps(label_map: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def change_outside(before: np.ndarray, after: np.ndarray, *maps: np.ndarray) -> float:
-    """Mean absolute difference of two photographs ``uint8 (S, S, 3)`` away from all lesions of ``maps``, levels of 0..255."""
+    """Mean absolute difference of two photographs ``uint8 (S, S, 3)`` away from all lesions of ``maps``, in 0..255."""
     lesions = np.any([np.isin(label_map, LESIONS) for label_map in maps], axis=0)
     inside = maps[0] != BG
     if lesions.any():
@@ -67,7 +67,8 @@ class Edit:
         name: removed, mirrored or moved.
         change: :func:`change_outside`.
         there: lesions of the edited map in its photograph.
-        gone: for each lesion that was seen and whose place the edit leaves free, (class, contrast before, contrast after) there.
+        gone: for each lesion that was seen and whose place the edit leaves free, (class, contrast before, contrast
+            after) there.
     """
 
     name: str
@@ -97,9 +98,9 @@ def summary(edits: Sequence[Edit]) -> dict:
     """Figures of many edits.
 
     Returns:
-        For each kind of edit and for ``all``: ``n`` edits, ``change`` (mean), ``worst`` change; ``right``: of ``lesions`` in edited
-        maps the share that is brighter or darker than its surroundings as its class should be; ``gone``: of ``freed``
-        places the share that lost more than half of the lesion's contrast; both by class, too.
+        For each kind of edit and for ``all``: ``n`` edits, ``change`` (mean), ``worst`` change; ``right``: of
+        ``lesions`` in edited maps the share that is brighter or darker than its surroundings as its class should be;
+        ``gone``: of ``freed`` places the share that lost more than half of the lesion's contrast; both by class, too.
     """
     table = {}
     for name in (*dict.fromkeys(edit.name for edit in edits), "all"):

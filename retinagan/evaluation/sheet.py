@@ -24,12 +24,13 @@ def contact_sheet(model: RetinaGAN, seeds: Sequence[int], side: int = 256, trunc
     rows = []
     for grade in range(NUM_GRADES):
         maps = model.sample_maps(grade, seeds, truncation)
-        rows.append([_shrunk(colours_from_map(label_map), side) for label_map in maps])
-        rows.append([_shrunk(photo, side) for photo in model.render(maps, seeds)])
+        rows.append([shrunk(colours_from_map(label_map), side) for label_map in maps])
+        rows.append([shrunk(photo, side) for photo in model.render(maps, seeds)])
     return np.concatenate([np.concatenate(row, axis=1) for row in rows], axis=0)
 
 
-def _shrunk(picture: np.ndarray, side: int) -> np.ndarray:
+def shrunk(picture: np.ndarray, side: int) -> np.ndarray:
+    """A picture ``uint8 (S, S, 3)`` at ``side``."""
     return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS))
 
 

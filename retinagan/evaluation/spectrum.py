@@ -1,8 +1,8 @@
 """Is the generated retina as finely structured as the real one? Power spectra, and the grid that upsampling may leave.
 
-Spectra are taken on the central square that lies wholly inside the field (its rim would drown everything), less its mean, under a Hann
-window (Harris, Proc. IEEE 66(1), 1978). Networks that upsample leave peaks at multiples of one over the factor (Odena et al.,
-Distill 2016) and lose or gain power at high frequencies (Durall et al., CVPR 2020).
+Spectra are taken on the central square that lies wholly inside the field (its rim would drown everything), less its
+mean, under a Hann window (Harris, Proc. IEEE 66(1), 1978). Networks that upsample leave peaks at multiples of one over
+the factor (Odena et al., Distill 2016) and lose or gain power at high frequencies (Durall et al., CVPR 2020).
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ TOLERANCE = 0.2
 """The generated power of every band lies within this share of the real power."""
 
 PEAK = 1.5
-"""Power at a grid frequency over that around it, in units of the same for real photographs, that makes a peak. The mean over n
-photographs scatters by 1/√n: with 64 photographs or more, chance stays below."""
+"""Power at a grid frequency over that around it, in units of the same for real photographs, that makes a peak. The
+mean over n photographs scatters by 1/√n."""
+
+ENOUGH = 64
+"""Photographs from which chance makes no peak."""
 
 SQUARE = 11 / 16
-"""The square's side as a share of the photograph's; the largest below 1/√2 on whose frequencies grids of 2, 4, 8 and 16 pixels fall."""
+"""The square's side as a share of the photograph's; the largest below 1/√2 on whose frequencies grids of 2, 4, 8 and
+16 pixels fall."""
 
 
 def central_square(photo: np.ndarray) -> np.ndarray:
@@ -60,7 +64,7 @@ def power_spectrum(plane: np.ndarray) -> np.ndarray:
 
 
 def bands(size: int) -> np.ndarray:
-    """Edges, in cycles an image, of the bands of a photograph of side ``size``: third-octaves from 4 to a quarter of the side."""
+    """Edges of the bands of a photograph of side ``size``, in cycles an image: third-octaves from 4 to ``size / 4``."""
     octaves = np.log2(size / 4 / LOWEST)
     return LOWEST * 2 ** np.linspace(0, octaves, round(octaves * BANDS_PER_OCTAVE) + 1)
 
@@ -80,8 +84,8 @@ class Spectra:
 
     Attributes:
         radial: a list of ``float64 (4, B)`` a photograph, of :data:`PLANES`, in squared units of 0..1.
-        power: ``float64 (s, s)``, the mean two-dimensional power of luminance, each photograph's divided by its own smooth
-            spectrum, so that every photograph counts alike.
+        power: ``float64 (s, s)``, the mean two-dimensional power of luminance, each photograph's divided by its own
+            smooth spectrum, so that every photograph counts alike.
     """
 
     def __init__(self, size: int) -> None:
@@ -104,6 +108,15 @@ class Spectra:
         for photo in photos:
             spectra.add(photo)
         return spectra
+
+    @classmethod
+    def joined(cls, parts: Iterable[Spectra]) -> Spectra:
+        """All photographs of several sets of the same size."""
+        parts = list(parts)
+        joined = cls(parts[0].size)
+        joined.radial = [row for part in parts for row in part.radial]
+        joined._total = sum(part._total for part in parts)
+        return joined
 
     @property
     def power(self) -> np.ndarray:
@@ -156,7 +169,9 @@ def grid_peaks(power: np.ndarray, factor: int) -> dict[tuple[int, int], float]:
             rows, columns = (i * step + y), (j * step + x)
             # Around: not the peak itself, not further out or in, not another grid frequency or the low-frequency hill.
             same = np.abs(np.hypot(rows, columns) - np.hypot(i * step, j * step)) <= 2.5
-            grid = (np.abs((rows + step // 2) % step - step // 2) <= 2) & (np.abs((columns + step // 2) % step - step // 2) <= 2)
+            grid = (np.abs((rows + step // 2) % step - step // 2) <= 2) & (
+                np.abs((columns + step // 2) % step - step // 2) <= 2
+            )
             around = power[(rows + side // 2) % side, (columns + side // 2) % side]
             ratios[i, j] = float(around[8, 8] / np.median(around[same & away & ~grid]))
     return ratios
