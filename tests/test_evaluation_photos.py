@@ -69,7 +69,8 @@ def prepared(tmp_path_factory):
             dict.fromkeys(MANIFEST_COLUMNS, "")
             | dict(id=name, eye=name, source="drawn", split="heldout" if number < 6 else "train", size=TINY_SIZE)
             | dict(grade={"masks": 2, "disc": 0, "": 1}[label], label=label)
-            | dict(has_masks=int(label == "masks"), has_map=int(label != ""), fovea_x=20 if not label else "", fovea_y=30 if not label else "")
+            | dict(has_masks=int(label == "masks"), has_map=int(label != ""))
+            | ({} if label else dict(fovea_x=20, fovea_y=30))
         )  # fmt: skip
     with open(folder / "manifest.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, MANIFEST_COLUMNS)

@@ -102,7 +102,7 @@ def density_and_coverage(real: np.ndarray, generated: np.ndarray, neighbours: in
 
 
 def share_within(real: np.ndarray, generated: np.ndarray, low: float = 10, high: float = 90) -> dict:
-    """How many generated values lie within the middle of the real ones: by definition 0.8 of the real ones themselves do.
+    """How many generated values lie within the middle of the real ones: of the real ones themselves, 0.8 do.
 
     Args:
         real, generated: ``(N,)`` and ``(M,)``; values that are not finite lie outside and make no percentile.

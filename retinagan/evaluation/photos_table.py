@@ -220,9 +220,10 @@ def _features(figures: dict, space: str) -> list[str]:
 
 
 def _fidelity(figures: dict) -> list[str]:
+    heads = ("Dice", "AUPR")
     lines = [
-        "", f"Lesions: the segmenter on the {figures['n_maps']} annotated held-out maps, {figures['styles']} styles each",
-        f"{'':6}{'photographs':>12}" + "".join(f" |{f'{k}: real':>12}{'generated':>12}{'ratio':>8}" for k in ("Dice", "AUPR")),
+        "", f"Lesions: the segmenter on {figures['n_maps']} annotated held-out maps in {figures['styles']} styles each",
+        f"{'':6}{'photographs':>12}" + "".join(f" |{f'{k}: real':>12}{'generated':>12}{'ratio':>8}" for k in heads),
     ]  # fmt: skip
     for short, row in figures["classes"].items():
         text = f"{short:<6}{row['n_real']:>12}"
