@@ -49,6 +49,7 @@ class Habit:
     artery_contrast: float  # of arteries, where veins have 1
     broken: float  # factor on how much the mottle hides
     share: float  # share of the field that is seen as vessel
+    tone: float  # how much darker than their mean veins are, and arteries lighter, 0..1
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Habit:
@@ -63,6 +64,7 @@ class Habit:
             artery_contrast=float(rng.uniform(0.72, 0.98)),
             broken=float(rng.uniform(0.8, 1.25)),
             share=float(np.clip(rng.normal(0.091, 0.0065), 0.074, 0.108)),
+            tone=float(rng.uniform(0.25, 0.55)),
         )
 
 

@@ -45,22 +45,26 @@ def draw_vessels(tree: VesselTree, size: int, share: float | None = None) -> np.
     Raises:
         ValueError: ``size`` is not positive.
     """
+    return draw_kinds(tree, size, share).max(axis=0)
+
+
+def draw_kinds(tree: VesselTree, size: int, share: float | None = None) -> np.ndarray:
+    """Arteries and veins of a tree, each as :func:`draw_vessels` draws both: ``float32 (2, size, size)``."""
     if size < 1:
         raise ValueError(f"size is {size}; it must be at least 1")
     factor = -(-REFERENCE // size)
-    plane = _draw(tree, size * factor)
+    planes = np.stack([_draw(tree, size * factor, tree.kind == kind) for kind in range(2)])
     if share is not None:
-        inside = _inside(size * factor)
-        level = float(np.quantile(plane[inside], 1 - share))
-        plane *= np.clip(SEEN / max(level, 1e-6), *GAIN)
-    plane = np.minimum(plane, 1.0)
+        level = float(np.quantile(planes.max(axis=0)[_inside(size * factor)], 1 - share))
+        planes *= np.clip(SEEN / max(level, 1e-6), *GAIN)
+    planes = np.minimum(planes, 1.0)
     if factor > 1:
-        plane = plane.reshape(size, factor, size, factor).mean(axis=(1, 3))
-    return plane.astype(np.float32)
+        planes = planes.reshape(2, size, factor, size, factor).mean(axis=(2, 4))
+    return planes.astype(np.float32)
 
 
-def _draw(tree: VesselTree, size: int) -> np.ndarray:
-    """The tree at ``size`` ≥ 512: each segment fills the box around it with its profile, the brightest wins."""
+def _draw(tree: VesselTree, size: int, wanted: np.ndarray) -> np.ndarray:
+    """The ``wanted`` segments (S,) of a tree at ``size`` ≥ 512: each fills the box around it with its profile, the brightest wins."""
     scale = size / REFERENCE
     radius = np.sqrt((tree.radius * REFERENCE) ** 2 + BLUR**2)
     edge = EDGE[0] + EDGE[1] * radius
@@ -69,7 +73,7 @@ def _draw(tree: VesselTree, size: int) -> np.ndarray:
     reach = (radius + edge) * scale
     low = np.floor(np.minimum(start, end) - reach[:, None]).astype(np.int64)
     high = np.ceil(np.maximum(start, end) + reach[:, None]).astype(np.int64)
-    visible = ((high > 0) & (low < size)).all(axis=1)
+    visible = wanted & (height > 0) & ((high > 0) & (low < size)).all(axis=1)
     extent = (high - low).max(axis=1)
     plane = np.zeros(size * size)
     # Boxes of equal side are drawn together: sides in steps keep both the groups and the wasted pixels few.

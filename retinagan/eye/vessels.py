@@ -19,11 +19,11 @@ from scipy.spatial import cKDTree
 
 from retinagan.eye.anatomy import Anatomy, find_anatomy
 from retinagan.eye.growth import ARTERY, LEVELS, VEIN, Growth, Habit
-from retinagan.eye.rasterise import draw_vessels
+from retinagan.eye.rasterise import draw_kinds, draw_vessels
 from retinagan.eye.trunks import grow_trunks
 from retinagan.labels import BG
 
-__all__ = ["ARTERY", "MURRAY", "VEIN", "VesselTree", "draw_vessels", "grow_tree", "grow_vessels"]
+__all__ = ["ARTERY", "MURRAY", "VEIN", "VesselTree", "draw_vessels", "grow_tree", "grow_vessels", "grow_vessels_and_tone"]
 
 MURRAY = 2.6
 """Exponent of Murray's law: a parent's radius to this power is the sum over its daughters."""
@@ -46,7 +46,7 @@ class VesselTree:
     contrast of the vessel: arteries are paler than veins, twigs fade, some stretches are not seen at all. ``kind``: uint8 (S,), :data:`ARTERY` or :data:`VEIN`.
     ``depth``: int64 (S,), 0 for the arcades, +1 at each side branch. ``parent``: int64 (S,), the segment that this one
     continues or branches from, always an earlier one; -1 at the central artery and vein. ``share``: of the field
-    that a ridge filter would call vessel.
+    that a ridge filter would call vessel. ``tone``: how much lighter arteries and darker veins are, 0..1.
     """
 
     start: np.ndarray
@@ -56,7 +56,8 @@ class VesselTree:
     kind: np.ndarray
     depth: np.ndarray
     parent: np.ndarray
-    share: float = 0.089
+    share: float = 0.091
+    tone: float = 0.4
 
 
 def grow_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
@@ -68,11 +69,18 @@ def grow_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
         TypeError: not a ``uint8`` array, or ``seed`` is not an int.
         ValueError: not a square lesion map, or ``seed`` is negative.
     """
+    return grow_vessels_and_tone(label_map, seed)[0]
+
+
+def grow_vessels_and_tone(label_map: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`grow_vessels`, and the vessels' tone ``float32 (S, S)`` in -1..1: arteries are light (negative), veins dark.
+
+    The counterpart of ``retinagan.data.tone.vessel_tone``; a tone's magnitude is at most the plane's.
+    """
     anatomy = find_anatomy(label_map)
     tree = grow_tree(anatomy, seed)
-    plane = draw_vessels(tree, anatomy.size, tree.share)
-    plane[label_map == BG] = 0.0
-    return plane
+    arteries, veins = draw_kinds(tree, anatomy.size, tree.share) * (label_map != BG)
+    return np.maximum(arteries, veins), np.where(veins >= arteries, veins, -arteries) * np.float32(tree.tone)
 
 
 def grow_tree(anatomy: Anatomy, seed: int) -> VesselTree:
@@ -133,6 +141,7 @@ def _finish(
         depth=growth.depth[nodes],
         parent=segment[before],
         share=habit.share,
+        tone=habit.tone,
     )
 
 
