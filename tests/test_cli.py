@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import subprocess
 import sys
@@ -319,6 +321,14 @@ def test_evaluate_hands_over_and_prints_the_table(what, tiny_config, tmp_path, m
         ((data, Path("mine"), out, 9), {"progress": False}),
         ((data, DEFAULT_MODEL, out, None), {"progress": False}),
     ]
+
+
+@pytest.mark.parametrize("what", EVALUATIONS)
+def test_evaluations_are_there_and_alike(what):
+    module = importlib.import_module(f"retinagan.evaluation.{what}")
+    names = list(inspect.signature(module.evaluate).parameters)
+    assert names[:5] == ["data", "model", "out", "count", "progress"]
+    assert list(inspect.signature(module.table).parameters) == ["figures"]
 
 
 def test_wrong_evaluate_arguments(tmp_path, capsys):
