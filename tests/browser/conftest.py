@@ -22,6 +22,7 @@ import pytest
 
 from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
 from tests.browser.studio import Studio
+from tests.helpers import tiny_model
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ARGUMENTS = (
@@ -62,6 +63,43 @@ def address(model_folder, tmp_path_factory) -> Iterator[str]:
         yield found
     text = (folder / LOG).read_text(errors="replace")
     assert "unexpected error" not in text and "Uncaught app" not in text, text[-3000:]
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory) -> Path:
+    """Random weights at a side of 64: for what does not depend on what the pictures show."""
+    return tiny_model(tmp_path_factory.mktemp("tiny") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline(tiny_folder) -> RetinaGAN:
+    return RetinaGAN.from_pretrained(tiny_folder, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def tiny_address(tiny_folder, tmp_path_factory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("tiny-app")
+    with running_app(tiny_folder, folder) as found:
+        yield found
+    text = (folder / LOG).read_text(errors="replace")
+    assert "unexpected error" not in text and "Uncaught app" not in text, text[-3000:]
+
+
+@pytest.fixture
+def tiny_studio(browser, tiny_address) -> Iterator[Studio]:
+    """A fresh session on the tiny model."""
+    with session(browser, tiny_address) as found:
+        yield found
+
+
+@contextmanager
+def session(browser, address: str, **options) -> Iterator[Studio]:
+    """A fresh session, 1280 × 1000; ``options`` are Playwright's of a context."""
+    context = browser.new_context(**({"viewport": {"width": 1280, "height": 1000}, "accept_downloads": True} | options))
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    yield Studio(page, address)
+    context.close()
 
 
 @contextmanager
@@ -119,9 +157,6 @@ def browser():
 
 @pytest.fixture
 def studio(browser, address) -> Iterator[Studio]:
-    """A fresh session, 1280 × 1000."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1000}, accept_downloads=True)
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    yield Studio(page, address)
-    context.close()
+    """A fresh session on the shipped model."""
+    with session(browser, address) as found:
+        yield found

@@ -66,7 +66,7 @@ def prepared(studio: Studio, view: str, widths: list[int]) -> Iterator[int]:
     page = studio.page
     studio.open(VIEWS[view])
     if view == "enlarged":
-        page.locator("[class*=st-key-zoom_] button").first.click()
+        page.locator("[class*=st-key-zoom_] [data-testid=stButton] button").first.click()
         page.get_by_role("dialog").wait_for()
     for width in widths:
         page.set_viewport_size({"width": width, "height": 900})
