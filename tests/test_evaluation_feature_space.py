@@ -1,8 +1,11 @@
 """Distances in a feature space: equal mixes are drawn, near and far sets told apart."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from retinagan.evaluation.feature_space import (
     MOST,
@@ -89,6 +92,14 @@ def test_features_and_logits_of_the_segmenter():
     assert segmenter_logits(network, photo[:, ::-1]) == pytest.approx(logits[..., ::-1], abs=1e-5)
 
 
-def test_inception_needs_a_file_and_says_which(tmp_path):
-    with pytest.raises(FileNotFoundError, match="pt_inception"):
-        inception_features([], tmp_path / "none.pth")
+def test_inception_needs_safetensors_and_its_packages(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="inception_features"):
+        inception_features([], tmp_path / "none.safetensors")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "weights.pth")
+    with pytest.raises(ValueError, match="not a safetensors file"):
+        inception_features([], tmp_path / "weights.pth")
+    save_file({"a": torch.zeros(1)}, tmp_path / "weights.safetensors")
+    monkeypatch.setitem(sys.modules, "torchmetrics", None)
+    monkeypatch.setitem(sys.modules, "torchmetrics.image.fid", None)
+    with pytest.raises(ImportError, match="pip install torchmetrics torch-fidelity"):
+        inception_features([], tmp_path / "weights.safetensors")

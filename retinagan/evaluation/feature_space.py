@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from scipy.spatial.distance import cdist
 
 from retinagan.evaluation.distances import (
@@ -127,27 +130,33 @@ def inception_features(photos: Iterable[np.ndarray], weights: Path) -> np.ndarra
 
     Args:
         photos: ``uint8 (S, S, 3)``.
-        weights: file of torch-fidelity's converted weights, ``pt_inception-2015-12-05-….pth``; nothing is downloaded.
+        weights: torch-fidelity's ``pt_inception-2015-12-05-….pth`` as safetensors; nothing is downloaded or unpickled.
+            To convert: ``safetensors.torch.save_file(torch.load(path, weights_only=True), "inception.safetensors")``.
 
     Raises:
-        FileNotFoundError: no such file. ImportError: torchmetrics or torch-fidelity is not installed.
+        FileNotFoundError, ValueError: no such file, or not safetensors.
+        ImportError: torchmetrics or torch-fidelity is not installed.
     """
     if not Path(weights).is_file():
-        raise FileNotFoundError(
-            f"no Inception weights at {weights}; give torch-fidelity's pt_inception-2015-12-05 file"
-        )
+        raise FileNotFoundError(f"no Inception weights at {weights}; see inception_features for the file that is meant")
+    try:
+        state = load_file(weights)
+    except SafetensorError as error:
+        raise ValueError(f"{weights} is not a safetensors file; convert it as inception_features says") from error
     try:
         from torchmetrics.image.fid import NoTrainInceptionV3
 
-        network = NoTrainInceptionV3(
-            name="inception-v3-compat", features_list=["2048"], feature_extractor_weights_path=str(weights)
-        )
-    except ImportError as error:  # torchmetrics raises its subclass when torch-fidelity is missing
+        import retinagan.data.vision  # noqa: F401  before torchmetrics imports torchvision
+
+        with TemporaryDirectory() as folder:
+            # torch-fidelity reads pickles alone: this one holds nothing but the tensors read above.
+            torch.save(state, f"{folder}/inception.pth")
+            network = NoTrainInceptionV3("inception-v3-compat", ["2048"], f"{folder}/inception.pth")
+    except ImportError as error:  # also raised, as its subclass, when torch-fidelity is missing
         raise ImportError(
             "Inception distances need two more packages: pip install torchmetrics torch-fidelity; "
             "the distances in the segmenter's feature space need none"
         ) from error
-    network.eval()
     with torch.inference_mode():
-        batches = [network(torch.from_numpy(np.array(p)).permute(2, 0, 1)[None]) for p in photos]
-    return torch.cat(batches).float().numpy()
+        rows = [network(torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None]) for photo in photos]
+    return torch.cat(rows).float().numpy()
