@@ -163,9 +163,12 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     read_manifest(options.data)  # a wrong folder is told before anything is loaded or written
     evaluation = importlib.import_module(f"retinagan.evaluation.{options.what}")
+    if options.inception and options.what != "photos":
+        raise ValueError(f"--inception is for photos; {options.what} has no use for it")
+    more = {"inception": Path(options.inception)} if options.inception else {}
     out = _folder(options.out)
     figures = evaluation.evaluate(
-        Path(options.data), Path(options.model or DEFAULT_MODEL), out, options.count, progress=not options.quiet
+        Path(options.data), Path(options.model or DEFAULT_MODEL), out, options.count, progress=not options.quiet, **more
     )
     print(evaluation.table(figures))
     print(f"figures: {out}")

@@ -252,6 +252,10 @@ def _add_evaluate(commands) -> None:
         "--count", type=_number(int, 1, 100_000, "count"),
         help="how many: maps a grade, photographs a map … (default: enough for steady figures)",
     )  # fmt: skip
+    parser.add_argument(
+        "--inception", metavar="FILE",
+        help="photos: FID and KID too, with Inception's weights as safetensors (see retinagan.evaluation.feature_space)",
+    )  # fmt: skip
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 

@@ -321,6 +321,12 @@ def test_evaluate_hands_over_and_prints_the_table(what, tiny_config, tmp_path, m
         ((data, Path("mine"), out, 9), {"progress": False}),
         ((data, DEFAULT_MODEL, out, None), {"progress": False}),
     ]
+    capsys.readouterr()
+    if what == "photos":
+        assert main([*base, "--inception", "weights.safetensors"]) == 0
+        assert called[-1][1] == {"progress": False, "inception": Path("weights.safetensors")}
+    else:
+        assert "--inception is for photos" in fails(capsys, *base, "--inception", "weights.safetensors")
 
 
 @pytest.mark.parametrize("what", EVALUATIONS)
