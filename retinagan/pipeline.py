@@ -352,7 +352,7 @@ class RetinaGAN:
         guidance = None
         if self.has_eye:
             eye = self._eye(label_map, style)
-            latent, guidance = eye.latent[None], self._on_device(eye.guidance[None])
+            latent, guidance = eye.latent[None], self._on_device(eye.guidance[None, : config.guidance_channels])
         else:
             latent = self._light_and_texture(style)[0][None]
         onehot = self._on_device(one_hot(label_map[None]))

@@ -38,7 +38,7 @@ def planes(n=2, size=64, seed=0):
     rng = torch.Generator().manual_seed(seed)
     classes = torch.randint(0, 7, (n, size, size), generator=rng)
     onehot = F.one_hot(classes, 7).permute(0, 3, 1, 2).float()
-    guidance = torch.rand(n, len(GUIDANCE_PLANES), size, size, generator=rng)
+    guidance = torch.rand(n, len(GUIDANCE_PLANES) - 1, size, size, generator=rng)  # without the tone
     return onehot, guidance
 
 
@@ -238,3 +238,15 @@ def test_texture_is_passed_on_unsmoothed():
     torch.testing.assert_close(generator(onehot, torch.zeros(1, 4), guidance), expected)
     with pytest.raises(ValueError, match="texture_skip adds to the eye's light"):
         PhotoGeneratorConfig(texture_skip=0.03, guidance="none", output="sigmoid")
+
+
+def test_vessel_tone_is_a_seventh_plane():
+    config = PhotoGeneratorConfig(size=64, channels=(8, 8), spade_hidden=(4, 4), latent_dim=4, vessel_tone=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        generator = PhotoGenerator(config).eval()
+    onehot, guidance = planes(1)
+    with pytest.raises(ValueError, match=r"guidance has shape \(1, 6, 64, 64\); expected \(1, 7, 64, 64\)"):
+        generator(onehot, torch.zeros(1, 4), guidance)
+    veins, arteries = (torch.cat([guidance, torch.full((1, 1, 64, 64), tone)], 1) for tone in (0.5, -0.5))
+    assert not torch.equal(generator(onehot, torch.zeros(1, 4), veins), generator(onehot, torch.zeros(1, 4), arteries))

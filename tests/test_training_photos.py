@@ -205,3 +205,17 @@ def test_the_segmenter_pulls_lesions_towards_what_it_finds(dataset, tmp_path):
     beyond = torch.full((1, 3, 32, 32), 1.2, requires_grad=True)
     task._judge(beyond).sum().backward()
     assert beyond.grad.abs().sum() > 0
+
+
+def test_vessels_tone_goes_with_the_vessels(dataset):
+    network = {**CONFIG["network"], "vessel_tone": True}
+    config = {**CONFIG, "network": network, "discriminator": {"channels": (8, 8), "guidance_planes": ("vessels", "tone")}}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        task = PhotosTask(config, dataset)
+    batch = task.batch(rng())
+    vessels, tone = batch["guidance"][:, photos.VESSELS], batch["guidance"][:, photos.TONE]
+    assert batch["guidance"].shape == (4, 7, 32, 32)
+    assert (tone.abs() <= vessels + 2e-3).all()
+    assert tone[~batch["paired"]].abs().max() > 0.05  # a grown tree has arteries and veins
+    task.step(batch, 0, rng(), lambda name, loss: 0.0)

@@ -13,12 +13,12 @@ import torch
 from scipy import ndimage
 
 from retinagan.eye.anatomy import Anatomy, find_anatomy
-from retinagan.eye.light import light_field, synthesise_texture
-from retinagan.eye.vessels import grow_vessels
+from retinagan.eye.light import light_field, light_shift, synthesise_texture
+from retinagan.eye.vessels import grow_vessels, grow_vessels_and_tone
 from retinagan.labels import EX, HE, MA
 
 __all__ = [
-    "Anatomy", "EyeDraws", "EyePlanes", "draw_eye", "draw_fovea", "eye_seed", "find_anatomy", "grow_vessels", "make_eye",
+    "Anatomy", "EyeDraws", "EyePlanes", "draw_eye", "draw_fovea", "eye_seed", "find_anatomy", "grow_vessels", "grow_vessels_and_tone", "make_eye",
     "visible_vessels", "without_lesions",
 ]  # fmt: skip
 
@@ -30,7 +30,7 @@ LESION_MARGIN = 3.0
 
 @dataclass(frozen=True)
 class EyePlanes:
-    """``guidance float32 (6, S, S)`` (see ``retinagan.models.spade.GUIDANCE_PLANES``) and the light's code ``latent (Z,)``."""
+    """``guidance float32 (7, S, S)`` (see ``retinagan.models.spade.GUIDANCE_PLANES``) and the light's code ``latent (Z,)``."""
 
     guidance: torch.Tensor
     latent: torch.Tensor
@@ -121,11 +121,13 @@ def make_eye(
     amplitudes = draws.texture if texture is None else texture
     mean, components = statistics.light_mean.float().cpu(), statistics.light_components.float().cpu()
     anatomy = find_anatomy(label_map)
+    tone = np.zeros((size, size), dtype=np.float32)  # a reference's vessels are all of one
     if vessels is None:
-        vessels = grow_vessels(label_map, draws.tree_seed)
-    planes = torch.empty(6, size, size)
-    planes[:3] = light_field(code, mean, components, size, anatomy.side)
+        vessels, tone = grow_vessels_and_tone(label_map, draws.tree_seed)
+    planes = torch.empty(7, size, size)
+    planes[:3] = light_field(code, mean, components, size, anatomy.side, light_shift(anatomy))
     planes[3] = torch.from_numpy(without_lesions(vessels, label_map))
     planes[4] = torch.from_numpy(draw_fovea(fovea or (anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius, size))
     planes[5] = torch.from_numpy(synthesise_texture(noise.numpy(), amplitudes.numpy()))
+    planes[6] = torch.from_numpy(without_lesions(tone, label_map))
     return EyePlanes(planes, code)

@@ -12,9 +12,16 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
+from retinagan.eye.anatomy import Anatomy
 from retinagan.labels import BG, VB
 
 LIGHT_SIDE = 32
+USUAL_DISC = np.array([0.169, 0.488])
+"""The disc's mean place in IDRiD's training eyes (x, y; shares of the side, disc at the left)."""
+USUAL_SPREAD = 0.085
+"""Standard deviation of its distance from there."""
+FARTHEST = 0.28
+"""Largest shift of the light; above 0.32 the warp would fold."""
 TEXTURE_SIGMAS = (0.6, 1.2, 2.4, 4.8, 9.6, 19.2)
 """Gaussian widths, in pixels at a side of 512, whose differences are the texture's five bands, fine to coarse."""
 TEXTURE_UNIT = 0.03
@@ -83,13 +90,48 @@ def project_light(light: np.ndarray, mean: np.ndarray, components: np.ndarray) -
     return np.where(energy > 1e-12, code / np.maximum(energy, 1e-12), 0).astype(np.float32)
 
 
-def light_field(code: torch.Tensor, mean: torch.Tensor, components: torch.Tensor, size: int, side: str) -> torch.Tensor:
-    """The light of a code ``(K,)``, at ``size``: ``float32 (3, size, size)`` in 0..1, mirrored for a disc at the right."""
+def light_field(
+    code: torch.Tensor,
+    mean: torch.Tensor,
+    components: torch.Tensor,
+    size: int,
+    side: str,
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> torch.Tensor:
+    """The light of a code ``(K,)``, at ``size``: ``float32 (3, size, size)`` in 0..1, mirrored for a disc at the right.
+
+    ``shift`` (:func:`light_shift`) moves what lies inside the field, with the disc at the left; the rim stays.
+    """
     field = mean + torch.einsum("k,kcyx->cyx", code, components)
+    if any(shift):
+        field = _moved(field, shift)
     if side == "right":
         field = field.flip(-1)
     field = F.interpolate(field[None].float(), (size, size), mode="bicubic", align_corners=False)[0]
     return field.clamp(0, 1)
+
+
+def light_shift(anatomy: Anatomy) -> tuple[float, float]:
+    """How far (x, y; shares of the side, disc at the left) an eye's light is moved to follow its disc and fovea.
+
+    Nothing for a disc in its usual place, where the light's own components say how it lies; nearly the disc's whole
+    displacement far from it, as no photograph shows that; at most :data:`FARTHEST`.
+    """
+    x = anatomy.disc_x if anatomy.side == "left" else anatomy.size - anatomy.disc_x
+    away = np.array([x, anatomy.disc_y]) / anatomy.size - USUAL_DISC
+    squared = float(away @ away)
+    away = away * squared / (squared + USUAL_SPREAD**2)
+    away *= min(1.0, FARTHEST / max(float(np.hypot(*away)), 1e-9))
+    return float(away[0]), float(away[1])
+
+
+def _moved(field: torch.Tensor, shift: tuple[float, float]) -> torch.Tensor:
+    """A light ``(3, s, s)`` moved by ``shift`` in its middle and less and less towards the rim."""
+    at = (torch.arange(field.shape[-1]) + 0.5) / field.shape[-1]
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    share = (1 - 4 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)).clamp(min=0) ** 2
+    grid = torch.stack([2 * (x - shift[0] * share) - 1, 2 * (y - shift[1] * share) - 1], dim=-1)
+    return F.grid_sample(field[None].float(), grid[None], mode="bicubic", padding_mode="border", align_corners=False)[0]
 
 
 def measure_texture(photo: np.ndarray, label_map: np.ndarray, clear: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,8 +17,9 @@ from torch import nn
 
 from retinagan.labels import BG, EX, MA, NUM_CLASSES, VB
 
-GUIDANCE_PLANES = ("light_red", "light_green", "light_blue", "vessels", "fovea", "texture")
-"""The eye's planes, in order. Light is 0..1 RGB, vessels and fovea 0..1, texture about unit variance."""
+GUIDANCE_PLANES = ("light_red", "light_green", "light_blue", "vessels", "fovea", "texture", "tone")
+"""The eye's planes, in order. Light is 0..1 RGB, vessels and fovea 0..1, texture about unit variance, tone -1..1: how much
+darker than others of its calibre a vessel is (veins), or lighter (arteries)."""
 
 TEXTURE = GUIDANCE_PLANES.index("texture")
 
@@ -49,6 +50,8 @@ class PhotoGeneratorConfig:
     """Skip where the filter count changes: ``spade`` (SPADE, LeakyReLU, 3×3: the original) or ``conv`` (1×1)."""
     map_resize: str = "area"
     """Map planes at a block's resolution: ``nearest`` (half-pixel, the original) or ``area`` (small lesions survive)."""
+    vessel_tone: bool = False
+    """Whether the guidance has the last of those planes, too."""
     lesion_blocks: int = 0
     """How many of the finest blocks see the lesions; 0: all. The others see retina there, so that a lesion changes the
     photograph around itself alone and the eye stays the eye."""
@@ -100,7 +103,7 @@ class PhotoGeneratorConfig:
 
     @property
     def guidance_channels(self) -> int:
-        return len(GUIDANCE_PLANES) if self.guidance == "eye" else 0
+        return len(GUIDANCE_PLANES) - (not self.vessel_tone) if self.guidance == "eye" else 0
 
     @property
     def condition_channels(self) -> int:

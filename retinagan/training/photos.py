@@ -19,7 +19,8 @@ from tqdm import tqdm
 from retinagan import checkpoints
 from retinagan.data.augment import augment
 from retinagan.data.dataset import PreparedDataset, load_prepared
-from retinagan.eye import draw_fovea, eye_seed, find_anatomy, visible_vessels
+from retinagan.data.tone import vessel_tone
+from retinagan.eye import draw_fovea, eye_seed, find_anatomy, grow_vessels_and_tone, without_lesions
 from retinagan.eye.light import (
     VESSEL_THRESHOLD,
     clear_retina,
@@ -31,12 +32,20 @@ from retinagan.eye.light import (
     synthesise_texture,
 )
 from retinagan.labels import EX, HE, MA, NUM_CLASSES, OD, SE, VB, colours_from_map, one_hot
-from retinagan.models.spade import PhotoDiscriminator, PhotoDiscriminatorConfig, PhotoGenerator, PhotoGeneratorConfig
+from retinagan.models.spade import (
+    GUIDANCE_PLANES,
+    PhotoDiscriminator,
+    PhotoDiscriminatorConfig,
+    PhotoGenerator,
+    PhotoGeneratorConfig,
+)
 from retinagan.models.segmenter import SEGMENTED
 from retinagan.training.initial import start_from
 from retinagan.training.segmenter import losses
 from retinagan.training.settings import LoopSettings
 
+
+VESSELS, TONE = GUIDANCE_PLANES.index("vessels"), GUIDANCE_PLANES.index("tone")
 
 LIGHT_CELL = 32
 """Side in pixels of the cells of :func:`light_difference`; crops divide by it."""
@@ -142,7 +151,7 @@ class PhotosTask:
         self.with_lesions: list[int] = []
         self._lock = threading.Lock()
         self._segmenter: nn.Module | None = None
-        self.grown: dict[tuple[int, int], np.ndarray] = {}
+        self.grown: dict[tuple[int, int], tuple[np.ndarray, ...]] = {}
 
     # -- data ---------------------------------------------------------------------------------------------------
 
@@ -182,7 +191,12 @@ class PhotosTask:
             texture, log_amplitudes = measure_texture(*picture[:2], clear, noise)
             if index < originals:
                 amplitudes.append(log_amplitudes)
-            eyes.append(_measured_eye(*picture, texture, project_light(light, mean, components), mean, components))
+            eye = _measured_eye(*picture, texture, project_light(light, mean, components), mean, components)
+            if config.vessel_tone:
+                photo, label_map, vessels, _ = picture
+                tone = vessel_tone(photo, vessels, label_map).astype(np.float16)
+                eye.guidance = np.concatenate([eye.guidance, tone[None]])
+            eyes.append(eye)
         statistics = self.networks["generator"].eye
         logs = np.stack(amplitudes).astype(np.float64)
         covariance = np.cov(logs.T) if len(logs) > 1 else np.zeros((logs.shape[1],) * 2)
@@ -196,15 +210,23 @@ class PhotosTask:
             getattr(statistics, name).copy_(torch.from_numpy(np.asarray(value, dtype=np.float32)))
         return eyes
 
-    def _grown_vessels(self, index: int, variant: int) -> np.ndarray:
-        """A tree grown on a training map, ``float16 (S, S)``; kept, as growing takes longer than a step."""
+    def _grow(self, index: int, variant: int, guidance: np.ndarray, window: tuple[slice, slice]) -> None:
+        """Write a tree grown on a training map into a crop's ``guidance``: its vessels and their tone.
+
+        Whole trees are kept, as growing takes longer than a step.
+        """
         if (index, variant) not in self.grown:
             seed = self.training.seed * 1_000_003 + index * 101 + variant
-            self.grown[index, variant] = visible_vessels(self.eyes[index].label_map, eye_seed(seed)).astype(np.float16)
-        return self.grown[index, variant]
+            label_map = self.eyes[index].label_map
+            planes = grow_vessels_and_tone(label_map, eye_seed(seed))
+            self.grown[index, variant] = tuple(without_lesions(p, label_map).astype(np.float16) for p in planes)
+        vessels, tone = self.grown[index, variant]
+        guidance[VESSELS] = vessels[window]
+        if self.generator_config.vessel_tone:
+            guidance[TONE] = tone[window]
 
     def _new_light(self, guidance: np.ndarray, side: str, window: tuple[slice, slice], rng: torch.Generator) -> torch.Tensor:
-        """Write drawn light and texture into a crop's ``guidance (6, crop, crop)``; returns the light's code."""
+        """Write drawn light and texture into a crop's ``guidance (G, crop, crop)``; returns the light's code."""
         size = self.generator_config.size
         statistics = self.networks["generator"].eye
         mean, components, texture_mean, texture_factor = (
@@ -239,7 +261,7 @@ class PhotosTask:
             if position < grown_count:
                 variant = int(torch.randint(config.grown_trees, (), generator=rng))
                 code = self._new_light(guidance, eye.side, window, rng)
-                guidance[3] = self._grown_vessels(index, variant)[window]
+                self._grow(index, variant, guidance, window)
             else:
                 guidance = _degraded(guidance, rng)
             photo = torch.from_numpy(eye.photo[window].copy()).permute(2, 0, 1).float() / 255
@@ -354,7 +376,7 @@ class PhotosTask:
             guidance = torch.from_numpy(eye.guidance.astype(np.float32))[None].to(device)
             planes = eye.guidance.astype(np.float32)
             code = self._new_light(planes, eye.side, (slice(None), slice(None)), rng)
-            planes[3] = self._grown_vessels(index, 0)
+            self._grow(index, 0, planes, (slice(None), slice(None)))
             grown = torch.from_numpy(planes)[None].to(device)
             same = generator(onehot, torch.from_numpy(eye.code)[None].to(device), guidance)[0]
             new = generator(onehot, code[None].to(device), grown)[0]
@@ -390,7 +412,7 @@ def light_difference(photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.
     mean colour, too.
     """
     other = 1 - onehot[:, VB : VB + 1]
-    near = F.max_pool2d(torch.maximum(other, (guidance[:, 3:4] > VESSEL_THRESHOLD).to(other.dtype)), 7, 1, 3)
+    near = F.max_pool2d(torch.maximum(other, (guidance[:, VESSELS : VESSELS + 1] > VESSEL_THRESHOLD).to(other.dtype)), 7, 1, 3)
     clear = 1 - near
     share = F.avg_pool2d(clear, LIGHT_CELL)
     off = F.avg_pool2d((photo - guidance[:, :3]) * clear, LIGHT_CELL) / share.clamp(min=0.1)
@@ -423,9 +445,11 @@ def _measured_eye(photo, label_map, vessels, fovea, texture, code, mean, compone
 def _degraded(guidance: np.ndarray, rng: torch.Generator) -> np.ndarray:
     """Vessels with dropped twigs and jittered contrast: real guidance made as imperfect as grown trees are different."""
     threshold, gain, gamma = (_uniform(rng) for _ in range(3))
-    vessels = np.clip((guidance[3] - 0.3 * threshold) / (1 - 0.3 * threshold), 0, 1)
+    vessels = np.clip((guidance[VESSELS] - 0.3 * threshold) / (1 - 0.3 * threshold), 0, 1)
     degraded = guidance.copy()
-    degraded[3] = np.clip((0.8 + 0.4 * gain) * vessels ** (0.8 + 0.4 * gamma), 0, 1)
+    degraded[VESSELS] = np.clip((0.8 + 0.4 * gain) * vessels ** (0.8 + 0.4 * gamma), 0, 1)
+    if len(guidance) > TONE:
+        degraded[TONE] *= np.minimum(degraded[VESSELS] / np.maximum(guidance[VESSELS], 1e-3), 1)
     return degraded
 
 
