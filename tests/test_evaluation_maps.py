@@ -289,7 +289,7 @@ def prepared(tmp_path_factory):
         picture.save(folder / "maps" / f"e{number:02}.png")
         row = dict.fromkeys(MANIFEST_COLUMNS, "") | {
             "id": f"e{number:02}", "eye": f"e{number}", "split": "heldout" if number in (5, 12) else "train",
-            "grade": str(grade), "has_map": "1", "label": "disc" if grade == 0 else "masks", "size": "64",
+            "grade": str(grade), "has_map": "1", "label": "disc" if grade == 0 else "pseudo" if number == 7 else "masks", "size": "64",
         }  # fmt: skip
         lines.append(",".join(row[name] for name in MANIFEST_COLUMNS))
     (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
@@ -309,7 +309,7 @@ def test_evaluation_tells_of_every_grade_even_without_real_maps(evaluated):
     assert [row["real"]["n"] for row in figures["grades"]] == [6, 0, 7, 1, 0]
     assert [row["generated"]["n"] for row in figures["grades"]] == [3] * 5
     assert figures["real"] == {
-        "n": 15, "splits": {"train": 13, "heldout": 2}, "labels": {"disc": 6, "masks": 9}, "ungraded": 1,
+        "n": 15, "splits": {"train": 13, "heldout": 2}, "labels": {"disc": 6, "masks": 8, "pseudo": 1}, "ungraded": 1,
     }  # fmt: skip
     assert figures["grades"][2]["real"]["lesions"]["EX"]["share"] == 1
     assert [row["descriptors"] for row in figures["distances"]] == [len(DESCRIPTORS) - 2] + [len(DESCRIPTORS)] * 4
@@ -328,7 +328,11 @@ def test_table_states_n_and_what_is_missing(evaluated):
     text = maps.table(evaluated[0])
     assert "Synthetic, not for diagnosis" in text and "1 real                0  n = 0: no real maps" in text
     assert "no real maps of grade 1, 4" in text and "Left out for want of real training maps: grade 1" in text
-    assert "15 maps of both splits (2 heldout, 13 train), 1 without a grade" in text and "6 disc, 9 masks (" in text
+    assert (
+        "15 maps of both splits (2 heldout, 13 train), 1 without a grade" in text
+        and "6 disc, 8 masks, 1 pseudo (" in text
+    )
+    assert "2 annotated alone     6" in text and "3 annotated alone" not in text
     assert "Time of 1000 maps on this machine" in text and "FGADR, published" in text
     assert max(len(line) for line in text.splitlines()) <= 132
 
@@ -360,7 +364,8 @@ def good_figures() -> dict:
 
     def row(grade: int, what: str) -> dict:
         shares = {"MA": 0.2 * grade, "HE": 0.1, "EX": 0.1, "SE": 0.1}
-        return {"n": 50, "burden": [0, 0.01 * grade, 1], "lesions": {k: {"share": v} for k, v in shares.items()}}
+        lesions = {name: {"share": share, "interval": [0.0, 1.0]} for name, share in shares.items()}
+        return {"n": 50, "burden": [0, 0.01 * grade, 1], "lesions": lesions}
 
     return {
         "grades": [{"grade": g, "real": row(g, "real"), "generated": row(g, "generated")} for g in range(5)],
@@ -375,7 +380,7 @@ def good_figures() -> dict:
             **{k: {"one_disc": v, "plausible_disc": v, "lesions_inside": w, "lesions_outside": 1 - w}
                for k, v, w in (("before", 0.96, 0.9), ("after", 1.0, 1.0))},
         },
-        "seconds_a_thousand": 300.0,
+        "seconds_a_thousand": 300.0, "processor_seconds_a_thousand": 600.0,
     }  # fmt: skip
 
 
@@ -424,6 +429,7 @@ def test_what_data_cannot_tell_is_said():
     assert verdicts(figures)[3] is None
     figures["grades"][2]["generated"]["lesions"]["HE"]["share"] = 0.9
     assert verdicts(figures)[0] is False
+    assert "HE of grade 2 0.90, real 0.10 [0.00 1.00] (n 50)" in maps_table.criteria(figures)[0]["figures"]
 
 
 def test_published_shares_are_those_of_all_lesions_and_grades():

@@ -32,22 +32,16 @@ def criteria(figures: dict) -> list[dict]:
     """What maps are accepted by: ``name``, ``met`` (None: cannot be told from these data) and ``figures`` in words."""
     rows = figures["grades"]
     present = [row for row in rows if row["real"]["n"]]
-    worst, place = max(
-        (
-            abs(row["generated"]["lesions"][k]["share"] - row["real"]["lesions"][k]["share"]),
-            f"{k} of grade {row['grade']}",
-        )
-        for row in present
-        for k in _SHORT
-    )
+    off = sorted((_share_difference(row, kind) for row in present for kind in _SHORT), reverse=True)
     missing = [str(row["grade"]) for row in rows if not row["real"]["n"]]
     lacking = f"; no real maps of grade {', '.join(missing)}" if missing else ""
-    close = worst <= SHARE_TOLERANCE
+    close = off[0][0] <= SHARE_TOLERANCE
+    told = "; ".join(text for difference, text in off if difference > SHARE_TOLERANCE) or off[0][1]
     listed = [
         _criterion(
             f"shares of maps with each lesion within ±{SHARE_TOLERANCE} of the real ones",
             (None if missing else True) if close else False,
-            f"largest difference {worst:.2f} ({place} real){lacking}",
+            f"{'largest difference: ' if close else ''}{told}{lacking}",
         )
     ]
     burdens = [row["generated"]["burden"][1] for row in rows]
@@ -90,15 +84,27 @@ def criteria(figures: dict) -> list[dict]:
             f"{outside:.1%} of maps after clean-up, {strayed:.2%} of lesion pixels before",
         )
     )
-    minutes = figures["seconds_a_thousand"] / 60
+    minutes, processor = (figures[key] / 60 for key in ("seconds_a_thousand", "processor_seconds_a_thousand"))
     listed.append(
-        _criterion("1000 maps in at most 10 minutes", minutes <= 10, f"{minutes:.1f} minutes on this machine")
+        _criterion(
+            "1000 maps in at most 10 minutes",
+            minutes <= 10,
+            f"{minutes:.1f} minutes on this machine as busy as it was, {processor:.1f} of processor time",
+        )
     )
     return listed
 
 
 def _criterion(name: str, met: bool | None, figures: str) -> dict:
     return {"name": name, "met": met, "figures": figures}
+
+
+def _share_difference(row: dict, kind: str) -> tuple[float, str]:
+    """How far the shares of a lesion differ, and both in words, with the 95 % interval of the real one."""
+    ours, theirs = (row[what]["lesions"][kind] for what in ("generated", "real"))
+    low, high = theirs["interval"]
+    text = f"{kind} of grade {row['grade']} {ours['share']:.2f}, real {theirs['share']:.2f} [{low:.2f} {high:.2f}]"
+    return abs(ours["share"] - theirs["share"]), f"{text} (n {row['real']['n']})"
 
 
 def _kappa_criterion(grader: dict) -> dict:
@@ -159,7 +165,13 @@ def table(figures: dict) -> str:
     for when in ("before", "after"):
         values = [raw[when][key] for key in ("one_disc", "plausible_disc", "no_speck", "lesions_inside")]
         lines.append(f"{when:8}" + "".join(f"{v:>{w}.3f}" for v, w in zip(values, (12, 12, 12, 17), strict=True)))
-    lines += ["", f"Time of 1000 maps on this machine: {figures['seconds_a_thousand']:.0f} s", "", "Criteria"]
+    seconds, processor = figures["seconds_a_thousand"], figures["processor_seconds_a_thousand"]
+    lines += [
+        "",
+        f"Time of 1000 maps on this machine: {seconds:.0f} s; processor time {processor:.0f} s",
+        "",
+        "Criteria",
+    ]
     words = {True: "met", False: "NOT MET", None: "cannot be told"}
     for criterion in figures["criteria"]:
         lines.append(f"{words[criterion['met']]:>14}  {criterion['name']}")
