@@ -41,11 +41,13 @@ COUNT = 500
 
 LEAST_COUNT = 8
 FIDELITY_STYLES = 8
-"""Styles of each annotated held-out map for the lesions' fidelity."""
+"""Styles of each annotated held-out map for the lesions' fidelity; this and what follows shrink with the count."""
 GRID = 8
 """Maps and styles of the grid that diversity is measured on."""
 EDIT_STYLES = 2
 """Styles in which lesions are removed, mirrored and moved."""
+SHEET_SEEDS = 8
+"""Photographs of each grade on the contact sheet."""
 GRIDS = (2, 4, 8, 16)
 """Periods in pixels at which upsampling may leave a grid."""
 
@@ -104,7 +106,9 @@ def evaluate(
     eyes = np.array([one.eye for one in wanted])
     real = measurer.real(heldout)
     generated = measurer.generated(wanted)
-    train_features = np.stack([measurer.features(photo) for photo in measurer.bar(train.photos, "training features")])
+    # A quick look does not need them all; the default count does.
+    known = np.sort(np.random.default_rng(2).permutation(len(train))[: 2 * count])
+    train_features = np.stack([measurer.features(train.photos[i]) for i in measurer.bar(known, "training photographs")])
     copies = _find_copies(measurer, train, real, generated)
 
     figures = {
@@ -114,31 +118,38 @@ def evaluate(
             "heldout": len(heldout), "train": len(train), "annotated": len(annotated(heldout)),
         },
         "features": compare_features(
-            real.features, heldout.grades, train_features, train.grades, generated.features, eyes
+            real.features, heldout.grades, train_features, train.grades[known], generated.features, eyes
         ),
-        "fidelity": _fidelity(measurer, heldout, max(1, min(FIDELITY_STYLES, -(-count // len(heldout))))),
+        "fidelity": _fidelity(measurer, heldout, _shrunk(FIDELITY_STYLES, count)),
         "spectrum": _spectrum(real.spectra, generated.spectra),
         "colour": _colour(real.colours, generated.colours, eyes),
         "vessels": {name: share_within(real.statistics[name], generated.statistics[name]) for name in real.statistics},
         "copying": _copying(copies, train),
-        "diversity": _diversity(measurer, heldout, real.low, min(GRID, max(2, count // 8))),
-        "same_eye": _same_eye(measurer, heldout, min(EDIT_STYLES, max(1, count // 50))),
+        "diversity": _diversity(measurer, heldout, real.low, _shrunk(GRID, count, 3)),
+        "same_eye": _same_eye(measurer, heldout, _shrunk(EDIT_STYLES, count)),
         "contrast": _contrast(measurer, heldout),
         "batch_is_single": _batch_is_single(gan, wanted),
         "seconds_a_photograph": _seconds_a_photograph(gan, wanted[0].label_map),
     }  # fmt: skip
     if inception is not None:
-        of_real, of_train = (inception_features(data.photos, inception) for data in (heldout, train))
+        of_real, of_train = (inception_features(p, inception) for p in (heldout.photos, train.photos[known]))
         of_generated = inception_features((measurer.render(one.label_map, one.style) for one in wanted), inception)
-        figures["inception"] = compare_features(of_real, heldout.grades, of_train, train.grades, of_generated, eyes)
+        figures["inception"] = compare_features(
+            of_real, heldout.grades, of_train, train.grades[known], of_generated, eyes
+        )
     figures["criteria"] = criteria(figures)
     figures["minutes"] = (time.perf_counter() - started) / 60
     (out / "photos.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     from retinagan.evaluation import photos_figures
 
     photos_figures.write(out, figures, real, generated, copies)
-    photos_figures.sheets(out, measurer, heldout, wanted, 8 if count >= 40 else 2)
+    photos_figures.sheets(out, measurer, heldout, wanted, _shrunk(SHEET_SEEDS, count, 2))
     return figures
+
+
+def _shrunk(size: int, count: int, least: int = 1) -> int:
+    """The size of a smaller set: whole from a quarter of the default count, less for a quick look."""
+    return min(size, max(least, 4 * size * count // COUNT))
 
 
 def _spectrum(real: spectrum.Spectra, generated: spectrum.Spectra) -> dict:
