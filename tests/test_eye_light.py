@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from retinagan import labels
-from retinagan.eye import draw_fovea, eye_seed, make_eye
+from retinagan.eye import draw_fovea, draw_noise, eye_seed, find_anatomy, make_eye
 from retinagan.eye.light import (
     TEXTURE_UNIT,
     clear_retina,
     fit_light,
     light_field,
+    light_shift,
     measure_light,
     measure_texture,
     project_light,
@@ -123,3 +124,13 @@ def test_lesions_do_not_change_the_eye_but_cover_its_vessels():
 def test_fovea_is_a_gaussian_at_its_centre():
     plane = draw_fovea((20.5, 30.5), 8.0, 64)
     assert plane[30, 20] == pytest.approx(1) and plane[30, 24] == pytest.approx(np.exp(-0.5), rel=1e-5)
+
+
+def test_light_has_no_stripes_of_its_grid():
+    at = torch.linspace(-1, 1, 32)
+    vignette = (-0.3 * (at[:, None] ** 2 + at**2)).expand(1, 3, 32, 32)
+    field = light_field(torch.ones(1), torch.full((3, 32, 32), 0.8), vignette, 512, "left").numpy()[0][80:432, 80:432]
+    window = np.hanning(352)
+    row = np.abs(np.fft.fft2((field - field.mean()) * window[:, None] * window))[0]
+    # The grid's cell is 16 pixels: 22 cycles in 352 pixels.
+    assert row[20:25].max() < 5 * row[13:18].max()

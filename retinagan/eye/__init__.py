@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy import ndimage
 
 from retinagan.eye.anatomy import Anatomy, find_anatomy
@@ -18,12 +19,14 @@ from retinagan.eye.vessels import grow_vessels, grow_vessels_and_tone
 from retinagan.labels import EX, HE, MA
 
 __all__ = [
-    "Anatomy", "EyeDraws", "EyePlanes", "draw_eye", "draw_fovea", "eye_seed", "find_anatomy", "grow_vessels", "grow_vessels_and_tone", "make_eye",
-    "visible_vessels", "without_lesions",
+    "Anatomy", "EyeDraws", "EyePlanes", "draw_eye", "draw_fovea", "draw_noise", "eye_seed", "find_anatomy", "grow_vessels",
+    "grow_vessels_and_tone", "make_eye", "visible_vessels", "without_lesions",
 ]  # fmt: skip
 
 TEXTURE_STD = 0.6
 """Standard deviation of the texture's whitened log-amplitudes in new eyes; 1 would be the photographs' own spread."""
+NOISE_SIDE = 512
+"""Side at which an eye's noise is drawn; larger and smaller eyes have the same, finer or coarser."""
 LESION_MARGIN = 3.0
 """Pixels at a side of 512 around haemorrhages, microaneurysms and hard exudates in which no vessel is shown."""
 
@@ -90,6 +93,25 @@ def draw_eye(seed: int, statistics, latent_std: float = 0.8) -> EyeDraws:
     return EyeDraws(tree_seed, code, statistics.texture_mean.float().cpu() + factor @ draw, generator)
 
 
+def draw_noise(size: int, generator: torch.Generator) -> torch.Tensor:
+    """White noise ``float32 (size, size)``; at :data:`NOISE_SIDE` times a power of two that of the other such sizes, only finer
+    or coarser: means over blocks are the smaller field (times 2), as white noise asks for."""
+    side = NOISE_SIDE
+    factor, rest = divmod(max(size, side), min(size, side))
+    if rest or factor & (factor - 1):
+        return torch.randn(size, size, generator=generator)
+    noise = torch.randn(side, side, generator=generator)
+    while side > size:
+        side //= 2
+        noise = F.avg_pool2d(noise[None], 2)[0] * 2
+    while side < size:
+        side *= 2
+        finer = torch.randn(side, side, generator=generator)
+        difference = noise / 2 - F.avg_pool2d(finer[None], 2)[0]
+        noise = finer + difference.repeat_interleave(2, 0).repeat_interleave(2, 1)
+    return noise
+
+
 def make_eye(
     label_map: np.ndarray,
     seed: int,
@@ -116,7 +138,7 @@ def make_eye(
     """
     size = label_map.shape[0]
     draws = draw_eye(seed, statistics, latent_std)
-    noise = torch.randn(size, size, generator=draws.generator)
+    noise = draw_noise(size, draws.generator)
     code = draws.light if light is None else light
     amplitudes = draws.texture if texture is None else texture
     mean, components = statistics.light_mean.float().cpu(), statistics.light_components.float().cpu()

@@ -16,6 +16,8 @@ from retinagan.eye.anatomy import Anatomy
 from retinagan.labels import BG, VB
 
 LIGHT_SIDE = 32
+SMOOTH_SIDE, SMOOTHING = 128, 0.01
+"""Side at which the light is smoothed, and the Gaussian's width there."""
 USUAL_DISC = np.array([0.169, 0.488])
 """The disc's mean place in IDRiD's training eyes (x, y; shares of the side, disc at the left)."""
 USUAL_SPREAD = 0.085
@@ -107,8 +109,10 @@ def light_field(
         field = _moved(field, shift)
     if side == "right":
         field = field.flip(-1)
-    field = F.interpolate(field[None].float(), (size, size), mode="bicubic", align_corners=False)[0]
-    return field.clamp(0, 1)
+    field = F.interpolate(field[None].float(), (SMOOTH_SIDE,) * 2, mode="bicubic", align_corners=False)[0]
+    # Interpolation alone leaves the grid of the 32 × 32 light as stripes 16 pixels apart in the photograph's spectrum.
+    field = torch.from_numpy(ndimage.gaussian_filter(field.numpy(), (0, SMOOTHING, SMOOTHING), mode="nearest"))
+    return F.interpolate(field[None], (size, size), mode="bicubic", align_corners=False)[0].clamp(0, 1)
 
 
 def light_shift(anatomy: Anatomy) -> tuple[float, float]:

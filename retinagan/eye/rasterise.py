@@ -18,6 +18,9 @@ REFERENCE = 512
 BLUR = 1.0
 """The ridge filter's own width: a vessel of radius r is drawn with half-width √(r² + BLUR²), pixels at 512."""
 
+LARGEST = 4.0
+"""Half-width, pixels at 512, that no vessel exceeds: the ridge filter's widest kernel sees no wider ones."""
+
 EDGE = (0.6, 0.5)
 """Half the width of the soft edge, pixels at 512: constant, and share of the drawn half-width."""
 
@@ -67,6 +70,7 @@ def _draw(tree: VesselTree, size: int, wanted: np.ndarray) -> np.ndarray:
     """The ``wanted`` segments (S,) of a tree at ``size`` ≥ 512: each fills the box around it with its profile, the brightest wins."""
     scale = size / REFERENCE
     radius = np.sqrt((tree.radius * REFERENCE) ** 2 + BLUR**2)
+    radius /= (1 + (radius / LARGEST) ** 4) ** 0.25
     edge = EDGE[0] + EDGE[1] * radius
     height = np.interp(radius, *zip(*BRIGHTNESS, strict=True)) * tree.strength
     start, end = tree.start * size, tree.end * size

@@ -38,7 +38,7 @@ def _half(growth: Growth, rng: np.random.Generator, roots: dict[int, int], half:
     flip = -1.0 if rng.random() < 0.4 else 1.0  # -1: they cross further on
     trunks = {}
     for kind, sign in ((VEIN, outside), (ARTERY, -outside)):
-        gap = sign * np.array([0.010, 0.022, *(flip * np.array([0.038, 0.055, 0.08, 0.12, 0.16]))])
+        gap = sign * np.array([0.014, 0.032, *(flip * np.array([0.045, 0.06, 0.085, 0.12, 0.16]))])
         gap = gap * (1 + 0.35 * apart * (1 if kind == VEIN else -1))
         line = _arcade(growth, half, up, shared, gap)
         line = spline(np.concatenate([growth.xy[roots[kind]][None], line]))
