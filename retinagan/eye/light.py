@@ -16,7 +16,7 @@ from retinagan.eye.anatomy import Anatomy
 from retinagan.labels import BG, VB
 
 LIGHT_SIDE = 32
-SMOOTH_SIDE, SMOOTHING = 128, 0.01
+SMOOTH_SIDE, SMOOTHING = 128, 1.5
 """Side at which the light is smoothed, and the Gaussian's width there."""
 USUAL_DISC = np.array([0.169, 0.488])
 """The disc's mean place in IDRiD's training eyes (x, y; shares of the side, disc at the left)."""
