@@ -1,166 +1,363 @@
-"""What a hand does on the canvas, as JSON → exact pixels of a lesion map.
+"""Strokes drawn on the canvas (Fabric.js JSON) → an exact lesion map.
 
-The canvas sends gestures, not pixels: a browser's strokes have anti-aliased edges, and a blend of two classes' colours
-can be the colour of a third. A pixel belongs to a stroke when its centre lies within half the stroke's width of its
-path, or inside a filled shape; it then gets the stroke's class, exactly. Outside the circular field of view the map
-stays as it was.
+The browser draws strokes with anti-aliased edges, and a blend of two classes' colours can be the colour of a third: its
+pixels are no map. Here the strokes themselves are rasterised. A pixel belongs to a stroke when its centre lies within
+half the stroke's width of the path (or inside a filled shape); it then gets the class whose palette colour the stroke
+has, exactly. Later strokes cover earlier ones. Outside the circular field of view the map stays as it was.
+
+Translucent strokes (:func:`spray_colour`) are gestures instead of paint: a path or line sprays a cluster of lesions
+where it runs, and a circle marks a place for :func:`read_mark`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from retinagan import lesions
-from retinagan.labels import CLASSES, NUM_CLASSES, check_map, field_of_view
+from retinagan.canvas_shapes import (
+    MAX_COORDINATE,
+    Outline,
+    circle,
+    fill_mask,
+    line,
+    path,
+    polygon,
+    rectangle,
+    stroke_mask,
+)
+from retinagan.labels import CLASSES, check_map, field_of_view
 
-TOOLS = ("freehand", "line", "polygon", "circle", "rectangle", "spray", "disc")
-MAX_POINTS = 10_000
-"""Of one stroke; a long freehand one has some hundred."""
+MAX_OBJECTS = 2_000
+MAX_POINTS = 100_000
+"""Points of all strokes together; some hundred long freehand strokes."""
 
-MAX_WIDTH = 256.0
-MAX_WORK = 60_000_000
-"""Pixel tests that one stroke may cost (about a second); a stroke of the hand needs some ten thousands."""
+_CLASS_OF = {c.colour: c.index for c in CLASSES}
+_SHAPES = {"path": path, "line": line, "rect": rectangle, "circle": circle, "polygon": polygon}
+_ORIGINS = {"left": -0.5, "top": -0.5, "center": 0.0, "right": 0.5, "bottom": 0.5}
+_NO_PAINT = (None, "", "transparent")
+_TRANSLUCENT = "33"
+_TOOLS = {"path": "freehand", "line": "line", "rect": "rectangle", "circle": "circle", "polygon": "polygon"}
 
-_FEWEST = {"line": 2, "polygon": 3, "circle": 2, "rectangle": 2}
+
+class Window(NamedTuple):
+    """The square part of a map that the canvas shows, in map pixels."""
+
+    left: int
+    top: int
+    side: int
 
 
-class Stroke(NamedTuple):
-    """One gesture.
+class Mark(NamedTuple):
+    """A place that was clicked: the class of its colour, and x and y in map pixels."""
 
-    ``tool``: one of :data:`TOOLS`; ``label``: class index 0-6 that it paints; ``width``: of the brush, in pixels of a
-    map of 512; ``points``: x and y as shares of the side (0..1 is the map; a hand may leave it). A line, a polygon and
-    a freehand path run through their points; a circle has its centre and a point on its edge, a rectangle two opposite
-    corners, a disc its centre.
-    """
-
-    tool: str
     label: int
-    width: float
-    points: tuple[tuple[float, float], ...]
+    x: float
+    y: float
+
+
+class _Stroke(NamedTuple):
+    """One object of the drawing, reduced to what its pixels depend on; hashable, so that they are computed once."""
+
+    kind: str
+    geometry: tuple
+    stroke: int | None
+    fill: int | None
+    spray: bool
+    stroke_width: float
+    uniform: bool
+    butt: bool
+    left: float
+    top: float
+    origin_x: float
+    origin_y: float
+    angle: float
+    scale_x: float
+    scale_y: float
+    skew_x: float
+    skew_y: float
+
+    @property
+    def label(self) -> int | None:
+        return self.stroke if self.fill is None else self.fill
 
     @property
     def seed(self) -> int:
-        """What is random in it (the spray) comes from the gesture itself: the same gesture repeats exactly."""
+        """What is random in a spray comes from the stroke itself: the same stroke repeats exactly."""
         return int.from_bytes(hashlib.sha256(repr(tuple(self)).encode()).digest()[:8]) >> 1
 
 
-def read_stroke(item: Mapping[str, Any]) -> Stroke:
-    """A gesture from JSON, ``{"tool": …, "label": …, "width": …, "points": [[x, y], …]}``, checked.
+class _Patch(NamedTuple):
+    """Pixels of one class: a bit mask of ``shape``, packed, with its top left corner in the map."""
+
+    label: int
+    top: int
+    left: int
+    shape: tuple[int, int]
+    bits: bytes
+
+    def mask(self) -> np.ndarray:
+        count = self.shape[0] * self.shape[1]
+        return np.unpackbits(np.frombuffer(self.bits, np.uint8), count=count).reshape(self.shape).astype(bool)
+
+
+def rasterise(
+    drawing: Mapping[str, Any] | None,
+    start: np.ndarray,
+    canvas_size: float | None = None,
+    window: Window | None = None,
+) -> np.ndarray:
+    """Paint a drawing onto a lesion map.
+
+    Args:
+        drawing: the canvas' JSON, ``{"objects": [...]}``, or None for no strokes.
+        start: lesion map ``uint8 (S, S)`` under the strokes; not changed.
+        canvas_size: side of the canvas in its own pixels; it is scaled to ``S``. None: the canvas is S pixels wide.
+        window: the part of the map that the canvas shows; None: the whole.
+
+    Returns:
+        The lesion map ``uint8 (S, S)``.
 
     Raises:
-        TypeError: not a mapping.
-        ValueError: a value outside what is allowed (it is named).
+        ValueError: a colour outside the palette, an unknown kind of object, numbers that are not finite or absurd,
+            more strokes than a hand draws, or a spray where nothing can lie (the object's position in the list is
+            named).
+        TypeError: not a drawing at all.
     """
-    if not isinstance(item, Mapping):
-        raise TypeError(f"a stroke is a mapping, got {type(item).__name__}")
-    tool = item.get("tool")
-    if tool not in TOOLS:
-        raise ValueError(f"the stroke's tool is {str(tool)[:40]!r}; allowed are {', '.join(TOOLS)}")
-    label = item.get("label")
-    if isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < NUM_CLASSES:
-        raise ValueError(f"the stroke's class is {str(label)[:40]!r}; allowed are 0-{NUM_CLASSES - 1}")
-    width = _number(item.get("width"), "width", 0.0, MAX_WIDTH)
-    points = item.get("points")
-    fewest = _FEWEST.get(tool, 1)
-    if not isinstance(points, list) or not fewest <= len(points) <= MAX_POINTS:
-        found = len(points) if isinstance(points, list) else type(points).__name__
-        raise ValueError(f"the stroke's points are {found}; a {tool} has a list of {fewest} to {MAX_POINTS}")
-    read = []
-    for point in points:
-        if not isinstance(point, list) or len(point) != 2:
-            raise ValueError(f"the stroke has the point {str(point)[:40]!r}; a point is [x, y]")
-        read.append((_number(point[0], "x", -4.0, 5.0), _number(point[1], "y", -4.0, 5.0)))
-    return Stroke(tool, label, width, tuple(read))
+    check_map(start)
+    if start.shape[0] != start.shape[1]:
+        raise ValueError(f"the map under a drawing is square, got {start.shape}")
+    size = start.shape[0]
+    scale, offset = _view(size, canvas_size, window)
+    strokes = read_strokes(drawing)
+    label_map = start.copy()
+    if not strokes:
+        return label_map
+    field = field_of_view(size)
+    for number, stroke in enumerate(strokes, 1):
+        if stroke.spray and stroke.kind == "circle":
+            continue
+        try:
+            patches = _patches(stroke, size, scale, offset)
+            if stroke.spray:
+                region = _paint(patches, np.zeros((size, size), dtype=bool), field, True)
+                label_map = lesions.spray(label_map, stroke.label, region, stroke.seed)
+            else:
+                _paint(patches, label_map, field)
+        except ValueError as error:
+            raise ValueError(f"stroke {number}: {error}") from error
+    return label_map
 
 
-def paint(label_map: np.ndarray, stroke: Stroke) -> np.ndarray:
-    """A lesion map ``uint8 (S, S)`` with a stroke on it; the map given is not changed.
+def read_mark(
+    item: Mapping[str, Any], size: int, canvas_size: float | None = None, window: Window | None = None
+) -> Mark | None:
+    """Where on a map of ``size`` an object of the drawing marks a place; None when it does something else.
 
     Raises:
-        ValueError: a map that is not square, a stroke too long for a hand, a disc outside the field, or a spray where
-            nothing can lie.
+        ValueError, TypeError: as :func:`rasterise` does.
     """
-    check_map(label_map)
-    size = label_map.shape[0]
-    if label_map.shape != (size, size):
-        raise ValueError(f"the map under a drawing is square, got {label_map.shape}")
-    points = np.array(stroke.points) * size
-    if stroke.tool == "disc":
-        return lesions.move_disc(label_map, *points[-1])
-    region = _region(stroke, points, size) & field_of_view(size)
-    if stroke.tool == "spray":
-        return lesions.spray(label_map, stroke.label, region, stroke.seed)
-    result = label_map.copy()
-    result[region] = stroke.label
-    return result
+    strokes = read_strokes({"objects": [item]})
+    if not strokes or not strokes[0].spray or strokes[0].kind != "circle" or strokes[0].label is None:
+        return None
+    scale, offset = _view(size, canvas_size, window)
+    shape = _SHAPES["circle"].outline(strokes[0].geometry, scale)
+    x, y = _placement(strokes[0], shape)[1] * scale + offset
+    return Mark(strokes[0].label, float(x), float(y))
 
 
-def _region(stroke: Stroke, points: np.ndarray, size: int) -> np.ndarray:
-    """Pixels of the map, ``bool (size, size)``, that a stroke through ``points float (P, 2)`` covers."""
-    if stroke.tool == "polygon":
-        return fill_mask(points, size)
-    if stroke.tool == "rectangle":
-        (x0, y0), (x1, y1) = points[0], points[-1]
-        return fill_mask(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]), size)
-    if stroke.tool == "circle":
-        radius = math.hypot(*(points[-1] - points[0]))
-        return stroke_mask(points[:1], radius, size)
-    return stroke_mask(points, stroke.width / 2 * size / 512, size)
+def describe(item: Mapping[str, Any]) -> str:
+    """What an object of the drawing is, for people: ``Haemorrhage, freehand``."""
+    kind = str(item.get("type", "")).lower()
+    paint, spray = _paint_of(item.get("fill") if kind in ("rect", "circle", "polygon") else item.get("stroke"))
+    return f"{CLASSES[paint].name if paint is not None else 'Nothing'}, {'spray' if spray else _TOOLS.get(kind, kind)}"
 
 
-def stroke_mask(points: np.ndarray, half: float, size: int) -> np.ndarray:
-    """``bool (size, size)``: pixels whose centre lies within ``half`` of a polyline ``float (P, 2)`` of x, y.
+def read_strokes(drawing: Mapping[str, Any] | None) -> list[_Stroke]:
+    """The visible strokes of a drawing, checked, in painter's order; raises as :func:`rasterise` does."""
+    if drawing is None:
+        return []
+    objects = drawing.get("objects", []) if isinstance(drawing, Mapping) else None
+    if not isinstance(objects, list):
+        raise TypeError(f"a drawing is a mapping with a list 'objects', got {type(drawing).__name__}")
+    if len(objects) > MAX_OBJECTS:
+        raise ValueError(
+            f"the drawing has {len(objects)} strokes; at most {MAX_OBJECTS} are allowed. Clear it, or start from its "
+            f"map"
+        )
+    strokes = []
+    points = 0
+    for number, item in enumerate(objects, 1):
+        if not isinstance(item, Mapping):
+            raise TypeError(f"stroke {number} is {type(item).__name__}; a stroke is a mapping")
+        if item.get("visible", True) is False:
+            continue
+        try:
+            stroke = _read_stroke(item)
+        except ValueError as error:
+            raise ValueError(f"stroke {number}: {error}") from error
+        points += len(stroke.geometry)
+        if points > MAX_POINTS:
+            raise ValueError(f"the drawing has more than {MAX_POINTS} points. Clear it, or start from its map")
+        strokes.append(stroke)
+    return strokes
 
-    One point alone is a dot; a dot finer than a pixel is the pixel that it lies in.
+
+def _read_stroke(item: Mapping[str, Any]) -> _Stroke:
+    kind = str(item.get("type", "")).lower()
+    if kind not in _SHAPES:
+        raise ValueError(f"type is {str(item.get('type'))[:40]!r}; allowed are Path, Line, Rect, Circle and Polygon")
+    # Fabric gives lines a fill that it never paints.
+    line, fill = _paint_of(item.get("stroke")), _paint_of(None if kind == "line" else item.get("fill"))
+    flip_x, flip_y = (-1 if item.get(name) is True else 1 for name in ("flipX", "flipY"))
+    return _Stroke(
+        kind=kind,
+        geometry=_SHAPES[kind].read(item),
+        stroke=line[0],
+        fill=fill[0],
+        spray=line[1] or fill[1],
+        stroke_width=_number(item, "strokeWidth", 1.0, low=0.0),
+        uniform=item.get("strokeUniform") is True,
+        butt=kind == "line" and item.get("strokeLineCap", "butt") == "butt",
+        left=_number(item, "left", 0.0),
+        top=_number(item, "top", 0.0),
+        origin_x=_origin(item, "originX", "left"),
+        origin_y=_origin(item, "originY", "top"),
+        angle=_number(item, "angle", 0.0),
+        scale_x=_number(item, "scaleX", 1.0) * flip_x,
+        scale_y=_number(item, "scaleY", 1.0) * flip_y,
+        skew_x=_number(item, "skewX", 0.0),
+        skew_y=_number(item, "skewY", 0.0),
+    )
+
+
+def class_of_colour(colour: object) -> int | None:
+    """Class index of a CSS colour (``#rrggbb``, ``rgb(…)``, opaque ``rgba(…)``); None where nothing is painted.
+
+    Raises:
+        ValueError: not exactly a colour of the palette. Nothing is snapped to the nearest.
     """
-    mask = np.zeros((size, size), dtype=bool)
-    starts, ends = (points[:-1], points[1:]) if len(points) > 1 else (points, points)
-    low = np.clip(np.floor(np.minimum(starts, ends) - half - 0.5), 0, size).astype(int)
-    high = np.clip(np.ceil(np.maximum(starts, ends) + half + 0.5), 0, size).astype(int)
-    if int((high - low).prod(axis=1).sum()) > MAX_WORK:
-        raise ValueError("the stroke is too long to be drawn by hand; draw it in shorter ones")
-    for (ax, ay), (bx, by), (x0, y0), (x1, y1) in zip(starts, ends, low, high, strict=True):
-        if x0 >= x1 or y0 >= y1:
-            continue
-        u = np.arange(x0, x1)[None, :] + 0.5 - ax
-        v = np.arange(y0, y1)[:, None] + 0.5 - ay
-        du, dv = bx - ax, by - ay
-        squared = du * du + dv * dv
-        near = np.clip((u * du + v * dv) / squared, 0.0, 1.0) if squared > 0 else 0.0
-        mask[y0:y1, x0:x1] |= (u - near * du) ** 2 + (v - near * dv) ** 2 <= half * half + 1e-9
-    for x, y in np.floor(points[[0, -1]]).astype(int):
-        if half < 1 and 0 <= x < size and 0 <= y < size:
-            mask[y, x] = True
-    return mask
-
-
-def fill_mask(points: np.ndarray, size: int) -> np.ndarray:
-    """``bool (size, size)``: pixels whose centre lies inside a closed polygon ``float (P, 2)`` (non-zero winding)."""
-    turns = np.zeros((size, size + 1), dtype=np.int32)
-    for (xa, ya), (xb, yb) in zip(points, np.roll(points, -1, axis=0), strict=True):
-        if ya == yb:
-            continue
-        way, (xt, yt, xe, ye) = (1, (xa, ya, xb, yb)) if ya < yb else (-1, (xb, yb, xa, ya))
-        first, last = max(0, math.ceil(yt - 0.5)), min(size, math.ceil(ye - 0.5))
-        if first >= last:
-            continue
-        rows = np.arange(first, last)
-        crossing = xt + (rows + 0.5 - yt) / (ye - yt) * (xe - xt)
-        np.add.at(turns, (rows, np.clip(np.ceil(crossing - 0.5), 0, size).astype(int)), way)
-    return np.cumsum(turns, axis=1)[:, :size] != 0
+    if colour in _NO_PAINT:
+        return None
+    text = str(colour).strip().lower()
+    rgb = None
+    if re.fullmatch(r"#[0-9a-f]{6}", text):
+        rgb = tuple(int(text[i : i + 2], 16) for i in (1, 3, 5))
+    elif match := re.fullmatch(r"rgba?\((\d{1,3}),\s*(\d{1,3}),\s*(\d{1,3})(?:,\s*([\d.]{1,8}))?\)", text):
+        if match[4] is not None and re.fullmatch(r"0*\.?0*", match[4]):
+            return None
+        if match[4] in (None, "1", "1.0"):
+            rgb = tuple(int(v) for v in match.groups()[:3])
+    if rgb not in _CLASS_OF:
+        allowed = ", ".join(f"{c.short} {hex_colour(c.index)}" for c in CLASSES)
+        raise ValueError(f"colour {text[:40]!r} is not in the palette; allowed are {allowed}")
+    return _CLASS_OF[rgb]
 
 
 def hex_colour(label: int) -> str:
-    """``#rrggbb`` of a class."""
+    """``#rrggbb`` of a class: what the canvas draws it with."""
     return "#{:02x}{:02x}{:02x}".format(*CLASSES[label].colour)
 
 
-def _number(value: object, name: str, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise ValueError(f"the stroke's {name} is {str(value)[:40]!r}; allowed are numbers from {low:g} to {high:g}")
+def spray_colour(label: int) -> str:
+    """The translucent colour of a class, for gestures."""
+    return hex_colour(label) + _TRANSLUCENT
+
+
+def _paint_of(colour: object) -> tuple[int | None, bool]:
+    """The class of a colour, and whether it is the translucent one."""
+    text = str(colour).strip().lower()
+    if re.fullmatch(rf"#[0-9a-f]{{6}}{_TRANSLUCENT}", text):
+        return class_of_colour(text[:7]), True
+    return class_of_colour(colour), False
+
+
+def _view(size: int, canvas_size: float | None, window: Window | None) -> tuple[float, tuple[float, float]]:
+    """Map pixels a canvas pixel, and the map pixel in the canvas' top left corner."""
+    left, top, side = window or Window(0, 0, size)
+    if not (0 <= left <= size - side and 0 <= top <= size - side and side > 0):
+        raise ValueError(f"the window {(left, top, side)} lies outside the map of {size} pixels")
+    return side / _positive(side if canvas_size is None else canvas_size, "canvas_size"), (float(left), float(top))
+
+
+def _paint(patches: tuple[_Patch, ...], target: np.ndarray, field: np.ndarray, value: bool | None = None) -> np.ndarray:
+    """Write the patches' classes, or ``value``, into ``target`` where the field is; returns it."""
+    for patch in patches:
+        rows = slice(patch.top, patch.top + patch.shape[0])
+        columns = slice(patch.left, patch.left + patch.shape[1])
+        target[rows, columns][patch.mask() & field[rows, columns]] = patch.label if value is None else value
+    return target
+
+
+@lru_cache(maxsize=1024)
+def _patches(stroke: _Stroke, size: int, scale: float, offset: tuple[float, float] = (0.0, 0.0)) -> tuple[_Patch, ...]:
+    """Pixels of a stroke on a map of ``size``: of its fill, then of its line. Cached: an unchanged stroke is free."""
+    shape = _SHAPES[stroke.kind].outline(stroke.geometry, scale * max(abs(stroke.scale_x), abs(stroke.scale_y), 1e-6))
+    linear, centre = _placement(stroke, shape)
+    if abs(np.linalg.det(linear)) < 1e-9:
+        return ()  # squeezed to a line of no width: the canvas shows nothing either
+    points = [((part - shape.offset) @ linear.T + centre) * scale + offset for part in shape.parts]
+    patches = []
+    if stroke.fill is not None:
+        patches.append((stroke.fill, fill_mask(points, size)))
+    if stroke.stroke is not None and stroke.stroke_width > 0:
+        singular = np.linalg.svd(linear, compute_uv=False)
+        if stroke.uniform or math.isclose(singular[0], singular[1], rel_tol=1e-6):
+            metric = np.eye(2)
+            half = stroke.stroke_width / 2 * scale * (1.0 if stroke.uniform else float(singular[0]))
+        else:
+            # The stroke was stretched with its shape: distances are measured where it was round.
+            metric = np.linalg.inv(linear * scale)
+            half = stroke.stroke_width / 2
+        patches.append((stroke.stroke, stroke_mask(points, half, size, metric, stroke.butt)))
+    return tuple(patch for label, mask in patches if (patch := _pack(label, mask)) is not None)
+
+
+def _placement(stroke: _Stroke, shape: Outline) -> tuple[np.ndarray, np.ndarray]:
+    """Fabric's transform: the 2×2 matrix and the centre ``(2,)`` of an object, in canvas pixels."""
+    dims = np.array([[stroke.scale_x, 0.0], [0.0, stroke.scale_y]])
+    if stroke.skew_x:
+        dims = dims @ np.array([[1.0, math.tan(math.radians(stroke.skew_x))], [0.0, 1.0]])
+    if stroke.skew_y:
+        dims = dims @ np.array([[1.0, 0.0], [math.tan(math.radians(stroke.skew_y)), 1.0]])
+    cos, sin = math.cos(math.radians(stroke.angle)), math.sin(math.radians(stroke.angle))
+    turn = np.array([[cos, -sin], [sin, cos]])
+    inner = 0.0 if stroke.uniform else stroke.stroke_width
+    box = np.abs(dims) @ (np.asarray(shape.extent) + inner)
+    box += stroke.stroke_width if stroke.uniform else 0.0
+    to_centre = turn @ (-np.array([stroke.origin_x, stroke.origin_y]) * box)
+    return turn @ dims, np.array([stroke.left, stroke.top]) + to_centre
+
+
+def _pack(label: int, mask: np.ndarray) -> _Patch | None:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    cut = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return _Patch(label, int(rows[0]), int(columns[0]), cut.shape, np.packbits(cut).tobytes())
+
+
+def _number(item: Mapping[str, Any], name: str, default: float, low: float = -MAX_COORDINATE) -> float:
+    value = item.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= MAX_COORDINATE:
+        raise ValueError(f"{name} is {str(value)[:40]!r}; allowed are numbers from {low:g} to {MAX_COORDINATE:g}")
     return float(value)
+
+
+def _positive(value: float, name: str) -> float:
+    if not 0 < value <= MAX_COORDINATE:
+        raise ValueError(f"{name} is {value!r}; allowed are numbers above 0 up to {MAX_COORDINATE:g}")
+    return float(value)
+
+
+def _origin(item: Mapping[str, Any], name: str, default: str) -> float:
+    value = item.get(name, default)
+    if not isinstance(value, str) or value not in _ORIGINS:
+        raise ValueError(f"{name} is {str(value)[:40]!r}; allowed are {', '.join(_ORIGINS)}")
+    return _ORIGINS[value]

@@ -14,6 +14,7 @@ from retinagan.labels import BG, EX, HE, MA, OD, VB, empty_map
 from retinagan.maps_io import encode_map_png
 from retinagan.pipeline import RetinaGAN
 from tests.helpers import TINY_SIZE, tiny_model
+from tests.test_app_board import disc, mark, sent
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,17 +42,12 @@ def on(app, page="draw", **link):
 
 
 def circle(label, radius=0.1):
-    return {"tool": "circle", "label": label, "width": 4, "points": [[0.6, 0.6], [0.6 + radius, 0.6]]}
+    return disc(0.6, 0.6, radius, label)
 
 
-def send(app, *gestures, first=1, number=None):
-    """What the canvas sends: strokes, or the names of its buttons."""
-    number = app.session_state["drawing"].number if number is None else number
-    events = [
-        {"seq": first + k, "number": number} | ({"do": g} if isinstance(g, str) else {"do": "stroke", "stroke": g})
-        for k, g in enumerate(gestures)
-    ]
-    app.session_state["map_canvas"] = {"events": events}
+def send(app, *objects):
+    """What the canvas sends: all its strokes."""
+    app.session_state[app.session_state["drawing"].key] = sent(*objects)
     return app.run()
 
 
@@ -68,12 +64,12 @@ def rendered(app):
     """Run the page until the photograph has come; what was made."""
     renderer = app.session_state["renderer"]
     deadline = time.monotonic() + 60
-    while renderer.pending:
+    while renderer.look(None).pending:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     app.run()
     assert errors(app) == []
-    return renderer.made[1]
+    return renderer.look(None).made
 
 
 def button(app, label):
@@ -83,58 +79,81 @@ def button(app, label):
 # --- drawing ---
 
 
-def test_the_map_follows_the_gestures_and_none_is_done_twice(app):
+def test_the_map_follows_the_strokes(app):
     on(app)
     assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "left"))
+    assert button(app, "Undo").disabled and button(app, "Redo").disabled and button(app, "Clear").disabled
     send(app, circle(HE))
     assert errors(app) == []
     assert (drawn(app) == HE).sum() == pytest.approx(np.pi * (0.1 * TINY_SIZE) ** 2, rel=0.1)
     assert set(np.unique(drawn(app))) == {BG, HE, OD, VB}
-    send(app, circle(HE), circle(EX, 0.05))  # the first again, since the canvas had no answer yet
-    assert app.session_state["drawing"].history.names == ["Haemorrhage, circle", "Hard exudate, circle"]
-    send(app, "undo", "undo", first=3)
-    assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "left"))
-    send(app, "redo", first=5)
+    send(app, circle(HE), circle(EX, 0.05))
+    assert app.session_state["drawing"].names == ["Haemorrhage, circle", "Hard exudate, circle"]
+    both = drawn(app)
+    assert any("Step 2: Hard exudate, circle." in box.body for box in app.html)
+    button(app, "Undo").click().run()
     assert (drawn(app) == HE).any() and not (drawn(app) == EX).any()
-    send(app, "clear", "undo", first=6)
-    assert (drawn(app) == HE).any(), "Clear can be undone"
+    button(app, "Undo").click().run()
+    assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "left")) and button(app, "Undo").disabled
+    button(app, "Redo").click().run()
+    button(app, "Redo").click().run()
+    assert np.array_equal(drawn(app), both)
+    button(app, "Clear").click().run()
+    assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "left"))
+    button(app, "Undo").click().run()
+    assert np.array_equal(drawn(app), both) and errors(app) == []
 
 
-def test_gestures_of_another_drawing_are_dropped(app):
+def test_a_button_keeps_the_strokes_that_came_with_it(app):
     on(app)
+    app.session_state[app.session_state["drawing"].key] = sent(circle(HE))
+    button(app, "To right eye").click().run()
+    assert app.session_state["drawing"].names == ["Haemorrhage, circle", "Mirror"] and (drawn(app) == HE).any()
+
+
+def test_strokes_of_a_former_canvas_are_dropped(app):
+    on(app)
+    former = app.session_state["drawing"].key
     button(app, "Empty eye, disc right").click().run()
-    assert app.session_state["drawing"].number == 1
-    send(app, circle(HE), number=0)
+    assert app.session_state["drawing"].key != former
+    app.session_state[former] = sent(circle(HE))
+    app.run()
     assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "right")) and errors(app) == []
-    send(app, circle(HE), first=2)
-    assert (drawn(app) == HE).any()
 
 
-@pytest.mark.parametrize(
-    "stroke",
-    [
-        circle(9),
-        circle(HE) | {"tool": "teleport"},
-        circle(HE) | {"points": [[0.5, 0.5], [float("nan"), 0]]},
-        {"tool": "disc", "label": OD, "width": 4, "points": [[0.001, 0.001]]},
-        "x",
-    ],
-)
-def test_what_is_wrong_with_a_gesture_is_said_and_spares_the_others(app, stroke):
+@pytest.mark.parametrize("wrong", [circle(HE) | {"fill": "#123456"}, mark(0.001, 0.001, OD), "x"])
+def test_what_is_wrong_with_a_stroke_is_said_and_spares_the_others(app, wrong):
     on(app)
-    send(app, stroke if isinstance(stroke, dict) else {"tool": stroke}, circle(HE, 0.05))
+    send(app, wrong, circle(HE, 0.05))
     assert errors(app) == [] and len(app.warning) == 1
     assert (drawn(app) == HE).any()
-    send(app, circle(HE), first=3)
+    send(app, circle(EX))
     assert not app.warning
 
 
-@pytest.mark.parametrize("events", [None, "x", 7, [None, 3, {"seq": "x"}, {"seq": True}, {}]])
-def test_nonsense_from_the_canvas_does_nothing(app, events):
+@pytest.mark.parametrize("value", [{}, {"drawing": {"raw": {"objects": {"a": 1}}}}])
+def test_nonsense_from_the_canvas_does_nothing(app, value):
     on(app)
-    app.session_state["map_canvas"] = {"events": events}
+    app.session_state[app.session_state["drawing"].key] = value
     app.run()
     assert errors(app) == [] and np.array_equal(drawn(app), empty_map(TINY_SIZE, "left"))
+
+
+def test_zoom_and_a_closer_look(app):
+    on(app)
+    send(app, circle(HE))
+    app.segmented_control(key="zoom").set_value(4).run()
+    assert app.session_state["drawing"].zoom == 4 and (drawn(app) == HE).any()
+    for name in ("Left", "Right", "Up", "Down", "Down"):
+        button(app, name).click().run()
+    assert app.session_state["drawing"].window == (24, 32, 16) and errors(app) == []
+    app.segmented_control(key="zoom").set_value(1).run()
+    app.pills(key="tool").set_value("closer").run()
+    send(app, mark(0.75, 0.5, BG))
+    assert app.session_state["drawing"].window == (40, 24, 16)
+    assert app.segmented_control(key="zoom").value == 4 and app.pills(key="tool").value == "freehand"
+    send(app, circle(EX))
+    assert (drawn(app)[24:40, 40:56] == EX).any() and not (np.delete(drawn(app), slice(24, 40), 0) == EX).any()
 
 
 def test_the_drawing_is_still_there_after_another_page(app):
@@ -156,10 +175,10 @@ def test_each_control_changed_once(app):
     app.slider(key="brush").set_value(11).run()
     button(app, "Patch").click().run()
     assert app.session_state["brush"] == 28
-    for tool in ("line", "polygon", "circle", "rectangle", "spray", "disc", "freehand"):
+    for tool in ("line", "polygon", "circle", "rectangle", "spray", "disc", "closer", "freehand"):
         app.pills(key="tool").set_value(tool).run()
         assert errors(app) == [], tool
-        assert app.slider(key="brush").disabled == (tool in ("polygon", "circle", "rectangle", "disc"))
+        assert app.slider(key="brush").disabled == (tool not in ("freehand", "line", "spray"))
     app.number_input(key="style").set_value(40).run()
     app.number_input(key="styles").set_value(3).run()
     assert [p.style_seed for p in rendered(app).sheet.photographs] == [40, 41, 42]
@@ -178,12 +197,13 @@ def test_lesions_by_number_are_seeded_and_can_be_undone(app):
     assert lesions.count_lesions(drawn(app), MA) == 0 and app.slider(key="load_MA").value == 0
     app.button(key="load_HE_+5").click().run()
     assert lesions.count_lesions(drawn(app), HE) == 5
-    send(app, "undo", "undo")
+    button(app, "Undo").click().run()
+    button(app, "Undo").click().run()
     assert np.array_equal(drawn(app), twelve)
-    send(app, "undo", first=3)
+    button(app, "Undo").click().run()
     app.slider(key="load_MA").set_value(12).run()
     assert np.array_equal(drawn(app), twelve), "the same seed, the same places"
-    send(app, "undo", first=4)
+    button(app, "Undo").click().run()
     app.number_input(key="lesion_seed").set_value(5).run()
     app.slider(key="load_MA").set_value(12).run()
     assert lesions.count_lesions(drawn(app), MA) == 12 and not np.array_equal(drawn(app), twelve)
@@ -261,12 +281,12 @@ def test_a_photograph_that_cannot_be_made_is_said_and_the_next_one_comes(app, mo
     with monkeypatch.context() as patch:
         patch.setattr(studio.Models, "photograph", broken)
         send(app, circle(HE))
-        while app.session_state["renderer"].pending:
+        while app.session_state["renderer"].look(None).pending:
             time.sleep(0.02)
         app.run()
         (message,) = errors(app)
         assert "RuntimeError" in message and "secret" not in message
-    send(app, circle(EX), first=2)
+    send(app, circle(EX))
     assert (rendered(app).sheet.label_map == EX).any()
 
 

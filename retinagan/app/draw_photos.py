@@ -13,7 +13,7 @@ from retinagan.app.components import before_after, ticker
 from retinagan.app.drawing import Drawing, sheet_of
 from retinagan.app.rendering import Renderer
 from retinagan.app.studio import Models, Photograph, Sheet, as_jpeg, overlaid
-from retinagan.app.widgets import MAX_SEED, fragment, plain, show_photo
+from retinagan.app.widgets import MAX_SEED, download, fragment, plain, show_photo
 from retinagan.lesions import lesion_free
 from retinagan.provenance import map_digest
 
@@ -83,7 +83,8 @@ def _wish(drawing: Drawing, networks: Models, view: str) -> tuple[tuple, Callabl
         healthy = networks.photograph(lesion_free(sheet.label_map), styles[0]) if with_healthy else None
         return Made(done, healthy)
 
-    key = (drawing.number, networks.stamp, map_digest(sheet.label_map), tuple(seeds), id(reference), with_healthy)
+    origin = (drawing.text, sheet.source, networks.stamp)
+    key = (origin, map_digest(sheet.label_map), tuple(seeds), id(reference), with_healthy)
     return key, make
 
 
@@ -163,16 +164,9 @@ def _downloads(sheet: Sheet) -> None:
         many = len(sheet.photographs) > 1
         for number, photograph in enumerate(sheet.photographs):
             label = f"Photograph {photograph.style_seed}" if many else "Photograph"
-            name = f"{sheet.name('photo')}-y{photograph.style_seed}.png"
-            _button(label, partial(sheet.photo_file, photograph), name, f"photo{number}")
-        _button("All as ZIP" if many else "Pair as ZIP", sheet.pair_file, f"{sheet.name('pair')}.zip", "pair")
-
-
-def _button(label: str, data: Callable[[], bytes], name: str, key: str) -> None:
-    kind, icon = ("application/zip", "folder_zip") if name.endswith(".zip") else ("image/png", "download")
-    st.download_button(
-        label, data, name, kind, key=f"download_draw_{key}", on_click="ignore", icon=f":material/{icon}:"
-    )
+            data = partial(sheet.photo_file, photograph)
+            download(label, data, sheet.photo_name(photograph), f"draw_photo{number}")
+        download("All as ZIP" if many else "Pair as ZIP", sheet.pair_file, f"{sheet.name('pair')}.zip", "draw_pair")
 
 
 def _new_style() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 import streamlit as st
@@ -15,14 +14,16 @@ from retinagan.app.widgets import MAX_SEED, plain, show_map
 from retinagan.labels import CLASSES, EX, GRADE_NAMES, HE, MA, SE
 from retinagan.maps_io import MAX_BYTES, read_map_png
 
+TOOL = "freehand"
 TOOLS = {
     "freehand": (":material/gesture: Freehand", "Press, drag, release. A click is a dot as wide as the brush."),
     "line": (":material/horizontal_rule: Line", "Drag from end to end."),
-    "polygon": (":material/pentagon: Polygon", "Click the corners, then the first one again. Escape gives up."),
-    "circle": (":material/circle: Circle", "Drag from the centre to the edge."),
+    "polygon": (":material/pentagon: Polygon", "Click the corners, then the first one again."),
+    "circle": (":material/circle: Circle", "Drag across it, from edge to edge."),
     "rectangle": (":material/rectangle: Rectangle", "Drag from corner to corner."),
     "spray": (":material/grain: Spray", "Drag or click: a cluster of lesions. With Retina it removes what it touches."),
     "disc": (":material/adjust: Move disc", "Click where the optic disc shall lie. Lesions stay."),
+    "closer": (":material/zoom_in: Look closer", "Click a place to see it four times larger."),
 }
 BRUSHED = ("freehand", "line", "spray")
 PRESETS = {
@@ -58,7 +59,8 @@ def map_buttons(drawing: Drawing) -> None:
         {"left": "To right eye", "right": "To left eye", None: "Mirror"}[disc_side(drawing.map)],
         icon=":material/flip:",
         help="Mirrors the map: the other eye.",
-        on_click=partial(drawing.change, lesions.mirror, "Mirror"),
+        on_click=drawing.act,
+        args=(drawing.change, lesions.mirror, "Mirror"),
     )
 
 
@@ -81,7 +83,7 @@ def brush_controls() -> Brush:
     tool = st.pills(
         "Tool",
         list(TOOLS),
-        default="freehand",
+        default=TOOL,
         format_func=lambda name: TOOLS[name][0],
         required=True,
         key="tool",
@@ -89,7 +91,7 @@ def brush_controls() -> Brush:
         persist_state="session",
         wrap=True,
     )
-    tool = tool or "freehand"
+    tool = tool or TOOL
     st.html(f'<div class="rg-hint">{TOOLS[tool][1]}</div>')
     st.session_state.setdefault("brush", BRUSHES[HE])
     unused = tool not in BRUSHED
@@ -187,8 +189,9 @@ def loads(drawing: Drawing) -> None:
 
 def _set_count(drawing: Drawing, label: int, count: int, seed: int) -> None:
     # Each step has a seed of its own, so that twice "20 more" are not the same twenty places.
-    own = (int(seed) * 1_000_003 + len(drawing.history.names)) % 2**63
-    drawing.change(lambda label_map: lesions.set_count(label_map, label, count, own), f"{CLASSES[label].name}: {count}")
+    own = (int(seed) * 1_000_003 + len(drawing.names)) % 2**63
+    name = f"{CLASSES[label].name}: {count}"
+    drawing.act(drawing.change, lambda label_map: lesions.set_count(label_map, label, count, own), name)
 
 
 @st.cache_data(show_spinner=False)

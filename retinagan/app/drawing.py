@@ -1,107 +1,65 @@
-"""The state of the page Draw: a map with its history, fed by the canvas' gestures and the page's buttons."""
+"""The session's drawing: a board, what it starts from, and what of it becomes a sheet."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import base64
+from collections.abc import Callable
 
 import numpy as np
 import streamlit as st
 
 from retinagan import examples
 from retinagan.app import starts
-from retinagan.app.history import History
+from retinagan.app.board import Board
 from retinagan.app.studio import Models, Sheet
 from retinagan.app.widgets import plain
-from retinagan.canvas import paint, read_stroke
-from retinagan.labels import CLASSES, OD, empty_map
+from retinagan.labels import OD, empty_map
 from retinagan.maps_io import encode_map_png, fit_map
 
-CANVAS = "map_canvas"
-"""Key of the canvas in the session's state."""
 
-MAX_EVENTS = 500
-
-
-@dataclass
-class Drawing:
+class Drawing(Board):
     """One session's drawing.
 
     Attributes:
         text: what it starts from (``retinagan.app.starts``).
         model: folder and stamp of the weights for which it was begun.
         start: that map, ``uint8 (S, S)``.
-        number: of this drawing in the session; the canvas' gestures name the drawing that they are meant for.
-        acknowledged: sequence number of the last gesture taken in.
         note: why it starts from something else than was asked.
-        troubles: what could not be done with the last gestures, in words.
+        initial: the strokes with which the canvas was mounted. While it lives they must not change, or it would begin
+            anew with each run and lose strokes.
     """
 
-    text: str
-    model: tuple
-    start: np.ndarray
-    number: int = 0
-    acknowledged: int = 0
-    note: str = ""
-    troubles: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.history = History(self.start)
-        self._png: tuple[np.ndarray, bytes] | None = None
+    def __init__(self, text: str, model: tuple, start: np.ndarray, mounts: int = 0) -> None:
+        super().__init__(start, mounts)
+        self.text, self.model, self.start = text, model, start
+        self.note = ""
+        self.initial: dict | None = None
+        self._background: tuple[bytes, str] = (b"", "")
 
     @property
-    def map(self) -> np.ndarray:
-        """The lesion map as it is now, ``uint8 (S, S)``; not to be written to."""
-        return self.history.current
+    def key(self) -> str:
+        """Of the mounted canvas in the session's state."""
+        return f"canvas_{self.mounts}"
 
     @property
-    def png(self) -> bytes:
-        """The map as it is now, as the canvas shows it."""
-        if self._png is None or self._png[0] is not self.map:
-            self._png = (self.map, encode_map_png(self.map))
-        return self._png[1]
+    def background(self) -> str:
+        """What lies below the strokes as a ``data:`` URL, which costs less than a picture that is encoded each run."""
+        picture = self.picture
+        content = picture.tobytes()
+        if self._background[0] != content:
+            png = base64.b64encode(encode_map_png(picture)).decode()
+            self._background = (content, f"data:image/png;base64,{png}")
+        return self._background[1]
 
-    def receive(self, events: object) -> None:
-        """Take in what the canvas sends: all its gestures that were not acknowledged, oldest first.
+    def sync(self) -> None:
+        """Take in what the mounted canvas holds; what a button does comes after its strokes."""
+        if self.key in st.session_state:
+            self.receive(st.session_state[self.key])
 
-        Each has ``seq``, the ``number`` of its drawing and ``do``: ``stroke`` (with ``stroke``), ``undo``, ``redo`` or
-        ``clear``. Those taken in before are passed over, so none is done twice. What is wrong with one goes into
-        :attr:`troubles` and spares the others.
-        """
-        fresh = True
-        for event in events[-MAX_EVENTS:] if isinstance(events, list) else []:
-            sequence = event.get("seq") if isinstance(event, Mapping) else None
-            if not isinstance(sequence, int) or isinstance(sequence, bool) or sequence <= self.acknowledged:
-                continue
-            self.acknowledged = sequence
-            if fresh:
-                self.troubles, fresh = [], False
-            if event.get("number") != self.number:
-                continue
-            try:
-                self._do(event)
-            except (ValueError, TypeError) as error:
-                self.troubles.append(str(error))
-
-    def change(self, how: Callable[[np.ndarray], np.ndarray], name: str) -> None:
-        """A step that a button asks for: ``how`` makes the new map of the one that is shown."""
-        self.troubles = []
-        try:
-            self.history.add(how(self.map), name)
-        except ValueError as error:
-            self.troubles.append(str(error))
-
-    def _do(self, event: Mapping[str, Any]) -> None:
-        kind = event.get("do")
-        if kind == "stroke":
-            stroke = read_stroke(event.get("stroke"))
-            what = "Disc" if stroke.tool == "disc" else f"{CLASSES[stroke.label].name}, {stroke.tool}"
-            self.history.add(paint(self.map, stroke), what)
-        elif kind in ("undo", "redo", "clear"):
-            getattr(self.history, kind)()
-        else:
-            raise ValueError(f"the canvas asks for {str(kind)[:40]!r}; allowed are stroke, undo, redo and clear")
+    def act(self, how: Callable, *args: object) -> None:
+        """What a button does: ``how(*args)`` on the canvas as it is now."""
+        self.sync()
+        how(*args)
 
 
 def current_drawing(networks: Models) -> Drawing:
@@ -118,8 +76,7 @@ def current_drawing(networks: Models) -> Drawing:
         text, note = "left", f"{error}. Starting from an empty eye instead."
     model = (networks.folder, networks.stamp)
     if state is None or fresh or state.text != text or state.model != model:
-        number, seen = (state.number + 1, state.acknowledged) if state else (0, 0)
-        state = Drawing(text, model, start_map(text, networks), number, seen)
+        state = Drawing(text, model, start_map(text, networks), state.mounts + 1 if state else 0)
         st.session_state["drawing"] = state
     state.note = note or state.note
     if state.note:

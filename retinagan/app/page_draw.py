@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import base64
+from html import escape
+
 import streamlit as st
 
-from retinagan.app.components import map_canvas
+from retinagan.app.board import CANVAS, ZOOMS
 from retinagan.app.draw_photos import photo_column
-from retinagan.app.draw_tools import Brush, map_buttons, side_column
-from retinagan.app.drawing import CANVAS, Drawing, current_drawing, sheet_of
+from retinagan.app.draw_tools import BRUSHED, TOOL, Brush, map_buttons, side_column
+from retinagan.app.drawing import Drawing, current_drawing, sheet_of
 from retinagan.app.measures import show_measures
 from retinagan.app.studio import Models
-from retinagan.app.widgets import fragment, models, page, plain
+from retinagan.app.widgets import download, fragment, models, page, plain
+from retinagan.canvas import hex_colour, spray_colour
+from retinagan.labels import BG, OD
+from retinagan.maps_io import encode_map_png
+
+# The canvas' own names of the tools. A mark is a translucent point: see retinagan.canvas.
+_MODES = {"freehand": "freedraw", "rectangle": "rect", "spray": "freedraw", "disc": "point", "closer": "point"}
+_MARKS = {"disc": OD, "closer": BG}
+_MARK_RADIUS = 6
 
 
 @fragment
 def show() -> None:
+    # What comes and goes has a place of its own: were the canvas to move on the page, it would start anew.
     with st.container(key="messages"):
         networks = models()
         drawing = current_drawing(networks)
-    # The canvas' gestures are taken in before it is drawn, so that it gets the map that holds them.
-    drawing.receive((st.session_state.get(CANVAS) or {}).get("events"))
+    view = drawing.window
+    drawing.sync()
+    if drawing.window != view and st.session_state.get("tool") == "closer":
+        st.session_state["tool"] = TOOL
     with st.container(key="studio"):
         side, left, right = st.columns([1, 2, 2], gap="medium")
     with side:
@@ -34,29 +48,90 @@ def show() -> None:
 
 
 def canvas_column(drawing: Drawing, brush: Brush, networks: Models) -> None:
-    history = drawing.history
-    map_canvas(
-        CANVAS,
-        map_png=drawing.png,
-        size=networks.size,
-        number=drawing.number,
-        acknowledged=drawing.acknowledged,
-        tool=brush.tool,
-        label=brush.label,
-        width=brush.width,
-        undo=history.can_undo,
-        redo=history.can_redo,
-        clear=history.can_undo,
-    )
+    with st.container(horizontal=True, gap="xsmall", key="map_head"):
+        for name, how, possible in (
+            ("Undo", drawing.undo, drawing.can_undo),
+            ("Redo", drawing.redo, drawing.can_redo),
+            ("Clear", drawing.clear, drawing.can_undo),
+        ):
+            st.button(name, key=name.lower(), on_click=drawing.act, args=(how,), disabled=not possible)
+    with st.container(key="canvas_box"):
+        mount_canvas(drawing, brush)
+    view_controls(drawing)
     for trouble in drawing.troubles:
         st.warning(plain(trouble))
+    done = drawing.names
+    last = f"Step {len(done)}: {done[-1]}." if done else "Nothing drawn yet."
+    st.html(f'<div class="rg-step" role="status" data-steps="{len(done)}">{escape(last)}</div>')
     sheet = sheet_of(drawing, drawing.map, networks)
     with st.container(horizontal=True, gap="small", key="map_buttons"):
-        st.download_button(
-            "Map", sheet.map_file, f"{sheet.name('map')}.png", "image/png", key="download_draw_map", on_click="ignore",
-            icon=":material/download:",
-        )  # fmt: skip
+        download("Map", sheet.map_file, f"{sheet.name('map')}.png", "draw_map")
         map_buttons(drawing)
+    st.caption(
+        "The pencil above the map lets strokes be moved, turned and deleted until the view changes. Without a mouse: "
+        "*Lesions by number* draws lesions from the keyboard."
+    )
+
+
+def mount_canvas(drawing: Drawing, brush: Brush) -> None:
+    """The canvas over the map; what is drawn on it comes back with the next run (``Drawing.sync``)."""
+    from streamlit_drawable_canvas import st_canvas  # it can be imported inside a running app alone
+
+    if drawing.key not in st.session_state:  # mounted now, or again after another page was open
+        drawing.initial = {"objects": drawing.objects} if drawing.objects else None
+    width = brush.width * drawing.zoom * CANVAS / 512
+    colour = hex_colour(brush.label)
+    if brush.tool == "spray":
+        colour = spray_colour(brush.label)
+    elif brush.tool in _MARKS:
+        colour = spray_colour(_MARKS[brush.tool])
+    st_canvas(
+        fill_color=colour,
+        stroke_color=colour,
+        stroke_width=width if brush.tool in BRUSHED else 0,
+        point_display_radius=_MARK_RADIUS,
+        background_image=drawing.background,
+        drawing_mode=_MODES.get(brush.tool, brush.tool),
+        initial_drawing=drawing.initial,
+        height=CANVAS,
+        width=CANVAS,
+        key=drawing.key,
+    )
+
+
+def view_controls(drawing: Drawing) -> None:
+    """How large the map is shown and, when it is enlarged, which part of it."""
+    st.session_state["zoom"] = drawing.zoom  # a click with "Look closer" changes it too
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="view_controls"):
+        st.segmented_control(
+            "Zoom", ZOOMS, format_func="×{}".format, required=True, key="zoom", label_visibility="collapsed",
+            on_change=lambda: drawing.act(drawing.look, st.session_state["zoom"]),
+        )  # fmt: skip
+        if drawing.zoom == 1:
+            return
+        for name, icon, way in (
+            ("Left", "arrow_back", (-1, 0)),
+            ("Right", "arrow_forward", (1, 0)),
+            ("Up", "arrow_upward", (0, -1)),
+            ("Down", "arrow_downward", (0, 1)),
+        ):
+            st.button(
+                name, key=f"pan_{name}", icon=f":material/{icon}:", on_click=drawing.act, args=(drawing.pan, *way),
+                help="Moves the part of the map that is shown.",
+            )  # fmt: skip
+        st.html(_overview(drawing))
+
+
+def _overview(drawing: Drawing) -> str:
+    """The whole map, small, with a frame around what is shown."""
+    share = 100 / drawing.size
+    left, top, side = (f"{share * value:.2f}%" for value in drawing.window)
+    small = drawing.map[:: max(1, drawing.size // 128), :: max(1, drawing.size // 128)]
+    return (
+        '<div class="rg-overview" role="img" aria-label="The whole map, with a frame around the part that is shown">'
+        f'<img alt="" src="data:image/png;base64,{base64.b64encode(encode_map_png(small)).decode()}">'
+        f'<i style="left: {left}; top: {top}; width: {side}; height: {side}"></i></div>'
+    )
 
 
 page(

@@ -1,4 +1,4 @@
-"""The page's own parts in the browser: the canvas, the before/after slider, and a clock for pictures in the making.
+"""The page's own parts in the browser: the before/after slider, and a clock for pictures in the making.
 
 Each is an HTML, CSS and JavaScript file of this folder, without a build step. Streamlit mounts them in a shadow root.
 """
@@ -13,8 +13,6 @@ from typing import Any
 
 import streamlit as st
 
-from retinagan.labels import CLASSES, DISC_RADIUS
-
 POLL_MILLISECONDS = 200
 _FOLDER = Path(__file__).resolve().parent
 
@@ -27,46 +25,10 @@ def _component(name: str) -> Callable[..., Any]:
     )
 
 
-def map_canvas(
-    key: str,
-    *,
-    map_png: bytes,
-    size: int,
-    number: int,
-    acknowledged: int,
-    tool: str,
-    label: int,
-    width: int,
-    undo: bool,
-    redo: bool,
-    clear: bool,
-) -> None:
-    """The canvas over a map. What is drawn arrives as ``st.session_state[key]["events"]``: see ``drawing.receive``."""
-    _component("canvas")(
-        key=key,
-        data={
-            "map": data_url(map_png, "image/png"),
-            "size": size,
-            "number": number,
-            "ack": acknowledged,
-            "tool": tool,
-            "label": label,
-            "width": width,
-            "disc": DISC_RADIUS,
-            "undo": undo,
-            "redo": redo,
-            "clear": clear,
-            "colours": [list(c.colour) for c in CLASSES],
-            "names": [c.name for c in CLASSES],
-        },
-        on_events_change=_heard,
-    )
-
-
 def before_after(key: str, before: tuple[str, bytes], after: tuple[str, bytes]) -> None:
     """Two JPEGs, each with its name, under a slider for mouse, finger and keyboard."""
     pictures = (("before", before), ("after", after))
-    data = {side: {"name": name, "url": data_url(jpeg, "image/jpeg")} for side, (name, jpeg) in pictures}
+    data = {side: {"name": name, "url": _data_url(jpeg)} for side, (name, jpeg) in pictures}
     _component("compare")(key=key, data=data)
 
 
@@ -77,8 +39,8 @@ def ticker(key: str, pending: bool) -> None:
     )
 
 
-def data_url(content: bytes, mime: str) -> str:
-    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+def _data_url(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def _heard() -> None:

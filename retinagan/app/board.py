@@ -1,0 +1,223 @@
+"""What the canvas shows and what has been painted on it, with undo and redo; plain Python that knows no page.
+
+The canvas (streamlit-drawable-canvas) keeps its strokes as objects in the browser. The map is then the map on which the
+canvas was *mounted*, painted with those objects. Whatever else changes the map bakes the objects into it, each as one
+step of the history, and mounts the canvas anew on the result.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from retinagan import lesions
+from retinagan.app.history import History
+from retinagan.canvas import MAX_OBJECTS, Mark, Window, describe, rasterise, read_mark
+from retinagan.labels import BG, CLASSES, OD, VB
+
+CANVAS = 512
+"""Side of the canvas in its own pixels; the page zooms it to its column."""
+
+ZOOMS = (1, 2, 4)
+
+
+class Board:
+    """One session's canvas.
+
+    Attributes:
+        mounts: how often a canvas was mounted: each has a key of its own, and what a former one still sends is void.
+        objects: the mounted canvas' strokes as Fabric.js JSON, oldest first.
+        undone: strokes that :meth:`undo` took off this canvas, the next to come back last.
+        window: the part of the map that the canvas shows.
+        troubles: what could not be done lately, in words.
+    """
+
+    def __init__(self, start: np.ndarray, mounts: int = 0) -> None:
+        self.history = History(start)
+        self.mounts = mounts
+        self.objects: list = []
+        self.undone: list = []
+        self.window = Window(0, 0, start.shape[0])
+        self.troubles: list[str] = []
+        self._painted: tuple[list, np.ndarray] = ([], start)
+
+    # --- what is there ---
+
+    @property
+    def map(self) -> np.ndarray:
+        """The lesion map as it is now, ``uint8 (S, S)``; not to be written to."""
+        return self._painted[1]
+
+    @property
+    def size(self) -> int:
+        return self.map.shape[0]
+
+    @property
+    def zoom(self) -> int:
+        return max(1, round(self.size / self.window.side))
+
+    @property
+    def names(self) -> list[str]:
+        """What was done up to now."""
+        return self.history.names + [describe(item) for item in self.objects]
+
+    @property
+    def can_undo(self) -> bool:
+        return bool(self.objects) or self.history.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        return bool(self.undone) or (self.history.can_redo and not self.objects)
+
+    @property
+    def picture(self) -> np.ndarray:
+        """What lies below the canvas' strokes, ``uint8``: the window of the map, each pixel enlarged.
+
+        A spray's lesions are no objects of the canvas: once there are some, the map as it is now lies below.
+        """
+        shown = self.map if any(name.endswith("spray") for name in map(describe, self.objects)) else self.history.current
+        left, top, side = self.window
+        times = max(1, CANVAS // side)
+        return shown[top : top + side, left : left + side].repeat(times, axis=0).repeat(times, axis=1)
+
+    # --- what the canvas sends ---
+
+    def receive(self, value: object) -> None:
+        """Take in the canvas' state, ``{"drawing": {"raw": {"objects": […]}}}``; anything else changes nothing.
+
+        Strokes that cannot be painted are said in :attr:`troubles` and dropped. Marks (move the disc, look closer) and
+        lesions that were swept away take effect at once, on a canvas mounted anew.
+        """
+        found = _objects(value)
+        if found is None or found == self.objects:
+            return
+        self.undone, self.troubles = [], []
+        if len(found) > MAX_OBJECTS:
+            self._trouble(ValueError(f"the canvas holds {len(found)} strokes; the first {MAX_OBJECTS} are kept"))
+        self.objects = found[:MAX_OBJECTS]
+        self._repaint()
+        if self.troubles or any(_acts_at_once(item) for item in self.objects):
+            self.bake()
+
+    # --- what the page asks for ---
+
+    def change(self, how: Callable[[np.ndarray], np.ndarray], name: str) -> None:
+        """One step: ``how`` makes the new map of the one that is shown."""
+        self.troubles = []
+        self.bake()
+        try:
+            self.history.add(how(self.map), name)
+        except ValueError as error:
+            self._trouble(error)
+        self._mount([])
+
+    def undo(self) -> None:
+        """One stroke of this canvas less; then one step of the history back."""
+        self.troubles = []
+        if self.objects:
+            self.undone.append(self.objects[-1])
+            self._mount(self.objects[:-1])
+        else:
+            self.bake()
+            self.history.undo()
+            self._mount([])
+
+    def redo(self) -> None:
+        self.troubles = []
+        if self.undone:
+            self._mount([*self.objects, self.undone.pop()])
+        elif self.can_redo:
+            self.history.redo()
+            self._mount([])
+
+    def clear(self) -> None:
+        """The first map again, as a step of its own."""
+        self.troubles = []
+        self.bake()
+        self.history.clear()
+        self._mount([])
+
+    def look(self, zoom: int, x: float | None = None, y: float | None = None) -> None:
+        """Show the map enlarged around a place in map pixels; None: around the middle of what is shown now."""
+        self.bake()
+        left, top, side = self.window
+        x, y = (left + side / 2 if x is None else x), (top + side / 2 if y is None else y)
+        side = max(1, self.size // zoom)
+        left, top = (int(np.clip(round(at - side / 2), 0, self.size - side)) for at in (x, y))
+        self.window = Window(left, top, side)
+        self._mount([])
+
+    def pan(self, right: int, down: int) -> None:
+        """Move what is shown by half its width."""
+        left, top, side = self.window
+        self.look(self.zoom, left + side / 2 * (1 + right), top + side / 2 * (1 + down))
+
+    def bake(self) -> None:
+        """Make the canvas' strokes steps of the history, and mount it anew without them."""
+        if not self.objects and not self.undone:
+            return
+        place: Mark | None = None
+        for item in self.objects:
+            try:
+                place = self._step(item) or place
+            except (ValueError, TypeError) as error:
+                self._trouble(error)
+        # What was undone lies ahead of where the history stands, so that Redo finds it.
+        ahead = sum(self.history.add(self._paint(i, self.history.current), describe(i)) for i in reversed(self.undone))
+        for _ in range(ahead):
+            self.history.undo()
+        self.undone = []
+        self._mount([])
+        if place is not None:
+            self.look(max(ZOOMS), place.x, place.y)
+
+    # --- parts ---
+
+    def _step(self, item: Mapping) -> Mark | None:
+        """An object as a step of the history; the mark of a place to look at, when it is that."""
+        mark = read_mark(item, self.size, CANVAS, self.window)
+        if mark is None:
+            self.history.add(self._paint(item, self.history.current), describe(item))
+        elif mark.label == OD:
+            self.history.add(lesions.move_disc(self.history.current, mark.x, mark.y), "Disc moved")
+        return mark if mark is not None and mark.label == BG else None
+
+    def _mount(self, objects: list) -> None:
+        self.mounts += 1
+        self.objects = copy.deepcopy(objects)
+        self._painted = ([], self.history.current)
+        self._repaint()
+
+    def _repaint(self) -> None:
+        """Paint the objects; those that are painted already are not painted again."""
+        done, label_map = self._painted
+        if self.objects[: len(done)] != done:
+            done, label_map = [], self.history.current
+        for item in self.objects[len(done) :]:
+            try:
+                label_map = self._paint(item, label_map)
+            except (ValueError, TypeError) as error:
+                self._trouble(error)
+        self._painted = (list(self.objects), label_map)
+
+    def _paint(self, item: Mapping, label_map: np.ndarray) -> np.ndarray:
+        return rasterise({"objects": [item]}, label_map, CANVAS, self.window)
+
+    def _trouble(self, error: Exception) -> None:
+        text = str(error).removeprefix("stroke 1: ")
+        if text not in self.troubles:
+            self.troubles.append(text)
+
+
+def _objects(value: object) -> list | None:
+    for name in ("drawing", "raw", "objects"):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, list) else None
+
+
+def _acts_at_once(item: object) -> bool:
+    """Marks, and sprays of retina: what they take away may be strokes that the canvas would go on showing."""
+    name = describe(item)
+    return name.endswith("spray") and (str(item.get("type")).lower() == "circle" or name.startswith(CLASSES[VB].name))
