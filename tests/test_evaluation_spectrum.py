@@ -97,3 +97,11 @@ def test_grid_frequencies_cover_half_the_plane_once():
 def test_photographs_of_another_size_are_refused():
     with pytest.raises(ValueError, match="expected"):
         Spectra(SIZE).add(np.zeros((64, 64, 3), dtype=np.uint8))
+
+
+def test_sets_can_be_joined():
+    photos = [mottle(s) for s in range(4)]
+    joined = Spectra.of(photos[:1], SIZE)
+    joined.include(Spectra.of(photos[1:], SIZE))
+    whole = Spectra.of(photos, SIZE)
+    assert np.array_equal(joined.stack(), whole.stack()) and joined.power == pytest.approx(whole.power)

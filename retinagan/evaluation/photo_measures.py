@@ -95,21 +95,23 @@ class Measurer:
         )
 
     def _measure(self, photo: np.ndarray, vessels: np.ndarray, label_map: np.ndarray, left: bool) -> tuple:
-        spectra = spectrum.Spectra(len(photo))
-        spectra.add(photo)
         return (
-            self.features(photo), colour.measure_colours([photo]), spectra, vessels,
-            vessel_statistics(vessels, label_map), low_pass([photo], [left]),
+            self.features(photo), colour.measure_colours([photo]), vessels, vessel_statistics(vessels, label_map),
+            low_pass([photo], [left]), spectrum.Spectra.of([photo], len(photo)),
         )  # fmt: skip
 
     def _gather(self, items: Iterable, make: Callable, measure: Callable) -> Measured:
-        features, colours, spectra, vessels, statistics, low = zip(*ahead(items, make, measure), strict=True)
+        rows, spectra = [], spectrum.Spectra(self.gan.size)
+        for *row, one in ahead(items, make, measure):
+            rows.append(row)
+            spectra.include(one)  # one by one: each holds a megabyte
+        features, colours, vessels, statistics, low = zip(*rows, strict=True)
         return Measured(
             features=np.stack(features),
             colours=colour.Colours(
                 *(np.concatenate([getattr(c, k) for c in colours]) for k in ("means", "histograms"))
             ),
-            spectra=spectrum.Spectra.joined(spectra),
+            spectra=spectra,
             vessels=np.stack(vessels),
             statistics={name: np.array([row[name] for row in statistics], dtype=np.float64) for name in VESSELS},
             low=np.concatenate(low),

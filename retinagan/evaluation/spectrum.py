@@ -109,14 +109,10 @@ class Spectra:
             spectra.add(photo)
         return spectra
 
-    @classmethod
-    def joined(cls, parts: Iterable[Spectra]) -> Spectra:
-        """All photographs of several sets of the same size."""
-        parts = list(parts)
-        joined = cls(parts[0].size)
-        joined.radial = [row for part in parts for row in part.radial]
-        joined._total = sum(part._total for part in parts)
-        return joined
+    def include(self, other: Spectra) -> None:
+        """Take in all photographs of another set, of the same size."""
+        self.radial += other.radial
+        self._total = self._total + other._total
 
     @property
     def power(self) -> np.ndarray:
