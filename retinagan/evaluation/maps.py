@@ -226,8 +226,10 @@ def _mild(found: list[Measurements]) -> dict:
 
 
 def _distances(real: MapSet, theirs: Measured, ours: list[Measured]) -> list[dict]:
-    # In units of what varies between real maps with lesions: among maps without, most descriptors are constant.
-    scale = theirs.descriptors[theirs.with_lesions if theirs.with_lesions.any() else slice(None)].std(0)
+    # Whether there are lesions varies among all maps, where they lie among those that have some: the larger unit counts.
+    scale = theirs.descriptors.std(0)
+    if theirs.with_lesions.any():
+        scale = np.maximum(scale, theirs.descriptors[theirs.with_lesions].std(0))
     scale[scale < 1e-9] = 1.0
     rows = []
     for grade in range(NUM_GRADES):
