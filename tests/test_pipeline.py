@@ -120,6 +120,26 @@ def test_bad_arguments_are_named(model):
     assert model.sample_maps(1, []).shape == (0, 64, 64) and model.render(empty[:0], []).shape == (0, 64, 64, 3)
 
 
+@pytest.fixture
+def noisy(model):
+    """The same model, whose noise shows: it starts at none."""
+    strengths = [p for name, p in model.map_generator.named_parameters() if "noise" in name]
+    assert strengths
+    for strength in strengths:
+        strength.fill_(0.5)
+    yield model
+    for strength in strengths:
+        strength.zero_()
+
+
+def test_noise_goes_along_between_maps_and_in_mixed_ones(noisy):
+    ends = [noisy.sample_maps(1, [4])[0], noisy.sample_maps(4, [9])[0]]
+    assert np.array_equal(noisy.maps_between(1, 4, 4, 9, [0, 1]), ends)
+    coarse, fine = noisy.sample_maps(3, [4, 9])
+    assert np.array_equal(noisy.mix_maps(3, 4, 9, 0), fine)
+    assert np.array_equal(noisy.mix_maps(3, 4, 9, noisy.map_blocks), coarse)
+
+
 def test_maps_between_two_begin_and_end_with_them(model):
     ends = [model.sample_maps(1, [4])[0], model.sample_maps(4, [9])[0]]
     maps = model.maps_between(1, 4, 4, 9, [0, 0.25, 0.5, 1])

@@ -57,6 +57,16 @@ def test_marked_lesions_leave_the_light_alone():
     assert np.abs(read_reference(ill, 128, label_map).light - healthy).max() > 0.1
 
 
+def test_no_vessels_where_the_map_has_lesions():
+    photo, label_map = reference_eye()
+    tree = vesselness(photo, label_map) > 0.5
+    row, column = np.argwhere(tree & (np.arange(256) > 100)[:, None] & (np.arange(256) > 120))[0]
+    ill = label_map.copy()
+    ill[row - 4 : row + 5, column - 4 : column + 5] = HE
+    free, hidden = (read_reference(photo, 256, m).vessels[row - 3 : row + 4, column - 3 : column + 4] for m in
+    (label_map, ill)) assert free.max() > 0.5 and hidden.max() == 0
+
+
 def test_a_photograph_of_any_size_with_a_margin():
     photo, _ = reference_eye(colour=BLUE_RED)
     wide = np.zeros((300, 420, 3), dtype=np.uint8)

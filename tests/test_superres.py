@@ -105,6 +105,31 @@ def test_the_large_photograph_is_the_small_one_with_detail(model):
     assert model.render(maps[:0], [], size=128).shape == (0, 128, 128, 3)
 
 
+def test_the_large_photograph_has_the_noise_and_the_vessels_of_its_style(model):
+    label_map = empty_map(64)
+    ill = label_map.copy()
+    ill[20:40, 20:40] = HE
+    photo, onehot = torch.full((1, 3, 64, 64), 0.5), one_hot(label_map[None])
+    plane = np.zeros((64, 64), np.uint8)
+    plane[30:33] = 255
+
+    def enlarged(lesions=label_map, **changes):
+        style = Style(**({"seed": 1, "vessels": plane} | changes))
+        with torch.inference_mode():
+            return model._enlarged(photo, onehot, lesions, style)
+
+    base = enlarged()
+    assert torch.equal(base, enlarged())
+    assert (base - enlarged(seed=2)).abs().mean() > 1e-4
+    moved = (base - enlarged(vessels=np.roll(plane, 20, axis=0))).abs().mean((0, 1, 3))
+    assert moved[60:66].min() > 0 and moved[100:106].min() > 0 and moved[20:40].max() == 0
+    assert (base - enlarged(vessels=None)).abs().max() > 1e-3
+    # The tree is hidden under lesions, as in the smaller photograph.
+    assert torch.equal(enlarged(ill, vessels=plane * 0), enlarged(label_map, vessels=plane * 0))
+    hidden = (enlarged(ill) - enlarged(ill, vessels=plane * 0)).abs().amax((0, 1))
+    assert hidden[62, 55:65].max() == 0 and hidden[62, 100:110].min() > 0
+
+
 def test_a_size_that_the_model_cannot_render(model):
     empty = empty_map(64)[None]
     with pytest.raises(ValueError, match="no superres.safetensors.*train superres.*export"):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from retinagan.data.dataset import PreparedDataset, load_prepared
-from retinagan.labels import EX, MA, NUM_CLASSES, OD
+from retinagan.labels import EX, NUM_CLASSES, OD
 from retinagan.models.superres import (
     FACTOR,
     DetailDiscriminator,
@@ -198,11 +198,9 @@ def _onehot(maps: Tensor) -> Tensor:
 
 
 def _halved(maps: Tensor) -> Tensor:
-    """Maps ``int64 (N, 2H, 2W)`` → ``(N, H, W)``: the class of most pixels, lesions counting double so that small ones
-    stay."""
-    share = F.avg_pool2d(_onehot(maps), FACTOR)
-    share[:, EX : MA + 1] *= 2
-    return share.argmax(1)
+    """Maps ``int64 (N, 2H, 2W)`` → ``(N, H, W)``: the class of most pixels; of two lesion pixels and two others, the
+    lesion's, which has the lower number."""
+    return F.avg_pool2d(_onehot(maps), FACTOR).argmax(1)
 
 
 SECTIONS = {"network": SuperResolverConfig, "discriminator": DetailDiscriminatorConfig, "training": SuperresTraining}
