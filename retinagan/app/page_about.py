@@ -90,7 +90,7 @@ def network_facts(path: Path, network: str) -> None:
     st.markdown(f"**{name}** — {size}" + (f"; trained {trained}" if trained else ""))
     st.caption(f"SHA-256 `{found['sha256']}`")
     with st.expander("Configuration and training facts"):
-        st.code(json.dumps({"config": found["config"], "facts": facts}, indent=2), language="json", height=320)
+        st.code(json.dumps({"config": found["config"], "facts": facts}, indent=2), language=None, height=320)
 
 
 page(

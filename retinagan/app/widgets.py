@@ -159,8 +159,9 @@ _KINDS = {
 
 def seed_input(label: str, key: str, fresh: str, help: str, default: int = 7) -> int:
     """A seed in the URL, with a button beside it for a fresh one."""
-    seed = st.number_input(label, 0, MAX_SEED, default, key=key, bind="query-params", width=130, help=help)
-    st.button(fresh, icon=":material/casino:", key=f"fresh_{key}", on_click=_fresh_seed, args=(key,))
+    with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", gap="small", width="content"):
+        seed = st.number_input(label, 0, MAX_SEED, default, key=key, bind="query-params", width=130, help=help)
+        st.button(fresh, icon=":material/casino:", key=f"fresh_{key}", on_click=_fresh_seed, args=(key,))
     return int(seed)
 
 
