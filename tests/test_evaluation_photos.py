@@ -3,6 +3,7 @@
 import copy
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -202,6 +203,12 @@ def test_wrong_counts_sizes_and_missing_segmenters_are_told(prepared, model, seg
         photos.evaluate(prepared, model, tmp_path, 3, segmenter=segmenter)
     with pytest.raises(FileNotFoundError, match="train segmenter"):
         photos.evaluate(prepared, model, tmp_path, 8, segmenter=tmp_path / "none.safetensors")
+    bare = tmp_path / "bare"
+    shutil.copytree(prepared, bare)
+    manifest = (bare / "manifest.csv").read_text()
+    (bare / "manifest.csv").write_text(manifest.replace(",masks,", ",disc,"))
+    with pytest.raises(ValueError, match="no held-out eye with annotated lesions"):
+        photos.evaluate(bare, model, tmp_path, 8, segmenter=segmenter)
 
 
 # -- criteria: figures that meet them, and one change at a time that does not ------------------------------------------

@@ -96,11 +96,13 @@ def evaluate(
     size = heldout.photos.shape[1]
     if size != gan.size:
         raise ValueError(f"{data} was prepared at {size}, the model makes {gan.size}; prepare with --size {gan.size}")
+    if not annotated(heldout):
+        raise ValueError(f"{data} holds no held-out eye with annotated lesions; prepare a data set with lesion masks")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     hashes = {"photos": gan.hashes.get("photos"), "segmenter": checkpoints.sha256(yardstick)}
     store = Store(out / "photographs")
-    measurer = Measurer(gan, network, hashes["segmenter"], store, progress)
+    measurer = Measurer(gan, network.to(gan.device), hashes["segmenter"], store, progress)
 
     wanted = wanted_photographs(gan, heldout, count)
     eyes = np.array([one.eye for one in wanted])
