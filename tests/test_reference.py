@@ -63,8 +63,9 @@ def test_no_vessels_where_the_map_has_lesions():
     row, column = np.argwhere(tree & (np.arange(256) > 100)[:, None] & (np.arange(256) > 120))[0]
     ill = label_map.copy()
     ill[row - 4 : row + 5, column - 4 : column + 5] = HE
-    free, hidden = (read_reference(photo, 256, m).vessels[row - 3 : row + 4, column - 3 : column + 4] for m in
-    (label_map, ill)) assert free.max() > 0.5 and hidden.max() == 0
+    window = (slice(row - 3, row + 4), slice(column - 3, column + 4))
+    free, hidden = (read_reference(photo, 256, m).vessels[window] for m in (label_map, ill))
+    assert free.max() > 0.5 and hidden.max() == 0
 
 
 def test_a_photograph_of_any_size_with_a_margin():
