@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from retinagan import checkpoints
+from retinagan.data.tone import vessel_tone
 from retinagan.eye import EyePlanes, draw_eye, eye_seed, find_anatomy, grow_vessels, make_eye, without_lesions
 from retinagan.labels import check_map, clean_map, one_hot
 from retinagan.models.spade import PhotoGenerator
@@ -249,7 +250,8 @@ class RetinaGAN:
         parts = {}
         if whole_eye:
             vessels = (reference.vessels * 255).round().astype(np.uint8)
-            parts = {"vessels": vessels, "fovea": reference.fovea, "disc": reference.disc}
+            tone = (vessel_tone(reference.photo, reference.vessels, reference.label_map) * 127).round().astype(np.int8)
+            parts = {"vessels": vessels, "tone": tone, "fovea": reference.fovea, "disc": reference.disc}
         return Style(seed, light, texture, reference=reference.digest, **parts)
 
     def style_between(self, a: int | Style, b: int | Style, t: float) -> Style:
@@ -371,7 +373,7 @@ class RetinaGAN:
         if style.vessels is None:
             vessels = grow_vessels(large, eye_seed(style.seed))
         else:
-            vessels, _ = place_vessels(style, find_anatomy(large))
+            vessels = place_vessels(style, find_anatomy(large))["vessels"]
         vessels = torch.from_numpy(without_lesions(vessels, large))[None, None]
         generator = torch.Generator().manual_seed(eye_seed(style.seed))
         noise = torch.randn(vessels.shape, generator=generator)
@@ -380,7 +382,7 @@ class RetinaGAN:
     def _eye(self, label_map: np.ndarray, style: Style) -> EyePlanes:
         parts = {name: torch.tensor(getattr(style, name)) for name in ("light", "texture") if getattr(style, name)}
         if style.vessels is not None:
-            parts["vessels"], parts["fovea"] = place_vessels(style, find_anatomy(label_map))
+            parts |= place_vessels(style, find_anatomy(label_map))
         return make_eye(
             label_map, style.seed, self.photo_generator.eye, self.photo_generator.config.latent_std, **parts
         )

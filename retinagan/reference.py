@@ -6,12 +6,20 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from retinagan.data.field import cut_map, cut_photo, field_square, find_field
 from retinagan.data.landmarks import find_disc, find_fovea
 from retinagan.data.vesselness import vesselness
 from retinagan.eye.anatomy import find_anatomy
-from retinagan.eye.light import clear_retina, measure_light, measure_texture, project_light
+from retinagan.eye.light import (
+    clear_retina,
+    light_shift,
+    measure_light,
+    measure_texture,
+    move_light,
+    project_light,
+)
 from retinagan.labels import OD, check_map, map_with_disc
 
 MIN_SIDE = 64
@@ -59,7 +67,10 @@ class Reference:
         """
         names = ("light_mean", "light_components", "texture_mean", "texture_factor")
         mean, components, texture_mean, factor = (getattr(statistics, name).float().cpu().numpy() for name in names)
-        light = project_light(self.light, mean, components).clip(-MAX_LIGHT, MAX_LIGHT)
+        # Where a disc lies off its usual place the light will be moved to follow it, so it is moved back before.
+        right, down = light_shift(find_anatomy(self.label_map))
+        usual = move_light(torch.from_numpy(np.ascontiguousarray(self.light)), (-right, -down)).numpy()
+        light = project_light(usual, mean, components).clip(-MAX_LIGHT, MAX_LIGHT)
         # The pseudo-inverse: a model fitted on one photograph has no spread of textures.
         draw = (np.linalg.pinv(factor) @ (self.texture - texture_mean)).clip(-MAX_TEXTURE, MAX_TEXTURE)
         return tuple(light.tolist()), tuple((texture_mean + factor @ draw).tolist())

@@ -29,6 +29,8 @@ class Style:
         light: whitened code of the light ``(Z,)``; with a model without an eye, its whole latent. None: the seed's.
         texture: log-amplitudes of the texture's bands ``(B,)``. None: the seed's.
         vessels: ``uint8 (S, S)``, the ridge filter of a reference eye × 255, in place of the grown tree.
+        tone: ``int8 (S, S)``, how dark the vessels are against others of their calibre (``retinagan.data.tone``) × 127;
+            veins are darker than arteries. None: all of one. Only with ``vessels``.
         fovea: its centre (x, y) in pixels of ``vessels``. Only with ``vessels``.
         disc: the reference's optic disc (x, y, radius) in pixels of ``vessels``: the vessels and the fovea are moved,
             and mirrored where needed, onto the disc of the map that is rendered. None: they stay where they are. Only
@@ -47,6 +49,7 @@ class Style:
     light: tuple[float, ...] | None = None
     texture: tuple[float, ...] | None = None
     vessels: np.ndarray | None = None
+    tone: np.ndarray | None = None
     fovea: tuple[float, float] | None = None
     disc: tuple[float, float, float] | None = None
     reference: str | None = None
@@ -64,6 +67,10 @@ class Style:
             if not good or plane.shape[0] != plane.shape[1]:
                 found = (getattr(plane, "dtype", type(plane).__name__), getattr(plane, "shape", None))
                 raise ValueError(f"vessels are {found}; allowed is a uint8 (S, S) plane of the ridge filter × 255")
+        if self.tone is not None:
+            fits = isinstance(self.tone, np.ndarray) and self.tone.dtype == np.int8
+            if not fits or self.vessels is None or self.tone.shape != self.vessels.shape:
+                raise ValueError("tone is no int8 plane of the vessels' shape")
         for name, count in (("fovea", 2), ("disc", 3)):
             if getattr(self, name) is not None:
                 if self.vessels is None:
@@ -103,8 +110,8 @@ def as_style(style: int | Style) -> Style:
     return style if isinstance(style, Style) else Style(style)
 
 
-def place_vessels(style: Style, anatomy) -> tuple[np.ndarray, tuple[float, float] | None]:
-    """The reference's vessels and fovea on a map.
+def place_vessels(style: Style, anatomy) -> dict:
+    """The reference's vessels, their tone and the fovea on a map, as ``retinagan.eye.make_eye`` takes them.
 
     With a disc of the style and of the map, mirrored if they lie on different sides, then moved so that the discs'
     centres agree; nothing is turned or stretched, and what comes in at the rim has no vessels.
@@ -114,25 +121,31 @@ def place_vessels(style: Style, anatomy) -> tuple[np.ndarray, tuple[float, float
         anatomy: ``retinagan.eye.find_anatomy`` of the map.
 
     Returns:
-        ``float32 (size, size)`` in 0..1 and the fovea (x, y) in pixels of the map or None.
+        ``vessels float32 (size, size)`` in 0..1, ``tone float32 (size, size)`` in -1..1 or None, and ``fovea`` (x, y) in
+        pixels of the map or None.
     """
     size = anatomy.size
-    plane = style.vessels.astype(np.float32) / 255
-    scale = size / len(plane)
-    if scale != 1:
-        plane = ndimage.zoom(plane, scale, output=np.float32, order=1, grid_mode=True, mode="nearest").clip(0, 1)
+    scale = size / len(style.vessels)
     fovea = None if style.fovea is None else tuple(v * scale for v in style.fovea)
-    if style.disc is None or not anatomy.has_disc:
-        return plane, fovea
-    x, y = style.disc[0] * scale, style.disc[1] * scale
-    if (x <= size / 2) != (anatomy.side == "left"):
-        plane, x = plane[:, ::-1], size - x
-        fovea = None if fovea is None else (size - fovea[0], fovea[1])
-    right, down = anatomy.disc_x - x, anatomy.disc_y - y
-    if max(abs(right), abs(down)) > 0.5:  # less is not worth the blur of a shift between pixels
-        plane = ndimage.shift(plane, (round(down), round(right)), order=0)
-        fovea = None if fovea is None else (fovea[0] + round(right), fovea[1] + round(down))
-    return np.ascontiguousarray(plane), fovea
+    mirrored, right, down = False, 0, 0
+    if style.disc is not None and anatomy.has_disc:
+        x, y = style.disc[0] * scale, style.disc[1] * scale
+        mirrored = (x <= size / 2) != (anatomy.side == "left")
+        right, down = anatomy.disc_x - (size - x if mirrored else x), anatomy.disc_y - y
+        # Whole pixels, as a shift between them would blur; less than half of one is none.
+        right, down = round(right), round(down)
+
+    def placed(plane: np.ndarray, unit: float) -> np.ndarray:
+        plane = plane.astype(np.float32) / unit
+        if scale != 1:
+            plane = ndimage.zoom(plane, scale, output=np.float32, order=1, grid_mode=True, mode="nearest")
+        plane = plane[:, ::-1] if mirrored else plane
+        return np.ascontiguousarray(ndimage.shift(plane, (down, right), order=0) if right or down else plane)
+
+    if fovea is not None:
+        fovea = ((size - fovea[0] if mirrored else fovea[0]) + right, fovea[1] + down)
+    tone = None if style.tone is None else placed(style.tone, 127)
+    return {"vessels": placed(style.vessels, 255), "tone": tone, "fovea": fovea}
 
 
 def _numbers(name: str, values: Sequence[float], least: int, most: int) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from retinagan.data.tone import vessel_tone
 from retinagan.data.vesselness import vesselness
 from retinagan.eye import draw_eye, find_anatomy
 from retinagan.labels import BG, HE, OD, VB, empty_map
@@ -67,6 +68,9 @@ def test_numbers_are_kept_as_float32_holds_them():
         ({"vessels": np.zeros((4, 4))}, ValueError, "vessels are .*float64"),
         ({"fovea": (1.0, 2.0)}, ValueError, "fovea is given without vessels"),
         ({"vessels": np.zeros((4, 4), np.uint8), "disc": (1.0, 2.0)}, ValueError, "disc is .*allowed are 3"),
+        ({"tone": np.zeros((4, 4), np.int8)}, ValueError, "tone is no int8 plane of the vessels' shape"),
+        ({"vessels": np.zeros((4, 4), np.uint8), "tone": np.zeros((4, 5), np.int8)}, ValueError, "tone"),
+        ({"vessels": np.zeros((4, 4), np.uint8), "tone": np.zeros((4, 4), np.uint8)}, ValueError, "tone"),
         ({"reference": "a" * 63}, ValueError, "reference"),
         ({"between": (1, 2)}, ValueError, "between"),
         ({"between": (1, 2, 1.5)}, ValueError, "position is 1.5"),
@@ -131,9 +135,11 @@ def test_a_whole_eye_keeps_its_vessels_under_other_lesions(model):
     ill[40:46, 40:46] = HE
     planes = [model._eye(m, style).guidance[3].numpy() for m in (label_map, ill)]
     assert np.abs(planes[0] - own).max() <= 0.5 / 255 + 1e-6
+    tone = model._eye(label_map, style).guidance[6].numpy()
+    assert np.abs(tone - vessel_tone(photo, own, label_map)).max() <= 0.5 / 127 + 1e-6 and tone.any()
     away = np.abs(planes[1] - planes[0]).astype(bool)
     assert away[:38].sum() == 0 and (planes[1][41:45, 41:45] == 0).all()
-    grown = dataclasses.replace(style, vessels=None, fovea=None, disc=None)
+    grown = dataclasses.replace(style, vessels=None, tone=None, fovea=None, disc=None)
     assert not np.array_equal(*model.render(np.stack([label_map] * 2), [style, grown]))
     same = style.own_map(64)
     assert (same != label_map).mean() < 0.01 and (same == OD).any()
@@ -142,20 +148,27 @@ def test_a_whole_eye_keeps_its_vessels_under_other_lesions(model):
 def test_vessels_go_with_the_disc_of_the_map():
     plane = np.zeros((64, 64), np.uint8)
     plane[20, 10:30] = 255
-    style = Style(0, vessels=plane, fovea=(40.0, 33.0), disc=(14.0, 31.0, 6.0))
-    here = find_anatomy(style.own_map(64))
-    placed, fovea = place_vessels(style, here)
-    assert np.array_equal(placed * 255, plane) and fovea == (40.0, 33.0)
-    moved = np.roll(style.own_map(64), (3, 2), axis=(0, 1))
-    placed, fovea = place_vessels(style, find_anatomy(moved))
-    assert np.array_equal(placed[23, 12:32], np.ones(20)) and placed.sum() == 20 and fovea == (42.0, 36.0)
-    mirrored = style.own_map(64)[:, ::-1].copy()
-    placed, fovea = place_vessels(style, find_anatomy(mirrored))
-    assert np.array_equal(placed[20], plane[20, ::-1] / 255) and fovea == (24.0, 33.0)
-    without = np.where(moved == OD, VB, moved).astype(np.uint8)
-    assert np.array_equal(place_vessels(style, find_anatomy(without))[0] * 255, plane)
-    larger, fovea = place_vessels(style, find_anatomy(style.own_map(128)))
+    tone = np.where(plane > 0, -127, 0).astype(np.int8)
+    style = Style(0, vessels=plane, tone=tone, fovea=(40.0, 33.0), disc=(14.0, 31.0, 6.0))
+
+    def placed(label_map):
+        parts = place_vessels(style, find_anatomy(label_map))
+        assert np.allclose(parts["tone"], -parts["vessels"])
+        return parts["vessels"], parts["fovea"]
+
+    own = style.own_map(64)
+    vessels, fovea = placed(own)
+    assert np.array_equal(vessels * 255, plane) and fovea == (40.0, 33.0)
+    moved = np.roll(own, (3, 2), axis=(0, 1))
+    vessels, fovea = placed(moved)
+    assert np.array_equal(vessels[23, 12:32], np.ones(20)) and vessels.sum() == 20 and fovea == (42.0, 36.0)
+    vessels, fovea = placed(own[:, ::-1].copy())
+    assert np.array_equal(vessels[20], plane[20, ::-1] / 255) and fovea == (24.0, 33.0)
+    vessels, _ = placed(np.where(moved == OD, VB, moved).astype(np.uint8))
+    assert np.array_equal(vessels * 255, plane)
+    larger, fovea = placed(style.own_map(128))
     assert larger.shape == (128, 128) and fovea == (80.0, 66.0) and larger[40:42, 24:56].min() > 0.5
+    assert place_vessels(dataclasses.replace(style, tone=None), find_anatomy(own))["tone"] is None
     with pytest.raises(ValueError, match="no disc of its own"):
         Style(1).own_map(64)
 

@@ -121,6 +121,7 @@ def make_eye(
     light: torch.Tensor | None = None,
     texture: torch.Tensor | None = None,
     vessels: np.ndarray | None = None,
+    tone: np.ndarray | None = None,
     fovea: tuple[float, float] | None = None,
 ) -> EyePlanes:
     """The eye of a style seed for a map.
@@ -130,9 +131,10 @@ def make_eye(
         seed: style seed, 0 … 2⁶³-1.
         statistics: ``retinagan.models.spade.EyeStatistics`` of the photo generator, on any device.
         latent_std: standard deviation of the light's whitened code.
-        light, texture, vessels, fovea: what replaces the seed's own, as a reference photograph or another style gives it: the
-            light's whitened code ``(Z,)``, the texture's log-amplitudes ``(B,)``, a vessel plane ``float32 (S, S)`` in 0..1
-            and the fovea's centre in pixels. All else stays the seed's.
+        light, texture, vessels, tone, fovea: what replaces the seed's own, as a reference photograph or another style
+            gives it: the light's whitened code ``(Z,)``, the texture's log-amplitudes ``(B,)``, a vessel plane
+            ``float32 (S, S)`` in 0..1 with the vessels' tone ``float32 (S, S)`` in -1..1 (None: all of one) and the
+            fovea's centre in pixels. All else stays the seed's.
 
     Every draw comes from one CPU generator seeded with ``seed``, so an eye is the same on every device and in every batch.
     """
@@ -143,9 +145,10 @@ def make_eye(
     amplitudes = draws.texture if texture is None else texture
     mean, components = statistics.light_mean.float().cpu(), statistics.light_components.float().cpu()
     anatomy = find_anatomy(label_map)
-    tone = np.zeros((size, size), dtype=np.float32)  # a reference's vessels are all of one
     if vessels is None:
         vessels, tone = grow_vessels_and_tone(label_map, draws.tree_seed)
+    elif tone is None:
+        tone = np.zeros((size, size), dtype=np.float32)
     planes = torch.empty(7, size, size)
     planes[:3] = light_field(code, mean, components, size, anatomy.side, light_shift(anatomy))
     planes[3] = torch.from_numpy(without_lesions(vessels, label_map))

@@ -106,7 +106,7 @@ def light_field(
     """
     field = mean + torch.einsum("k,kcyx->cyx", code, components)
     if any(shift):
-        field = _moved(field, shift)
+        field = move_light(field, shift)
     if side == "right":
         field = field.flip(-1)
     field = F.interpolate(field[None].float(), (SMOOTH_SIDE,) * 2, mode="bicubic", align_corners=False)[0]
@@ -129,7 +129,7 @@ def light_shift(anatomy: Anatomy) -> tuple[float, float]:
     return float(away[0]), float(away[1])
 
 
-def _moved(field: torch.Tensor, shift: tuple[float, float]) -> torch.Tensor:
+def move_light(field: torch.Tensor, shift: tuple[float, float]) -> torch.Tensor:
     """A light ``(3, s, s)`` moved by ``shift`` in its middle and less and less towards the rim."""
     at = (torch.arange(field.shape[-1]) + 0.5) / field.shape[-1]
     y, x = torch.meshgrid(at, at, indexing="ij")
