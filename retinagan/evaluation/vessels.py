@@ -2,16 +2,23 @@
 
 :func:`vessel_statistics` measures one plane, whatever it comes from: the ridge filter's answer to a photograph, real or
 generated (``retinagan.data.vesselness``), or a tree grown from a seed (``retinagan.eye.visible_vessels``).
+:func:`report` holds grown trees against the real ones of a training split, on the same maps:
+``python -m retinagan.evaluation.vessels --data data/idrid512 --out DIR``.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
+from retinagan.eye import visible_vessels
 from retinagan.eye.anatomy import Anatomy, find_anatomy
 from retinagan.labels import BG, EX, HE, MA
 
@@ -25,8 +32,8 @@ RINGS = ((0.5, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, 4.5))
 """Distances from the disc's centre, in disc diameters, between which density is measured."""
 SHORTEST = 12.0
 """Segments between junctions shorter than this (pixels at 512) have no tortuosity worth the name."""
-ARM = 9.0
-"""Distance from a junction, in pixels at 512, at which a branch's direction is taken."""
+ARM = (5.0, 14.0)
+"""Distances from a junction, in pixels at 512, between which a branch's direction is taken."""
 SMOOTHING = 4.0
 """Width (σ, pixels at 512) over which calibres are averaged along a vessel."""
 _EIGHT = np.ones((3, 3), dtype=int)
@@ -113,7 +120,7 @@ def vessel_statistics(plane: np.ndarray, label_map: np.ndarray, threshold: float
         connected=float(areas.max() / areas.sum()) if len(areas) else np.nan,
         components=float((areas >= 8 * scale**2).sum()),
         length=float(skeleton.sum() / np.sqrt(max(visible.sum(), 1))),
-        angle=_median(_angles(segments, junctions, ARM * scale)),
+        angle=_median(_angles(segments, junctions, (ARM[0] * scale, ARM[1] * scale))),
         tortuosity=_median(_tortuosities(segments, SHORTEST * scale)),
     )
 
@@ -199,10 +206,10 @@ def _tortuosities(segments: np.ndarray, shortest: float) -> np.ndarray:
     return np.maximum(arcs[kept] / chord[kept], 1.0) - 1
 
 
-def _angles(segments: np.ndarray, junctions: np.ndarray, arm: float) -> np.ndarray:
+def _angles(segments: np.ndarray, junctions: np.ndarray, arm: tuple[float, float]) -> np.ndarray:
     """The smallest angle between the branches of each junction of three, degrees."""
     angles = []
-    reach = int(np.ceil(arm)) + 2
+    reach = int(np.ceil(arm[1])) + 2
     for number, window in enumerate(ndimage.find_objects(junctions), start=1):
         ys, xs = np.nonzero(junctions[window] == number)
         centre = np.array([ys.mean() + window[0].start, xs.mean() + window[1].start])
@@ -214,13 +221,15 @@ def _angles(segments: np.ndarray, junctions: np.ndarray, arm: float) -> np.ndarr
         delta = np.stack([py, px], axis=1) + low - centre
         away = np.hypot(*delta.T)
         names = part[py, px]
-        touching = np.unique(names[away < 0.5 * arm])
         ways = []
-        for name in touching:
-            at = np.nonzero((names == name) & (away <= arm))[0]
-            end = at[np.argmax(away[at])]
-            if away[end] > 0.7 * arm:
-                ways.append(delta[end] / away[end])
+        for name in np.unique(names[away < arm[0]]):
+            at = np.nonzero((names == name) & (away <= arm[1]))[0]
+            # From some way off: within the junction a skeleton's branches share the middle of their vessels.
+            near, far = at[np.argmin(np.abs(away[at] - arm[0]))], at[np.argmax(away[at])]
+            along = delta[far] - delta[near]
+            length = np.hypot(*along)
+            if length > 0.6 * (arm[1] - arm[0]):
+                ways.append(along / length)
         if len(ways) == 3:
             pairs = [float(ways[i] @ ways[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
             angles.append(np.degrees(np.arccos(np.clip(max(pairs), -1, 1))))
@@ -229,3 +238,107 @@ def _angles(segments: np.ndarray, junctions: np.ndarray, arm: float) -> np.ndarr
 
 def _median(values: np.ndarray) -> float:
     return float(np.median(values)) if len(values) else np.nan
+
+
+def compare(real: list[VesselStatistics], grown: list[VesselStatistics]) -> dict[str, dict]:
+    """For each statistic: 10th, 50th and 90th percentile of both, and the share of grown eyes within the real 10th-90th.
+
+    Statistics that no real or no grown eye has are left out.
+    """
+    figures = {}
+    for name in VesselStatistics.__annotations__:
+        theirs, ours = (np.array([row[name] for row in rows], dtype=np.float64) for rows in (real, grown))
+        theirs, ours = theirs[np.isfinite(theirs)], ours[np.isfinite(ours)]
+        if not len(theirs) or not len(ours):
+            continue
+        low, middle, high = np.percentile(theirs, [10, 50, 90])
+        figures[name] = {
+            "real": [float(low), float(middle), float(high)],
+            "grown": [float(v) for v in np.percentile(ours, [10, 50, 90])],
+            "share": float(((ours >= low) & (ours <= high)).mean()),
+        }
+    return figures
+
+
+def table(figures: dict) -> str:
+    """The figures of :func:`report` as text."""
+    lines = [f"{figures['eyes']} eyes; percentiles 10, 50, 90        real                       grown               within"]
+    for name, row in figures["statistics"].items():
+        real, grown = ("".join(f"{value:9.3f}" for value in row[who]) for who in ("real", "grown"))
+        lines.append(f"{name:<12}{real}  {grown}   {row['share']:6.0%}")
+    for who, row in figures["sides"].items():
+        told = ", ".join(f"{name} {left:.3f} / {right:.3f}" for name, (left, right) in row.items())
+        lines.append(f"medians of left / right discs, {who}: {told}")
+    return "\n".join(lines)
+
+
+def report(data: str | Path, out: str | Path, count: int | None = None, seed: int = 1000) -> dict:
+    """Real trees of the training split in ``data`` against those grown on the same maps.
+
+    Writes ``vessels.json`` and ``vessels.png`` (real planes above grown ones) to ``out``. The picture shows planes
+    derived from the data: it is not for publication where the data's licence forbids that.
+
+    Args:
+        data: folder written by ``prepare``.
+        out: folder; made if missing.
+        count: so many eyes, evenly chosen; None: all.
+        seed: the eye number N is grown from ``seed`` + N.
+
+    Returns:
+        ``eyes``, ``threshold``, ``statistics`` (:func:`compare`), and ``sides``: medians of eyes with their disc left and right.
+    """
+    from retinagan.data.dataset import load_prepared
+
+    dataset = load_prepared(data, "train")
+    chosen = np.arange(len(dataset))
+    if count is not None and count < len(chosen):
+        chosen = np.linspace(0, len(chosen) - 1, count).round().astype(int)
+    real, grown, planes, sides = [], [], [], []
+    for index in chosen:
+        label_map, theirs = dataset.maps[index], dataset.vessels[index]
+        ours = np.round(visible_vessels(label_map, seed + int(index)) * 255).astype(np.uint8)
+        real.append(vessel_statistics(theirs, label_map))
+        grown.append(vessel_statistics(ours, label_map))
+        planes.append((theirs, ours))
+        sides.append(find_anatomy(label_map).side)
+    figures = {
+        "eyes": len(chosen),
+        "threshold": THRESHOLD,
+        "seed": seed,
+        "statistics": compare(real, grown),
+        "sides": {"real": _sides(real, sides), "grown": _sides(grown, sides)},
+    }
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "vessels.json").write_text(json.dumps(figures, indent=2) + "\n")
+    shown = [planes[i] for i in np.linspace(0, len(planes) - 1, min(6, len(planes))).round().astype(int)]
+    picture = np.concatenate([np.concatenate(column, axis=0) for column in shown], axis=1)
+    Image.fromarray(picture).save(out / "vessels.png")
+    return figures
+
+
+def _sides(rows: list[VesselStatistics], sides: list[str]) -> dict[str, list[float]]:
+    """Medians of the headline statistics of eyes with their disc at the left and at the right."""
+    return {
+        name: [
+            _median(np.array([row[name] for row, at in zip(rows, sides, strict=True) if at == side]))
+            for side in ("left", "right")
+        ]
+        for name in HEADLINE
+        if {"left", "right"} <= set(sides)
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder written by `prepare`")
+    parser.add_argument("--out", type=Path, required=True, help="folder for vessels.json and vessels.png")
+    parser.add_argument("--count", type=int, help="so many eyes, evenly chosen (default: all)")
+    options = parser.parse_args(arguments)
+    if options.count is not None and options.count < 1:
+        parser.error(f"--count is {options.count}; it must be at least 1")
+    print(table(report(options.data, options.out, options.count)))
+
+
+if __name__ == "__main__":
+    main()

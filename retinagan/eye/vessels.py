@@ -176,7 +176,9 @@ def _strengths(growth: Growth, radius: np.ndarray, rng: np.random.Generator) -> 
     within = np.exp(-((from_disc2 / 0.20**2) ** 2))
     trunk = np.where(kind == VEIN, 0.42, 0.68)
     strength *= 1 - np.where(growth.depth[:n] > 0, 0.75, trunk) * near
-    strength *= 1 - np.clip(0.43 + 0.4 * chance(xy), 0, 0.95) * within
+    strength *= 1 - np.clip(0.32 + 0.35 * chance(xy), 0, 0.95) * within
+    # Where they emerge they dive into the cup: upper and lower half seem apart.
+    strength *= 1 - 0.8 * np.exp(-((((xy - xy[0]) ** 2).sum(axis=1) / 0.10**2) ** 2))
     # Side branches seem to begin a little beside their parent.
     fork = growth.fork[:n]
     depth_of_gap = np.clip(0.35 + 0.55 * chance(xy[fork]), 0, 0.95) * (growth.depth[:n] > 0)
