@@ -95,6 +95,7 @@ def _sample(options: argparse.Namespace) -> int:
     from retinagan.seeds import style_of
 
     model = RetinaGAN.from_pretrained(options.model or DEFAULT_MODEL, options.device)
+    size = model.check_size(options.size)  # told before anything is written
     count = options.photos if options.styles is None else len(options.styles)
     out = _folder(options.out)
     for seed in tqdm(options.seeds, unit="map", disable=True if options.quiet else None):
@@ -106,7 +107,7 @@ def _sample(options: argparse.Namespace) -> int:
         )  # fmt: skip
         (out / f"map-{name}.png").write_bytes(encode_map_png(label_map, made.chunks()))
         for style in options.styles or [style_of(seed, number) for number in range(count)]:
-            photo = model.render(label_map[None], [style])[0]
+            photo = model.render(label_map[None], [style], size)[0]
             info = dataclasses.replace(made, kind="photograph", style_seed=style).chunks()
             (out / f"photo-{name}-y{style}.png").write_bytes(encode_photo_png(photo, info))
     print(f"{len(options.seeds)} maps, {len(options.seeds) * count} photographs: {out}")
@@ -125,11 +126,12 @@ def _render(options: argparse.Namespace) -> int:
         twice = next(stem for stem in stems if stems.count(stem) > 1)
         raise ValueError(f"two maps are called {twice!r}; their photographs would overwrite each other: rename one")
     model = RetinaGAN.from_pretrained(options.model or DEFAULT_MODEL, options.device)
+    size = model.check_size(options.size)  # told before anything is written
     maps = [_read_map(path, model.size) for path in paths]  # all are read before anything is written
     out = _folder(options.out)
     jobs = [(stem, *pair, seed) for stem, pair in zip(stems, maps, strict=True) for seed in options.seeds]
     for stem, label_map, origin, seed in tqdm(jobs, unit="photo", disable=True if options.quiet else None):
-        photo = model.render(label_map[None], [seed])[0]
+        photo = model.render(label_map[None], [seed], size)[0]
         made = dataclasses.replace(
             origin, kind="photograph", style_seed=seed, model=model.name, checkpoints=model.hashes
         )

@@ -186,6 +186,10 @@ def _add_train(commands) -> None:
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, help="folder to write; files of the same names are replaced")
     parser.add_argument("--model", help="model folder (default: checkpoints/default)")
+    parser.add_argument(
+        "--size", type=_number(int, 1, 8192, "size"),
+        help="side of the photographs: the model's own, or twice that with its last stage (default: the model's own)",
+    )  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 … (default auto)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 

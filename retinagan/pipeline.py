@@ -325,7 +325,7 @@ class RetinaGAN:
             )
         for label_map in maps:
             check_map(label_map)
-        size = self._check_size(size)
+        size = self.check_size(size)
         styles = [as_style(style) for style in styles]
         for style in styles:
             self._check_style(style)
@@ -336,7 +336,8 @@ class RetinaGAN:
         photos = [self._render(label_map, style, size) for label_map, style in zip(maps, styles, strict=True)]
         return np.stack(photos) if photos else np.empty((0, size, size, 3), dtype=np.uint8)
 
-    def _check_size(self, size: int | None) -> int:
+    def check_size(self, size: int | None) -> int:
+        """The side of photographs that ``size`` asks of :meth:`render`, or ValueError."""
         if size is None or size == self.size:
             return self.size
         if size != FACTOR * self.size or not self.has_eye:

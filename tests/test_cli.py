@@ -23,6 +23,7 @@ from retinagan.cli_arguments import EVALUATIONS, build_parser, parse_seeds
 from retinagan.data.prepare import read_manifest
 from retinagan.labels import EX, HE, MA, SE, empty_map
 from retinagan.maps_io import encode_map_png, read_map_png
+from retinagan.models.superres import SuperResolver, SuperResolverConfig
 from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
 from retinagan.provenance import map_digest, read_png
 from tests.helpers import TINY_SIZE, tiny_model
@@ -165,6 +166,22 @@ def test_render_scales_drawn_maps(model, tmp_path):
     photo = tmp_path / "drawn-y0.png"
     assert pixels(photo).shape == (TINY_SIZE, TINY_SIZE, 3)
     assert read_png(photo.read_bytes()).source == "uploaded"
+
+
+def test_photographs_of_twice_the_side(model, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["sample", "--grade", "2", "--seeds", "4", "--photos", "1", "--size", str(2 * TINY_SIZE), "--out", str(out)]
+    assert "no superres.safetensors" in fails(capsys, *arguments, "--model", model) and not out.exists()
+    folder = tiny_model(tmp_path / "large")
+    network = SuperResolver(SuperResolverConfig(size=2 * TINY_SIZE, channels=4, blocks=1, fine_channels=2))
+    checkpoints.save(folder / "superres.safetensors", "superres", network, {})
+    assert main([*arguments, "--model", str(folder)]) == 0
+    photo = out / "photo-g2-s4-y4.png"
+    assert pixels(photo).shape == (2 * TINY_SIZE, 2 * TINY_SIZE, 3)
+    assert set(read_png(photo.read_bytes()).checkpoints) == {"maps", "photos", "superres"}
+    again = ["render", str(out / "map-g2-s4.png"), "--seeds", "4", "--size", str(2 * TINY_SIZE), "--out", str(out)]
+    assert main([*again, "--model", str(folder)]) == 0
+    assert np.array_equal(pixels(out / "map-g2-s4-y4.png"), pixels(photo))
 
 
 def test_info_of_folder_and_file(model, capsys):
