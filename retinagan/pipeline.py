@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from retinagan import checkpoints
 from retinagan.data.tone import vessel_tone
+from retinagan.device import choose_device
 from retinagan.eye import EyePlanes, draw_eye, eye_seed, find_anatomy, grow_vessels, make_eye, without_lesions
 from retinagan.labels import check_map, clean_map, one_hot
 from retinagan.models.spade import PhotoGenerator
@@ -395,18 +396,3 @@ class RetinaGAN:
 def _blend(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:
     """Between two draws of white noise: linear, then scaled to the variance that both have. Exact at 0 and 1."""
     return ((1 - t) * a + t * b) / ((1 - t) ** 2 + t**2) ** 0.5
-
-
-def choose_device(device: str = "auto") -> torch.device:
-    """``auto``: the first GPU, else the CPU. Raises ValueError for a device that torch does not know or have."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"device is {device!r}; allowed are 'auto', 'cpu', 'cuda', 'cuda:0' …") from error
-    if chosen.type not in ("cpu", "cuda"):
-        raise ValueError(f"device is {device!r}; allowed are 'auto', 'cpu', 'cuda', 'cuda:0' …")
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device is {device!r}, but torch finds no GPU here; use 'cpu' or 'auto'")
-    return chosen

@@ -11,7 +11,8 @@ from scipy import ndimage
 import retinagan
 from retinagan import labels
 from retinagan.checkpoints import CheckpointError
-from retinagan.pipeline import RetinaGAN, choose_device
+from retinagan.device import choose_device
+from retinagan.pipeline import RetinaGAN
 from retinagan.seeds import check_seed
 from tests.helpers import tiny_model
 
