@@ -21,9 +21,9 @@ _EIGHT = np.ones((3, 3), dtype=int)
 def vessel_tone(photo: np.ndarray, vessels: np.ndarray, label_map: np.ndarray) -> np.ndarray:
     """Tone of a photograph's vessels: ``float32 (S, S)`` in -1..1, positive for dark vessels (veins), 0 beside vessels.
 
-    A vessel's optical density, log(retina beside it / its core), over what the eye's vessels of its calibre have (a power
-    law, fitted robustly), averaged along each stretch between junctions, so that it is a property of the vessel and no noise;
-    times the vessel's guidance, so that it has no edges of its own.
+    A vessel's optical density, log(retina beside it / its core), over what the eye's vessels of its calibre have
+    (medians), less a smooth trend over the field, averaged along each stretch between junctions, so that it is a property
+    of the vessel and no noise; times the vessel's guidance, so that it has no edges of its own.
 
     Args:
         photo: ``uint8 (S, S, 3)``.

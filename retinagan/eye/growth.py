@@ -59,7 +59,7 @@ class Habit:
             closing=tuple(rng.uniform(0.0, 1.0, 2)),
             tortuosity=float(np.clip(rng.lognormal(-0.35, 0.35), 0.35, 1.15)),
             density=float(np.clip(rng.lognormal(-0.08, 0.09), 0.76, 1.15)),
-            calibre=float(np.clip(rng.lognormal(0.075, 0.025), 0.95, 1.2)),
+            calibre=float(np.clip(rng.lognormal(0.10, 0.025), 0.97, 1.25)),
             vein_ratio=float(rng.uniform(1.2, 1.45)),
             artery_contrast=float(rng.uniform(0.72, 0.98)),
             broken=float(rng.uniform(0.75, 1.1)),
@@ -85,7 +85,8 @@ LEVELS = (
     Level(spacing=0.155, candidates=800, reach=0.6, tip=0.0024, coarse=False),
     Level(spacing=0.125, candidates=1200, reach=0.45, tip=0.0020, coarse=False),
 )
-"""Spacings and tips fitted (see ``retinagan.evaluation.vessels``) so that density and width, by distance from disc and fovea, are those of real guidance."""
+"""Spacings and tips fitted (see ``retinagan.evaluation.vessels``) so that density and width, by distance
+from disc and fovea, are those of real guidance."""
 
 
 class Growth:

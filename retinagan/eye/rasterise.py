@@ -40,8 +40,8 @@ RIM = 5.0
 def draw_vessels(tree: VesselTree, size: int, share: float | None = None) -> np.ndarray:
     """Tree → plane ``float32 (size, size)`` in 0..1: height of the vessel's ridge at each pixel, 0 beside it.
 
-    With ``share`` the heights are scaled, within :data:`GAIN`, so that this share of the field comes out above :data:`SEEN`:
-    the ridge filter, too, stretches its answer between fixed percentiles of the field.
+    With ``share`` the heights are scaled, within :data:`GAIN`, so that this share of the field comes out above
+    :data:`SEEN`: the ridge filter, too, stretches its answer between fixed percentiles of the field.
 
     The same tree drawn at two sizes is the same picture: below 512 it is drawn larger and averaged down.
 
@@ -67,7 +67,10 @@ def draw_kinds(tree: VesselTree, size: int, share: float | None = None) -> np.nd
 
 
 def _draw(tree: VesselTree, size: int, wanted: np.ndarray) -> np.ndarray:
-    """The ``wanted`` segments (S,) of a tree at ``size`` ≥ 512: each fills the box around it with its profile, the brightest wins."""
+    """The ``wanted`` segments (S,) of a tree at ``size`` ≥ 512.
+
+    Each fills the box around it with its profile, the brightest wins.
+    """
     scale = size / REFERENCE
     radius = np.sqrt((tree.radius * REFERENCE) ** 2 + BLUR**2)
     radius /= (1 + (radius / LARGEST) ** 4) ** 0.25

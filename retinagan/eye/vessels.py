@@ -29,7 +29,8 @@ MURRAY = 2.6
 """Exponent of Murray's law: a parent's radius to this power is the sum over its daughters."""
 
 MOTTLE = 0.33
-"""How much the retina's mottle changes the contrast of a vessel of 0.008 disc-fovea distances' radius (about 4 pixels wide at 512)."""
+"""How much the retina's mottle changes the contrast of a vessel of 0.008 disc-fovea distances' radius
+(about 4 pixels wide at 512)."""
 
 WAVES = 40
 """Plane waves that make a random function of place."""
@@ -43,7 +44,8 @@ class VesselTree:
     """A vascular tree as S segments, in shares of the map's side (x to the right, y down; 0..1 is the map).
 
     ``start``, ``end``: float64 (S, 2). ``radius``: float64 (S,). ``strength``: float64 (S,) in 0..1.4, the
-    contrast of the vessel: arteries are paler than veins, twigs fade, some stretches are not seen at all. ``kind``: uint8 (S,), :data:`ARTERY` or :data:`VEIN`.
+    contrast of the vessel: arteries are paler than veins, twigs fade, some stretches are not
+    seen at all. ``kind``: uint8 (S,), :data:`ARTERY` or :data:`VEIN`.
     ``depth``: int64 (S,), 0 for the arcades, +1 at each side branch. ``parent``: int64 (S,), the segment that this one
     continues or branches from, always an earlier one; -1 at the central artery and vein. ``share``: of the field
     that a ridge filter would call vessel. ``tone``: how much lighter arteries and darker veins are, 0..1.
@@ -176,7 +178,7 @@ def _strengths(growth: Growth, radius: np.ndarray, rng: np.random.Generator) -> 
     within = np.exp(-((from_disc2 / 0.20**2) ** 2))
     trunk = np.where(kind == VEIN, 0.42, 0.68)
     strength *= 1 - np.where(growth.depth[:n] > 0, 0.75, trunk) * near
-    strength *= 1 - np.clip(0.32 + 0.35 * chance(xy), 0, 0.95) * within
+    strength *= 1 - np.clip(0.28 + 0.35 * chance(xy), 0, 0.95) * within
     # Where they emerge they dive into the cup: upper and lower half seem apart.
     strength *= 1 - 0.8 * np.exp(-((((xy - xy[0]) ** 2).sum(axis=1) / 0.10**2) ** 2))
     # Side branches seem to begin a little beside their parent.
