@@ -31,7 +31,7 @@ demo: $(VENV)/.app  ## start the app (PORT=8501, HOST=localhost, MODEL=checkpoin
 test: setup  ## run every test (browser tests need a chromium on the PATH)
 	$(BIN)/python -m pytest
 
-test-large: setup  ## the slow tests: import of full-size original checkpoints (8 GB of disk, minutes)
+test-large: setup  ## the slow tests: import of full-size original checkpoints (8 GB of disk), ten sessions for a minute
 	$(BIN)/python -m pytest tests/large --no-cov -s
 
 bench: setup  ## speed of sampling and rendering, as ratios and medians

@@ -11,7 +11,10 @@ PAGES = [
     ),
     st.Page("retinagan/app/page_upload.py", title="Upload", icon=":material/upload:", url_path="upload"),
     st.Page(
-        "retinagan/app/page_template.py", title="Template and colours", icon=":material/format_paint:", url_path="template"
+        "retinagan/app/page_template.py",
+        title="Template and colours",
+        icon=":material/format_paint:",
+        url_path="template",
     ),
     st.Page("retinagan/app/page_about.py", title="About", icon=":material/info:", url_path="about"),
 ]

@@ -1,6 +1,6 @@
 """Photographs that strangers give: what a file must be to be read, and how it is read.
 
-Nothing is decompressed before its format and size are known, and a file never decides which decoder it gets beyond three.
+Nothing is decompressed before its format and size are known, and only three decoders are ever used.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _GREY = ("1", "L", "LA", "La", "I", "F")
 def read_photo(data: bytes) -> np.ndarray:
     """A colour photograph from a JPEG, PNG or WebP file: ``uint8 (H, W, 3)`` RGB, upright.
 
-    The camera's orientation (EXIF) is applied; what is transparent becomes black, as the surround of a fundus photograph is; of
-    an animation the first picture counts. Profiles of colour are not applied.
+    The camera's orientation (EXIF) is applied; what is transparent becomes black, as the surround of a fundus
+    photograph is; of an animation the first picture counts. Profiles of colour are not applied.
 
     Raises:
         ValueError: what is wrong with the file, in words for whoever gave it.
@@ -41,8 +41,8 @@ def read_photo(data: bytes) -> np.ndarray:
     except UnidentifiedImageError:
         raise ValueError("the file is no photograph that is read here; give a JPEG, PNG or WebP file") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ValueError(f"the photograph has too many pixels; at most {MAX_PIXELS // 10**6} million are read") from None
-    except (OSError, SyntaxError, EOFError, IndexError, TypeError, ZeroDivisionError, OverflowError, MemoryError) as error:
+        raise ValueError(f"the photograph has over {MAX_PIXELS // 10**6} million pixels; save it smaller") from None
+    except (OSError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, MemoryError) as error:
         raise ValueError(f"the photograph is damaged ({type(error).__name__}); save it again") from None
     _check_colour(pixels)
     return pixels
@@ -65,4 +65,4 @@ def _check_colour(pixels: np.ndarray) -> None:
     """An RGB file can still hold a greyscale picture, such as a fluorescein angiogram."""
     small = pixels[:: max(1, pixels.shape[0] // 256), :: max(1, pixels.shape[1] // 256)].astype(np.int16)
     if (small.max(axis=2) - small.min(axis=2)).max() < 12:
-        raise ValueError("the photograph holds no colours; a colour photograph is needed, as its light is in its colours")
+        raise ValueError("the photograph holds no colours, and its light is in its colours; give a colour photograph")

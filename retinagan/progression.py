@@ -1,8 +1,8 @@
 """One eye through the grades: maps that share a disc, on which lesions only ever gather.
 
-Maps of different grades and one seed are different eyes: their discs differ in place, size and side, and the style seed grows its
-vessels from the disc. Here the disc of the first map stays, and the lesions of the others are brought to it. What results
-is a plausible story, not a model of the disease's course: nothing in the training data followed an eye over time.
+Maps of different grades and one seed are different eyes: their discs differ in place, size and side, and the style seed
+grows its vessels from the disc. Here the disc of the first map stays, and the lesions of the others are brought to it.
+What results is a plausible story, not a model of the disease's course: no training data followed an eye over time.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _TOUCHING = np.ones((3, 3), dtype=int)
 def progression(maps: Sequence[np.ndarray], seed: int) -> np.ndarray:
     """Maps of rising grades, each of an eye of its own → one eye's.
 
-    The first result is the first map without its lesions: the healthy eye, its disc and its field. Each further one keeps all
-    lesions of the one before and gets lesions of its own map, mirrored and shifted so that the discs agree
-    (:func:`bring_lesions`), in a seeded order until each class covers the area that it has there, and at least a quarter
-    of that area is new. So grade 3 shows about as much as its sampled map does, not the sum of grades 1 to 3.
+    The first result is the first map without its lesions: the healthy eye, its disc and its field. Each further one
+    keeps all lesions of the one before and gets lesions of its own map, mirrored and shifted so that the discs agree
+    (:func:`bring_lesions`), in a seeded order until each class covers the area that it has there and at least a
+    quarter of that area is new. So grade 3 shows about as much as its sampled map does, not the sum of grades 1 to 3.
 
     Args:
-        maps: at least one lesion map ``uint8 (S, S)``, as ``[model.sample_maps(grade, [seed])[0] for grade in range(5)]``.
+        maps: at least one lesion map ``uint8 (S, S)``, as ``model.sample_maps(grade, [seed])[0]`` of grades 0 to 4.
         seed: which of the lesions come first.
 
     Returns:
@@ -62,8 +62,8 @@ def progression(maps: Sequence[np.ndarray], seed: int) -> np.ndarray:
 def bring_lesions(label_map: np.ndarray, eye_map: np.ndarray, eye: Anatomy | None = None) -> np.ndarray:
     """Lesions of one map on the eye of another, ``uint8 (S, S)``: VB where there are none, BG outside the field.
 
-    They are mirrored if the discs lie on different sides, then shifted with the disc's centre. What falls outside the field or on
-    the disc is left out. A map without a disc keeps its lesions where they are.
+    They are mirrored if the discs lie on different sides, then shifted with the disc's centre. What falls outside the
+    field or on the disc is left out. A map without a disc keeps its lesions where they are.
     """
     eye = find_anatomy(eye_map) if eye is None else eye
     own = find_anatomy(label_map)

@@ -1,4 +1,4 @@
-"""Pictures that open when they are clicked: large, with the map's measurements, the way to other pages and the files."""
+"""Pictures that open when they are clicked: large, with measurements, the way to other pages and the files."""
 
 from __future__ import annotations
 

@@ -38,10 +38,11 @@ def show() -> None:
         progress.progress((grade + 1) / NUM_GRADES, text=f"Grade {grade} rendered")
     progress.empty()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        download("All five pairs as ZIP", lambda: zip_sheets(sheets), f"progression-s{map_seed}-y{style_seed}.zip", "five")
+        name = f"progression-s{map_seed}-y{style_seed}.zip"
+        download("All five pairs as ZIP", lambda: zip_sheets(sheets), name, "five")
         st.caption(
-            "Each grade keeps the lesions of the one before and gets lesions of its own sampled map, moved to this eye's "
-            f"disc. A plausible story, not a forecast. {networks.speed}"
+            "Each grade keeps the lesions of the one before and gets lesions of its own sampled map, moved to this "
+            f"eye's disc. A plausible story, not a forecast. {networks.speed}"
         )
     animation(networks, stages, map_seed, style_seed)
 
@@ -49,7 +50,7 @@ def show() -> None:
 def controls() -> tuple[int, int]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="controls"):
         map_seed = seed_input(
-            "Map seed", "map_seed", "New lesions", "Which lesions, and where the disc lies: the maps of all five grades."
+            "Map seed", "map_seed", "New lesions", "Which lesions, and where the disc lies: of all five maps."
         )
         style_seed = seed_input("Style seed", "style_seed", "New eye", "Whose eye: vessels, pigment and light.")
     return map_seed, style_seed
@@ -107,6 +108,6 @@ def render_frames(
 
 page(
     "Progression",
-    "The same eye, another disease: vessels, pigment and light stay as they are while the lesions of grades 0 to 4 gather.",
+    "The same eye, another disease: vessels, pigment and light stay while the lesions of grades 0 to 4 gather.",
     show,
 )

@@ -35,7 +35,8 @@ def show() -> None:
     networks = models()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="controls"):
         sheet = chosen_map(networks, own_allowed=mode != "Two maps")
-        style_seed = seed_input("Style seed", "style_seed", "New styles" if mode == "Gallery" else "New style", STYLE_HELP)
+        fresh = "New styles" if mode == "Gallery" else "New style"
+        style_seed = seed_input("Style seed", "style_seed", fresh, STYLE_HELP)
     if mode == "Gallery":
         gallery(sheet, style_seed)
     elif mode == "Reference":

@@ -51,10 +51,10 @@ def show() -> None:
 
 def introduction() -> None:
     st.markdown(
-        "- **A map of yours** is a PNG in seven exact colours, painted with a hard pencil (no anti-aliasing). Other sizes "
-        "and shapes are padded to a square and scaled; no class is invented on the way.\n"
-        "- **A PNG that was downloaded here**, map or photograph, says what made it: it is made again, compared with the "
-        "file, and opened where it came from.\n"
+        "- **A map of yours** is a PNG in seven exact colours, painted with a hard pencil (no anti-aliasing). Other "
+        "sizes and shapes are padded to a square and scaled; no class is invented on the way.\n"
+        "- **A PNG that was downloaded here**, map or photograph, says what made it: it is made again, compared with "
+        "the file, and opened where it came from.\n"
         "- **A fundus photograph of your own** goes to *Styles*, as a reference for light or vessels."
     )
     with st.container(horizontal=True, gap="medium"):
@@ -140,7 +140,7 @@ def _summary(uploaded: np.ndarray, label_map: np.ndarray) -> str:
 
 page(
     "Upload",
-    "Bring a lesion map of your own, made in any paint program, and see its photographs; or bring back a picture that was "
-    "made here.",
+    "Bring a lesion map of your own, made in any paint program, and see its photographs; or bring back a picture that "
+    "was made here.",
     show,
 )

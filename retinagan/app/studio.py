@@ -25,7 +25,6 @@ from retinagan.provenance import Provenance, map_digest
 from retinagan.style import Style, as_style
 
 
-
 class Models:
     """Both networks behind a lock: sessions and threads share them, and one computes at a time."""
 

@@ -30,7 +30,8 @@ def between_styles(sheet: Sheet, style_a: int) -> None:
 
     with st.spinner("Rendering…"):
         made = at(position)
-        shown = [(at(0.0), f"style {style_a}"), (made, f"{position:.0%} of the way"), (at(1.0), f"light of style {style_b}")]
+        words = (f"style {style_a}", f"{position:.0%} of the way", f"light of style {style_b}")
+        shown = list(zip((at(0.0), made, at(1.0)), words, strict=True))
     for cell, (one, words) in zip(st.columns(3, gap="small"), shown, strict=True):
         with cell:
             show_photo(one.photographs[0], caption=words)

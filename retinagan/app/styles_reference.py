@@ -24,7 +24,7 @@ def reference(sheet: Sheet, style_seed: int) -> None:
         "Fundus photograph (JPEG, PNG or WebP)", type=["jpg", "jpeg", "png", "webp"], key="reference",
         help="In colour, the round field on a dark surround. At least 64 pixels wide, for the whole eye 256.",
     )  # fmt: skip
-    st.caption("It is measured in memory, kept for this visit alone and never stored. Do not give what you may not share.")
+    st.caption("It is measured in memory, kept for this visit and never stored. Do not give what you may not share.")
     if file is None:
         return
     photo = read_photo(file.getvalue())
@@ -59,8 +59,8 @@ def reference(sheet: Sheet, style_seed: int) -> None:
         download_buttons(made, "reference")
     if whole:
         st.caption(
-            "The downloaded photograph says which reference it had, by its hash; the vessels themselves are a person's and "
-            "are not written into it."
+            "The downloaded photograph says which reference it had, by its hash; the vessels themselves are a "
+            "person's and are not written into it."
         )
 
 

@@ -104,7 +104,8 @@ def session(browser, address: str, **options) -> Iterator[Studio]:
 
 @contextmanager
 def running_app(model: Path, folder: Path, started: list[int] | None = None) -> Iterator[str]:
-    """Starts the app on a model folder; yields its address. Its log goes to ``folder``, its process id to ``started``."""
+    """Starts the app on a model folder; yields its address. Its log goes to ``folder``, its process's id to
+    ``started``."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

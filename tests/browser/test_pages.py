@@ -1,4 +1,4 @@
-"""The pages beside Draw as a user sees them: by what they show, what their links repeat and what they give to download."""
+"""The pages beside Draw as a user sees them: by what they show, what links repeat and what they give to download."""
 
 from __future__ import annotations
 
@@ -196,7 +196,8 @@ def test_bad_references_are_explained_and_a_good_one_follows(tiny_studio):
     studio, page = tiny_studio, tiny_studio.page
     studio.open("styles?mode=Reference")
     grey = np.full((90, 90, 3), 128, np.uint8)
-    for content, message in ((b"no picture", "no photograph that is read here"), (encode_photo_png(grey), "no colours")):
+    bad = {"no photograph that is read here": b"no picture", "no colours": encode_photo_png(grey)}
+    for message, content in bad.items():
         give(studio, "eye.png", content)
         page.locator('[data-testid="stAlertContentError"]').filter(has_text=message).wait_for()
         studio.idle()
