@@ -190,6 +190,8 @@ def test_each_control_changed_once(app):
 
 def test_lesions_by_number_are_seeded_and_can_be_undone(app):
     on(app)
+    app.session_state["numbers"] = True
+    app.run()
     app.slider(key="load_MA").set_value(12).run()
     assert errors(app) == [] and lesions.count_lesions(drawn(app), MA) == 12
     twelve = drawn(app)
@@ -211,6 +213,8 @@ def test_lesions_by_number_are_seeded_and_can_be_undone(app):
 
 def test_more_lesions_than_there_is_room_for(app):
     on(app)
+    app.session_state["numbers"] = True
+    app.run()
     app.slider(key="load_EX").set_value(120).run()
     for _ in range(20):
         app.button(key="load_EX_+20").click().run()

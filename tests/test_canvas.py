@@ -12,8 +12,19 @@ import pytest
 from PIL import Image
 
 from retinagan import canvas
-from retinagan.canvas import class_of_colour, fill_mask, hex_colour, rasterise, stroke_mask
+from retinagan.canvas import (
+    Window,
+    class_of_colour,
+    describe,
+    fill_mask,
+    hex_colour,
+    rasterise,
+    read_mark,
+    spray_colour,
+    stroke_mask,
+)
 from retinagan.labels import BG, CLASSES, EX, HE, MA, NUM_CLASSES, OD, SE, VB, empty_map, field_of_view
+from retinagan.lesions import count_lesions
 
 DATA = Path(__file__).parent / "data"
 
@@ -312,3 +323,62 @@ def test_masks_of_edges_and_corners():
     ]
     assert fill_mask(ring, 64).sum() == 48 * 48 - 20 * 20, "a hole turns the other way"
     assert NUM_CLASSES == 7
+
+
+# --- an enlarged part of the map, sprays, marks ---
+
+
+@pytest.mark.parametrize("window", [Window(128, 256, 128), Window(0, 200, 256), Window(0, 0, 512)])
+def test_strokes_on_a_window_land_where_they_are_shown_with_their_width(eye, window):
+    points, scale = [(160, 290), (200, 310)], 512 / window.side
+    shown = [((x - window.left) * scale, (y - window.top) * scale) for x, y in points]
+    got = rasterise(drawing(freehand(shown, HE, 7 * scale)), eye, 512, window)
+    assert np.array_equal(got, rasterise(drawing(freehand(points, HE, 7)), eye))
+
+
+def test_the_same_stroke_on_two_windows_is_not_mistaken_for_one(eye):
+    item = drawing(freehand([(200, 200), (300, 200)], HE, 20))
+    here, there = (rasterise(item, eye, 512, Window(left, 150, 256)) == HE for left in (100, 150))
+    assert np.array_equal(here[:, :-50], there[:, 50:]) and here.any() and not np.array_equal(here, there)
+
+
+def test_a_window_outside_the_map_is_refused(eye):
+    for window in (Window(-1, 0, 100), Window(450, 0, 100), Window(0, 0, 0)):
+        with pytest.raises(ValueError, match="outside the map"):
+            rasterise(None, eye, 512, window)
+
+
+def test_a_translucent_stroke_sprays_in_the_field_where_it_runs(eye):
+    gesture = freehand([(300, 300), (340, 320)], EX, 60, stroke=spray_colour(EX))
+    one = rasterise(drawing(gesture), eye)
+    assert np.array_equal(one, rasterise(drawing(gesture), eye)) and count_lesions(one, EX) > 5
+    assert distance_to([(300, 300), (340, 320)], 512)[one == EX].max() < 30 + 20, "it lies around the stroke"
+    assert not np.array_equal(one, rasterise(drawing(gesture | {"left": 321.5}), eye)), "its seed is the stroke"
+    swept = rasterise(drawing(gesture | {"stroke": spray_colour(VB)}), one)
+    assert count_lesions(swept, EX) < count_lesions(one, EX) / 3
+    with pytest.raises(ValueError, match="stroke 1: Optic disc cannot be sprayed"):
+        rasterise(drawing(gesture | {"stroke": spray_colour(OD)}), eye)
+
+
+def test_a_translucent_point_is_a_mark_and_paints_nothing(eye):
+    item = {"type": "Circle", "radius": 6, "left": 250, "top": 200, "strokeWidth": 0, "fill": spray_colour(OD)}
+    item |= {"originX": "left", "originY": "center", "stroke": spray_colour(OD)}
+    assert read_mark(item, 512) == (OD, 256, 200)
+    assert read_mark(item, 512, 512, Window(100, 300, 128)) == (OD, 100 + 64, 300 + 50)
+    assert np.array_equal(rasterise(drawing(item), eye), eye)
+    opaque = item | {"fill": hex_colour(OD), "stroke": hex_colour(OD)}
+    assert read_mark(opaque, 512) is None and read_mark(freehand([(9, 9), (30, 30)], HE, 5), 512) is None
+    with pytest.raises(ValueError, match="Circle has '6'"):
+        read_mark(item | {"radius": "6"}, 512)
+
+
+def test_strokes_have_names():
+    assert describe(freehand([(9, 9), (30, 30)], HE, 5)) == "Haemorrhage, freehand"
+    assert describe(freehand([(9, 9), (30, 30)], MA, 5, stroke=spray_colour(MA))) == "Microaneurysm, spray"
+    assert describe({"type": "Rect", "fill": hex_colour(SE), "stroke": hex_colour(SE)}) == "Soft exudate, rectangle"
+
+
+def test_no_other_translucent_colour_is_taken(eye):
+    for colour in (hex_colour(HE) + "80", hex_colour(HE) + "00", "#12345633"):
+        with pytest.raises(ValueError, match="not in the palette"):
+            rasterise(drawing(freehand([(9, 9), (30, 30)], HE, 5, stroke=colour)), eye)

@@ -35,13 +35,13 @@ def photo_column(drawing: Drawing, networks: Models) -> None:
 
 def _photo_column(drawing: Drawing, networks: Models) -> None:
     renderer: Renderer = st.session_state.setdefault("renderer", Renderer())
-    head = st.container(horizontal=True, vertical_alignment="center", gap="small", key="photo_head")
-    with head:
+    with st.container(key="photo_head"):
         view = st.segmented_control(
             "View", VIEWS, default=VIEWS[0], required=True, key="view", persist_state="session",
             label_visibility="collapsed",
         )  # fmt: skip
     frame = st.container(key="photo_box")
+    live_row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="photo_live")
     _style_controls()
     wish = _wish(drawing, networks, view or VIEWS[0])
     live = st.session_state.get("live", True)
@@ -49,7 +49,7 @@ def _photo_column(drawing: Drawing, networks: Models) -> None:
         renderer.ask(*wish)
     pending, key, made, error = renderer.look(wish[0])
     current = key == wish[0]
-    with head:
+    with live_row:
         _live_switch(current)
     with frame:
         if error is not None:

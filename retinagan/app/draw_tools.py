@@ -53,8 +53,14 @@ def side_column(drawing: Drawing) -> Brush:
 
 def map_buttons(drawing: Drawing) -> None:
     """What changes the whole map."""
-    with st.popover("Lesions by number", icon=":material/tune:", help="Add or remove lesions of a class"):
-        loads(drawing)
+    numbers = st.popover(
+        "Lesions by number", icon=":material/tune:", help="Add or remove lesions of a class", key="numbers",
+        on_change="rerun",
+    )  # fmt: skip
+    # A slider that is out of sight would go on sending its old value, and so take back an undo.
+    if numbers.open:
+        with numbers:
+            loads(drawing)
     st.button(
         {"left": "To right eye", "right": "To left eye", None: "Mirror"}[disc_side(drawing.map)],
         icon=":material/flip:",

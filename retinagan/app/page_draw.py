@@ -109,14 +109,9 @@ def view_controls(drawing: Drawing) -> None:
         )  # fmt: skip
         if drawing.zoom == 1:
             return
-        for name, icon, way in (
-            ("Left", "arrow_back", (-1, 0)),
-            ("Right", "arrow_forward", (1, 0)),
-            ("Up", "arrow_upward", (0, -1)),
-            ("Down", "arrow_downward", (0, 1)),
-        ):
+        for name, way in (("Left", (-1, 0)), ("Right", (1, 0)), ("Up", (0, -1)), ("Down", (0, 1))):
             st.button(
-                name, key=f"pan_{name}", icon=f":material/{icon}:", on_click=drawing.act, args=(drawing.pan, *way),
+                name, key=f"pan_{name}", on_click=drawing.act, args=(drawing.pan, *way),
                 help="Moves the part of the map that is shown.",
             )  # fmt: skip
         st.html(_overview(drawing))

@@ -56,12 +56,25 @@ class Studio:
         return self.page.locator("canvas.dc-canvas.upper-canvas")
 
     def canvas_ready(self) -> None:
-        self.canvas.wait_for()
+        """The photograph is there, and the canvas takes strokes."""
         self.photo_source()
+        self.mounted()
+
+    def mounted(self) -> None:
+        """The canvas has loaded what it begins with and takes strokes; nothing shows when."""
         self.idle()
-        self.page.wait_for_timeout(
-            800
-        )  # the canvas takes strokes only after it has loaded its start drawing; nothing shows when
+        self.canvas.wait_for()
+        self.page.wait_for_timeout(800)
+        self.idle()
+
+    def steps(self) -> int:
+        """How many steps and strokes the server knows of."""
+        return int(self.page.locator(".rg-step").get_attribute("data-steps"))
+
+    def step(self, number: int) -> None:
+        """Wait until it knows of so many."""
+        self.page.locator(f'.rg-step[data-steps="{number}"]').wait_for()
+        self.idle()
 
     def choose(self, group: str, name: str, hint: str) -> None:
         """A pill of ``palette`` or ``tool``; ``hint`` is how the line below it begins once it is chosen."""
@@ -86,9 +99,8 @@ class Studio:
         )
         self.settle()
 
-    def stroke(self, *points: tuple[float, float], wait: bool = True) -> None:
-        """Drag through points, each x and y as a share of the canvas; waits for the photograph that follows."""
-        before = self.photo_source() if wait else ""
+    def drag(self, *points: tuple[float, float]) -> None:
+        """The mouse through points, each x and y as a share of the canvas; one point is a click."""
         box = self.canvas.bounding_box()
         places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
         self.page.mouse.move(*places[0])
@@ -96,24 +108,39 @@ class Studio:
         for place in places[1:]:
             self.page.mouse.move(*place, steps=8)
         self.page.mouse.up()
-        if wait:
-            self.photo_changed(before)
+
+    def stroke(self, *points: tuple[float, float]) -> None:
+        """Drag, and wait until the server knows of it."""
+        before = self.steps()
+        self.drag(*points)
+        self.step(before + 1)
 
     def toolbar(self, title: str) -> None:
+        """A button of the canvas' own toolbar."""
         self.canvas.hover()
-        before = self.photo_source()
         self.page.locator(f'button.dc-icon-button[title^="{title}"]').click()
-        self.photo_changed(before)
+
+    def press(self, name: str, change: int) -> None:
+        """Undo, Redo or Clear; waits until so many steps were added (or taken back), and for the new canvas."""
+        before = self.steps()
+        self.page.locator(".st-key-map_head").get_by_role("button", name=name).click()
+        self.step(before + change)
+        self.mounted()
+
+    def zoom(self, times: int) -> None:
+        self.page.locator(".st-key-view_controls").get_by_role("radio", name=f"×{times}").click()
+        self.page.locator(".rg-overview").wait_for(state="detached" if times == 1 else "attached")
+        self.mounted()
 
     def photo_source(self) -> str:
-        """Address of the photograph that is shown; it changes with its content."""
-        image = self.page.locator(".st-key-photo_box img").first
+        """Address of the photograph that is shown, when it is that of the map; it changes with its content."""
+        image = self.page.locator(".st-key-photo_current img").first
         image.wait_for()
         return image.get_attribute("src")
 
     def photo_changed(self, before: str) -> None:
         self.page.wait_for_function(
-            "old => { const i = document.querySelector('.st-key-photo_box img');"
+            "old => { const i = document.querySelector('.st-key-photo_current img');"
             " return i && i.getAttribute('src') !== old; }",
             arg=before,
         )
@@ -154,7 +181,7 @@ class Studio:
             return {name: archive.read(name) for name in archive.namelist()}
 
 
-def pixels(png: bytes) -> np.ndarray:
+def pixels(png: bytes, kind: str = "PNG") -> np.ndarray:
     with Image.open(io.BytesIO(png)) as picture:
-        assert picture.format == "PNG"
+        assert picture.format == kind
         return np.asarray(picture.convert("RGB"))
