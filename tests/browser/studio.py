@@ -67,6 +67,12 @@ class Studio:
         self.page.wait_for_timeout(800)
         self.idle()
 
+    def close_popover(self) -> None:
+        """Its closing is told to the server, and files that are made meanwhile are lost."""
+        self.page.keyboard.press("Escape")
+        self.page.wait_for_timeout(500)
+        self.idle()
+
     def steps(self) -> int:
         """How many steps and strokes the server knows of."""
         return int(self.page.locator(".rg-step").get_attribute("data-steps"))

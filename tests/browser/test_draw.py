@@ -179,7 +179,7 @@ def test_by_keyboard(draw):
     page.keyboard.press("Enter")
     draw.step(1)
     assert pieces(draw.map() == HE) == 5
-    page.keyboard.press("Escape")
+    draw.close_popover()
     page.locator(".st-key-undo button").focus()
     page.keyboard.press("Enter")
     draw.step(0)
@@ -210,8 +210,7 @@ def test_examples_and_lesions_by_number(draw, pipeline):
     page.get_by_role("button", name=re.compile("Empty eye, disc left")).first.click()
     page.get_by_role("button", name="Moderate").click()
     page.wait_for_url(re.compile("example-moderate"))
-    page.keyboard.press("Escape")
-    draw.idle()
+    draw.close_popover()
     start = examples.read("moderate", pipeline.size)
     assert np.array_equal(draw.map(), start)
     page.get_by_role("button", name="Lesions by number").click()
@@ -221,7 +220,7 @@ def test_examples_and_lesions_by_number(draw, pipeline):
     slider.focus()
     slider.press("ArrowLeft")
     draw.step(2)
-    page.keyboard.press("Escape")
+    draw.close_popover()
     drawn = draw.map()
     counts = {label: lesions.count_lesions(drawn, label) for label in (MA, HE, EX)}
     assert counts == {MA: 52, HE: 13, EX: lesions.count_lesions(start, EX)}
@@ -241,8 +240,7 @@ def test_a_map_of_ones_own(draw, pipeline):
     page.get_by_text("mine.png").wait_for()
     page.get_by_role("button", name="Start from this file").click()
     page.wait_for_url(re.compile("start=upload"))
-    page.keyboard.press("Escape")
-    draw.idle()
+    draw.close_popover()
     assert np.array_equal(draw.map(), mine)
 
 
