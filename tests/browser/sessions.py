@@ -52,8 +52,10 @@ def draw_together(browser, address: str, server: int, count: int, seconds: float
     with ExitStack() as stack:
         options = {"viewport": {"width": 1000, "height": 900}}
         studios = [stack.enter_context(session(browser, address, **options)) for _ in range(count)]
-        for number, studio in enumerate(studios):  # all load at once
+        for studio in studios:
             studio.page.set_default_timeout(PATIENCE)
+        studios[0].open("?grade=0")  # the networks are loaded once, for all
+        for number, studio in enumerate(studios):  # then all come at once
             side = ("left", "right")[number % 2]
             studio.page.goto(f"{address}/draw?start={side}&style={100 + number}", wait_until="commit")
         for studio in studios:
@@ -72,11 +74,19 @@ def draw_together(browser, address: str, server: int, count: int, seconds: float
         pictures = []
         for number, studio in enumerate(studios):
             studio.step(strokes[number])
-            studio.photo_source()
+            settled(studio)
             assert studio.troubles() == []
             pictures.append((100 + number, *last_pair(studio)))
         memory.append(resident(server))
     return Found(sum(strokes), sum(len(found) for found in shown), memory, pictures)
+
+
+def settled(studio: Studio) -> None:
+    """The photograph is that of the last stroke, and no rerun is on its way that would take a download back."""
+    before = None
+    while before != (before := studio.photo_source()):
+        studio.page.wait_for_timeout(1500)
+        studio.idle()
 
 
 def last_pair(studio: Studio) -> tuple[np.ndarray, np.ndarray]:
