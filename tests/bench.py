@@ -7,6 +7,7 @@ of 16 channels serves as the yardstick.
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import shutil
 import statistics
@@ -66,10 +67,12 @@ def main() -> None:
     if guided:
         rows["the eye of a photograph"] = lambda: make_eye(label_map, 7, model.photo_generator.eye)
     measured = {name: median_seconds(call, options.runs) for name, call in rows.items()}
-    print(f"{torch.get_num_threads()} threads; medians of {options.runs} runs; yardstick convolution {unit * 1000:.1f} ms\n")
+    load = f"; load of the machine {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    print(f"{torch.get_num_threads()} threads{load}; medians of {options.runs} runs; yardstick convolution {unit * 1000:.1f} ms\n")
     print(f"{'work':36s}{'seconds':>9s}{'× yardstick':>13s}{'× one photograph':>18s}")
     for name, seconds in measured.items():
         print(f"{name:36s}{seconds:9.3f}{seconds / unit:13.1f}{seconds / measured['one photograph']:18.2f}")
+    print(f"{'stroke → new photograph, server':36s}{bench_app.stroke_seconds(options.model, options.runs):9.3f}")
     print(f"{'cold start to the first photograph':36s}{float(cold.stdout):9.2f}")
     print(f"{'peak memory of this process, MiB':36s}{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:9.0f}")
     if shutil.which("chromium"):

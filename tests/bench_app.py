@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -59,3 +60,41 @@ def measure(model: str) -> dict[str, float]:
             server.wait(timeout=20)
             browser.close()
     return {"cold start": cold, "five maps with a photograph each": five, "peak memory, MiB": peak}
+
+
+def stroke_seconds(model: str, runs: int = 7) -> float:
+    """Median of the server's seconds from a stroke on the page Draw to the photograph that shows it.
+
+    The page is run as the server runs it: the stroke is painted, its photograph rendered beside the page and shown.
+    """
+    from streamlit.testing.v1 import AppTest
+
+    from retinagan.labels import HE
+    from tests.test_app_board import disc, sent
+
+    before = os.environ.get("RETINAGAN_MODEL")
+    os.environ["RETINAGAN_MODEL"] = model
+    try:
+        app = AppTest.from_file(str(ROOT / "web_demo.py"), default_timeout=300)
+        app.query_params["grade"] = "0"
+        app.run()
+        app.switch_page("retinagan/app/page_draw.py").run()
+        seconds, strokes = [], []
+        for number in range(runs + 1):
+            while app.session_state["renderer"].look(None).pending:
+                time.sleep(0.01)
+            app.run()
+            strokes.append(disc(0.5 + 0.03 * number, 0.6, 0.02, HE))
+            start = time.perf_counter()
+            app.session_state[app.session_state["drawing"].key] = sent(*strokes)
+            app.run()
+            while app.session_state["renderer"].look(None).pending:
+                time.sleep(0.005)
+            app.run()
+            seconds.append(time.perf_counter() - start)
+    finally:
+        if before is None:
+            del os.environ["RETINAGAN_MODEL"]
+        else:
+            os.environ["RETINAGAN_MODEL"] = before
+    return statistics.median(seconds[1:])  # the first warms up
