@@ -95,7 +95,8 @@ def _live_switch(current: bool) -> None:
     )  # fmt: skip
     if not live:
         st.button(
-            "Render", icon=":material/photo_camera:", type="primary", disabled=current, key="render",
+            "Render", icon=":material/photo_camera:", type="secondary" if current else "primary",
+            disabled=current, key="render",
             on_click=lambda: st.session_state.update(render_now=True),
         )  # fmt: skip
 
