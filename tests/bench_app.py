@@ -18,7 +18,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-PHOTOGRAPHS = "count => [...document.querySelectorAll('[data-testid=\"stImage\"] img')].filter(i => i.naturalWidth).length >= count"
+PHOTOGRAPHS = (
+    "count => [...document.querySelectorAll('[data-testid=\"stImage\"] img')]"
+    ".filter(i => i.naturalWidth).length >= count"
+)
 
 
 def measure(model: str) -> dict[str, float]:
@@ -36,7 +39,9 @@ def measure(model: str) -> dict[str, float]:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.set_default_timeout(120_000)
         start = time.perf_counter()
-        server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"RETINAGAN_MODEL": model}, stdout=subprocess.DEVNULL)
+        server = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | {"RETINAGAN_MODEL": model}, stdout=subprocess.DEVNULL
+        )
         try:
             while True:
                 try:

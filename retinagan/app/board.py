@@ -77,7 +77,8 @@ class Board:
 
         A spray's lesions are no objects of the canvas: once there are some, the map as it is now lies below.
         """
-        shown = self.map if any(name.endswith("spray") for name in map(describe, self.objects)) else self.history.current
+        sprayed = any(describe(item).endswith("spray") for item in self.objects)
+        shown = self.map if sprayed else self.history.current
         left, top, side = self.window
         times = max(1, CANVAS // side)
         return shown[top : top + side, left : left + side].repeat(times, axis=0).repeat(times, axis=1)
