@@ -23,7 +23,7 @@ __all__ = [
     "grow_vessels_and_tone", "make_eye", "visible_vessels", "without_lesions",
 ]  # fmt: skip
 
-TEXTURE_STD = 0.85
+TEXTURE_STD = 0.6
 """Standard deviation of the texture's whitened log-amplitudes in new eyes; 1 would be the photographs' own spread."""
 NOISE_SIDE = 512
 """Side at which an eye's noise is drawn; larger and smaller eyes have the same, finer or coarser."""
