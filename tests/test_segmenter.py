@@ -291,3 +291,11 @@ def test_figures_of_a_cross_validation_judge_each_eye_by_the_fold_that_left_it_o
     (tmp_path / "cv" / "fold-1" / "segmenter.safetensors").unlink()
     with pytest.raises(ValueError, match="one of 2 folds"):
         evaluation.evaluate(folder, tmp_path / "cv", tmp_path / "out", progress=False)
+
+
+def test_facts_name_no_files_of_the_machine_that_trained(tmp_path):
+    set_up = config(steps=2, data="some/where")
+    train(lambda c: SegmenterTask(c, dataset()), set_up, tmp_path / "run", progress=False, accelerator="cpu")
+    (path,) = export_run(tmp_path / "run", tmp_path / "out", lambda c: SegmenterTask(c, dataset()))
+    training = checkpoints.load(path, "segmenter")[1]["config"]["training"]
+    assert "data" not in training and training["crop"] == 32

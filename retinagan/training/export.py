@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .loop import Task
 
 
+PATHS = ("data", "initial", "segmenter")
+"""Settings of ``training`` that name files."""
+
+
 def average_of(network: nn.Module) -> nn.Module:
     """A frozen copy in eval mode that is to receive a network's averaged weights."""
     return copy.deepcopy(network).eval().requires_grad_(False)
@@ -29,7 +33,7 @@ def load_ema(
 
     Returns:
         The task, its networks in eval mode on the CPU, and facts: task, steps, hours, seed, torch and config (without
-        the data folder's path, which is this machine's own).
+        its :data:`PATHS`, which are this machine's own).
     Raises:
         FileNotFoundError: no state in the folder.
         StateError: no state can be read, or the task of its configuration makes other networks.
@@ -46,7 +50,7 @@ def load_ema(
         "steps": state.meta["step"],
         "hours": round(state.meta["seconds"] / 3600, 3),
         "seed": loop_settings(config).seed,
-        "config": {**config, "training": {k: v for k, v in config.get("training", {}).items() if k != "data"}},
+        "config": {**config, "training": {k: v for k, v in config.get("training", {}).items() if k not in PATHS}},
         "torch": torch.__version__,
     }
     return task, {name: network.eval() for name, network in {**task.networks, **averages}.items()}, facts
