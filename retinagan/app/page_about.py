@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import streamlit as st
 
 from retinagan import __version__
 from retinagan.app.figure import pipeline_svg
-from retinagan.app.widgets import model_folder, page
+from retinagan.app.widgets import ROOT, model_folder, page
 
 HOW = """
 - **The map** says what is diseased: each pixel is retina, optic disc, background or one of four lesions. A conditional
@@ -38,6 +39,9 @@ SOURCES = """
 - System: a PyTorch re-implementation of *High-Fidelity Diabetic Retina Fundus Image Synthesis from Freestyle Lesion
   Maps* ([farrell236/RetinaGAN](https://github.com/farrell236/RetinaGAN), MIT).
 """
+
+# A picture in Markdown whose address is no link: a file beside the text, which the browser could not reach.
+_PICTURE = re.compile(r"!\[([^\]]*)\]\((?!\w+:)([^)\s]+)\)")
 
 
 def show() -> None:
@@ -70,7 +74,13 @@ def model_card(folder: Path) -> None:
         st.caption("This model folder has no README.md.")
         return
     with st.container(border=True, key="model_card"):
-        st.markdown(readme.read_text("utf-8", errors="replace"))
+        text, *rest = _PICTURE.split(readme.read_text("utf-8", errors="replace"))
+        st.markdown(text)
+        for alt, name, text in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+            picture = (readme.parent / name).resolve()
+            if picture.is_file() and picture.is_relative_to(ROOT):
+                st.image(picture, width="stretch", alt=alt)
+            st.markdown(text)
 
 
 def network_facts(path: Path, network: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 
 import streamlit as st
@@ -71,17 +72,17 @@ def grid(grades: list[int], maps: int, photos: int) -> Iterator[DeltaGenerator]:
 
 def controls() -> tuple[str, int, int, int, float]:
     """Grade (or ``All``), first seed, maps of each grade, photographs of each map, truncation; all in the URL."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="controls"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
         grade = st.segmented_control(
             "Grade (ICDR)", GRADES, default=ALL, required=True, key="grade", bind="query-params",
             help="\n".join(f"- {i}: {name}" for i, name in enumerate(GRADE_NAMES))
             + "\n\nA map's classes hold no IRMA, venous beading or new vessels: it cannot prove grade 3 or 4.",
         )  # fmt: skip
         seed = seed_input("Seed", "seed", "New seed", "Other maps, other eyes. The same seed gives the same pictures.")
-        maps = st.number_input("Maps of each grade", 1, 6, 1, key="maps", bind="query-params", width=150)
-        photos = st.number_input("Photographs of each map", 1, 4, 1, key="photos", bind="query-params", width=180)
+        maps = st.number_input("Maps of each grade", 1, 6, 1, key="maps", bind="query-params", width=130)
+        photos = st.number_input("Photographs of each map", 1, 4, 1, key="photos", bind="query-params", width=152)
         truncation = st.slider(
-            "Truncation", 0.0, 1.0, 1.0, 0.05, key="truncation", bind="query-params", width=170,
+            "Truncation", 0.0, 1.0, 1.0, 0.05, key="truncation", bind="query-params", width=112,
             help="Below 1 maps come closer to the grade's average: fewer oddities, less variety.",
         )  # fmt: skip
     return grade or ALL, seed, int(maps), int(photos), float(truncation)
@@ -92,7 +93,7 @@ def card(sheet: Sheet, narrow: bool) -> None:
     key = f"{sheet.grade}_{sheet.map_seed}"
     st.html(f'<p class="rg-card-title">Grade {sheet.grade} <span>{GRADE_NAMES[sheet.grade]}</span></p>')
     clicked = False
-    cells = [st.container() for _ in range(2)] if narrow else st.columns(1 + len(sheet.photographs), gap="small")
+    cells = [nullcontext()] * 2 if narrow else st.columns(1 + len(sheet.photographs), gap="small")
     order = [*sheet.photographs, None] if narrow else [None, *sheet.photographs]
     for number, (cell, photograph) in enumerate(zip(cells, order, strict=True)):
         what = "map" if photograph is None else f"photograph {photograph.style_seed}"
