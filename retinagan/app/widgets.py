@@ -8,10 +8,12 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial, wraps
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from streamlit import runtime
 
 from retinagan.app import starts
 from retinagan.app.studio import Models, Photograph, Sheet, as_jpeg, cached_models
@@ -146,7 +148,21 @@ def download_buttons(sheet: Sheet, key: str) -> None:
 def download(label: str, data: Callable[[], bytes] | bytes, name: str, key: str) -> None:
     """A download button whose kind and icon follow from the file's name."""
     mime, icon = _KINDS[name.rpartition(".")[2]]
+    data = partial(_made, data, name, mime) if callable(data) else data
     st.download_button(label, data, name, mime, key=f"download_{key}", on_click="ignore", icon=f":material/{icon}:")
+
+
+def _made(data: Callable[[], bytes], name: str, mime: str) -> bytes:
+    """What a press makes. Streamlit drops it when the runs of any two sessions end, be it before the browser has
+    fetched it: the last few are held for longer."""
+    content = data()
+    place = f"download {next(_PRESSES) % HELD_DOWNLOADS}"
+    runtime.get_instance().media_file_mgr.add(content, mime, place, name, is_for_static_download=True)
+    return content
+
+
+HELD_DOWNLOADS = 16
+_PRESSES = count()
 
 
 _KINDS = {

@@ -78,8 +78,8 @@ class Client:
             time.sleep(LOOK_SECONDS)
         self.photographs += 1
 
-    def pair(self) -> tuple[np.ndarray, np.ndarray]:
-        """Press *Pair as ZIP*: its map ``uint8 (S, S)`` and photograph ``uint8 (S, S, 3)``."""
+    def press(self) -> str:
+        """Press *Pair as ZIP*; the address of what it made."""
         button = next(found for found in self._of("download_button") if found.label == "Pair as ZIP")
         message = BackMsg()
         asked = message.backend_operation_request
@@ -88,7 +88,11 @@ class Client:
         self._socket.send(message.SerializeToString())
         answer = self._until("backend_operation_response").backend_operation_response
         assert not answer.error_msg, answer.error_msg
-        with urllib.request.urlopen(self.address + answer.deferred_file.url, timeout=self.patience) as response:
+        return self.address + answer.deferred_file.url
+
+    def fetch(self, url: str) -> tuple[np.ndarray, np.ndarray]:
+        """A pair's map ``uint8 (S, S)`` and photograph ``uint8 (S, S, 3)``."""
+        with urllib.request.urlopen(url, timeout=self.patience) as response:
             content = response.read()
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = sorted(name for name in archive.namelist() if PurePosixPath(name).suffix == ".png")

@@ -86,7 +86,7 @@ def draw_together(address: str, server: int, count: int, more: Callable[[int, fl
                 found.memory.append(resident(server))
             assert client.steps == len(client.strokes), f"it knows of {client.steps} strokes of {len(client.strokes)}"
             side = client.query[len("start=") :].split("&")[0]
-            found.pictures.append((FIRST_STYLE + number, side, client.strokes, *client.pair()))
+            found.pictures.append((FIRST_STYLE + number, side, client.strokes, *client.fetch(client.press())))
         except Exception as error:
             found.errors.append(f"{client.query}: {error!r}")
 

@@ -189,7 +189,7 @@ def test_a_reference_photograph_lends_its_light(studio, pipeline):
     assert before > 10 and after < 0.5 * before, "its colour goes to the reference's"
     studio.page.get_by_role("button", name="Use it in Draw").click()
     studio.page.get_by_role("heading", name="Draw").wait_for()
-    studio.page.get_by_text("Light of your photograph").wait_for()
+    studio.page.get_by_role("button", name="Light of your photograph").wait_for()
 
 
 def test_bad_references_are_explained_and_a_good_one_follows(tiny_studio):
