@@ -66,7 +66,8 @@ def show() -> None:
 def model_card(folder: Path) -> None:
     """The weights' facts, from their headers, and the folder's README."""
     st.subheader(f"Model card: {folder.name}", anchor=False)
-    for network, cell in zip(("maps", "photos"), st.columns(2, gap="large"), strict=True):
+    networks = ["maps", "photos"] + ["segmenter"] * (folder / "segmenter.safetensors").is_file()
+    for network, cell in zip(networks, st.columns(len(networks), gap="large"), strict=True):
         with cell:
             network_facts(folder / f"{network}.safetensors", network)
     readme = next((p for p in (folder / "README.md", folder.parent / "README.md") if p.is_file()), None)
@@ -86,7 +87,7 @@ def model_card(folder: Path) -> None:
 def network_facts(path: Path, network: str) -> None:
     from retinagan.checkpoints import describe
 
-    name = {"maps": "Map network", "photos": "Photo network"}[network]
+    name = {"maps": "Map network", "photos": "Photo network", "segmenter": "Segmenter, which evaluates"}[network]
     try:
         found = describe(path)
     except (FileNotFoundError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Ten sessions at once on an app that has just started; `make test-large` does it for a minute with the shipped model."""
+"""Ten sessions at once on an app that has just started; `make test-large` does it for a minute."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ def test_ten_sessions_for_a_minute(tmp_path):
     with running_app(DEFAULT_MODEL, tmp_path, started) as address:
         found = draw_together(address, started[0], COUNT, lambda _, seconds: seconds < SECONDS)
     wrong = wrong_pictures(found, RetinaGAN.from_pretrained(DEFAULT_MODEL, device="cpu"))
-    print(f"\n{COUNT} sessions, {SECONDS} s, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: {len(wrong)} wrong")
-    print(f"pictures of {len(found.pictures)}; {found.summary}")
+    print(f"\n{COUNT} sessions, {SECONDS} s, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores:")
+    print(f"{len(wrong)} wrong pictures of {len(found.pictures)}; {found.summary}")
     assert found.errors == [] and wrong == [] and len(found.pictures) == COUNT
     assert found.growth < 150
     assert "unexpected error" not in (tmp_path / LOG).read_text(errors="replace")
