@@ -5,13 +5,12 @@ import pytest
 import torch
 
 from retinagan import labels
-from retinagan.eye import draw_fovea, draw_noise, eye_seed, find_anatomy, make_eye
+from retinagan.eye import draw_fovea, eye_seed, make_eye
 from retinagan.eye.light import (
     TEXTURE_UNIT,
     clear_retina,
     fit_light,
     light_field,
-    light_shift,
     measure_light,
     measure_texture,
     project_light,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from retinagan.data.tone import vessel_tone
-from retinagan.eye.vessels import ARTERY, VEIN, draw_vessels, grow_tree, grow_vessels, grow_vessels_and_tone
 from retinagan.eye.anatomy import find_anatomy
+from retinagan.eye.vessels import ARTERY, VEIN, draw_vessels, grow_tree, grow_vessels, grow_vessels_and_tone
 from retinagan.labels import empty_map
 
 

@@ -6,7 +6,7 @@ import torch
 
 from retinagan import checkpoints, labels
 from retinagan.data.dataset import PreparedDataset
-from retinagan.training import photos
+from retinagan.training import photo_losses, photos
 from retinagan.training.photos import PhotosTask
 
 SIZE = 64
@@ -150,11 +150,11 @@ def test_local_contrast_tells_blur_from_detail_wherever_the_detail_lies():
     sharp = torch.rand(1, 3, 32, 32, generator=rng())
     moved = torch.rand(1, 3, 32, 32, generator=rng(1))
     blurred = torch.nn.functional.avg_pool2d(sharp, 3, 1, 1)
-    fine, coarse = photos.band_contrast(sharp)
+    fine, coarse = photo_losses.band_contrast(sharp)
     assert fine.shape == (1, 3, 4, 4) and coarse.shape == (1, 3, 4, 4)
-    assert (photos.band_contrast(blurred)[0] < 0.6 * fine).all()
-    assert (photos.band_contrast(moved)[0] / fine - 1).abs().mean() < 0.2
-    assert photos.band_contrast(torch.full((1, 3, 32, 32), 0.4))[0].max() < 2e-3
+    assert (photo_losses.band_contrast(blurred)[0] < 0.6 * fine).all()
+    assert (photo_losses.band_contrast(moved)[0] / fine - 1).abs().mean() < 0.2
+    assert photo_losses.band_contrast(torch.full((1, 3, 32, 32), 0.4))[0].max() < 2e-3
 
 
 def test_the_mean_colour_of_clear_retina_is_the_light():
@@ -162,13 +162,13 @@ def test_the_mean_colour_of_clear_retina_is_the_light():
     guidance = torch.full((2, 6, 64, 64), 0.3)
     guidance[:, 3] = 0
     grain = torch.randn(2, 3, 64, 64, generator=rng()) * 0.05
-    assert photos.light_difference(guidance[:, :3] + grain, onehot, guidance) < 0.003
-    assert photos.light_difference(guidance[:, :3] + 0.1, onehot, guidance) == pytest.approx(0.1, rel=1e-3)
+    assert photo_losses.light_difference(guidance[:, :3] + grain, onehot, guidance) < 0.003
+    assert photo_losses.light_difference(guidance[:, :3] + 0.1, onehot, guidance) == pytest.approx(0.1, rel=1e-3)
     lesion, blood = onehot.clone(), guidance[:, :3].clone()
     lesion[:, labels.VB, :32] = 0
     lesion[:, labels.HE, :32] = 1
     blood[:, :, :32] -= 0.2  # what a lesion looks like says nothing of the light
-    assert photos.light_difference(blood, lesion, guidance) < 0.001
+    assert photo_losses.light_difference(blood, lesion, guidance) < 0.001
 
 
 def test_training_starts_from_the_weights_of_a_checkpoint(dataset, task, tmp_path):

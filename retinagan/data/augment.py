@@ -16,7 +16,6 @@ import torch
 from retinagan.data.vision import InterpolationMode, tv_tensors, v2
 from retinagan.labels import BG, VB, field_of_view
 
-
 MARGIN = 4
 """Pixels around the picture that repeat its rim, for interpolation there."""
 

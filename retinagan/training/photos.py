@@ -22,7 +22,6 @@ from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.data.tone import vessel_tone
 from retinagan.eye import draw_fovea, eye_seed, find_anatomy, grow_vessels_and_tone, without_lesions
 from retinagan.eye.light import (
-    VESSEL_THRESHOLD,
     clear_retina,
     fit_light,
     light_field,
@@ -31,7 +30,8 @@ from retinagan.eye.light import (
     project_light,
     synthesise_texture,
 )
-from retinagan.labels import EX, HE, MA, NUM_CLASSES, OD, SE, VB, colours_from_map, one_hot
+from retinagan.labels import EX, HE, MA, NUM_CLASSES, OD, SE, colours_from_map, one_hot
+from retinagan.models.segmenter import SEGMENTED
 from retinagan.models.spade import (
     GUIDANCE_PLANES,
     PhotoDiscriminator,
@@ -39,19 +39,12 @@ from retinagan.models.spade import (
     PhotoGenerator,
     PhotoGeneratorConfig,
 )
-from retinagan.models.segmenter import SEGMENTED
 from retinagan.training.initial import start_from
+from retinagan.training.photo_losses import CONTRAST_CELL, band_contrast, light_difference
 from retinagan.training.segmenter import losses
 from retinagan.training.settings import LoopSettings
 
-
 VESSELS, TONE = GUIDANCE_PLANES.index("vessels"), GUIDANCE_PLANES.index("tone")
-
-LIGHT_CELL = 32
-"""Side in pixels of the cells of :func:`light_difference`; crops divide by it."""
-
-CONTRAST_CELL = 8
-"""Side in pixels of the cells in which :func:`band_contrast` measures."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +67,7 @@ class PhotoTraining(LoopSettings):
     l1_coarse: float = 5.0
     """Weight of the L1 loss at a quarter of the resolution."""
     sharpness: float = 6.0
-    """Weight of the difference in local contrast, band by band; see :func:`band_contrast`."""
+    """Weight of the difference in local contrast, band by band; see ``photo_losses.band_contrast``."""
     light: float = 3.0
     """Weight of the mean colour of clear retina in cells of 32 pixels, which is the eye's light: it holds the colour of those
     crops that have no photograph of their own."""
@@ -387,36 +380,6 @@ class PhotosTask:
 
     def export(self, networks: dict[str, nn.Module], facts: dict) -> dict[str, nn.Module]:
         return {"photos": networks["generator"]}
-
-
-def band_contrast(photo: torch.Tensor) -> list[torch.Tensor]:
-    """Local contrast of photographs ``(N, 3, H, W)`` in two octaves, fine first: ``(N, 3, H/8, W/8)`` each.
-
-    The deviation of the band within cells of 8 pixels, the term that structural similarity (Wang et al., IEEE TIP 2004)
-    compares beside the structure. Where a lesion's detail cannot be foretold, L1 alone blurs it; this asks for as much of it.
-    """
-    contrasts = []
-    fine = photo
-    for _ in range(2):
-        coarse = F.avg_pool2d(F.pad(fine, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-        cell = CONTRAST_CELL * fine.shape[-1] // photo.shape[-1]
-        contrasts.append((F.avg_pool2d((fine - coarse) ** 2, cell) + 1e-6).sqrt())
-        fine = F.avg_pool2d(coarse, 2)
-    return contrasts
-
-
-def light_difference(photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
-    """Mean absolute difference of photographs and their light over clear retina, in cells of :data:`LIGHT_CELL` pixels.
-
-    The light was measured where a real photograph is clear of vessels, lesions, disc and rim; there a generated one must have its
-    mean colour, too.
-    """
-    other = 1 - onehot[:, VB : VB + 1]
-    near = F.max_pool2d(torch.maximum(other, (guidance[:, VESSELS : VESSELS + 1] > VESSEL_THRESHOLD).to(other.dtype)), 7, 1, 3)
-    clear = 1 - near
-    share = F.avg_pool2d(clear, LIGHT_CELL)
-    off = F.avg_pool2d((photo - guidance[:, :3]) * clear, LIGHT_CELL) / share.clamp(min=0.1)
-    return (off.abs() * share).sum() / (3 * share.sum()).clamp(min=1)
 
 
 def _uniform(rng: torch.Generator) -> float:

@@ -22,7 +22,6 @@ from retinagan.labels import CLASSES, EX, HE, MA, OD, SE, colours_from_map
 from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig
 from retinagan.training.settings import LoopSettings
 
-
 POSITIVE_WEIGHTS = (3.0, 6.0, 6.0, 15.0, 1.0)
 """What a pixel of each class counts in the cross-entropy against one without: about the root of how rare it is. Unweighted,
 microaneurysms (a thousandth of a crop) are not found for thousands of steps."""

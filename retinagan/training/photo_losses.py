@@ -1,0 +1,48 @@
+"""What a generated photograph is compared by, beside its pixels: local contrast and mean colour."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from retinagan.eye.light import VESSEL_THRESHOLD
+from retinagan.labels import VB
+from retinagan.models.spade import GUIDANCE_PLANES
+
+_VESSELS = GUIDANCE_PLANES.index("vessels")
+
+LIGHT_CELL = 32
+"""Side in pixels of the cells of :func:`light_difference`; crops divide by it."""
+
+CONTRAST_CELL = 8
+"""Side in pixels of the cells in which :func:`band_contrast` measures."""
+
+
+def band_contrast(photo: torch.Tensor) -> list[torch.Tensor]:
+    """Local contrast of photographs ``(N, 3, H, W)`` in two octaves, fine first: ``(N, 3, H/8, W/8)`` each.
+
+    The deviation of the band within cells of 8 pixels, the term that structural similarity (Wang et al., IEEE TIP 2004)
+    compares beside the structure. Where a lesion's detail cannot be foretold, L1 alone blurs it; this asks for as much of it.
+    """
+    contrasts = []
+    fine = photo
+    for _ in range(2):
+        coarse = F.avg_pool2d(F.pad(fine, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+        cell = CONTRAST_CELL * fine.shape[-1] // photo.shape[-1]
+        contrasts.append((F.avg_pool2d((fine - coarse) ** 2, cell) + 1e-6).sqrt())
+        fine = F.avg_pool2d(coarse, 2)
+    return contrasts
+
+
+def light_difference(photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
+    """Mean absolute difference of photographs and their light over clear retina, in cells of :data:`LIGHT_CELL` pixels.
+
+    The light was measured where a real photograph is clear of vessels, lesions, disc and rim; there a generated one must have its
+    mean colour, too.
+    """
+    other = 1 - onehot[:, VB : VB + 1]
+    near = F.max_pool2d(torch.maximum(other, (guidance[:, _VESSELS : _VESSELS + 1] > VESSEL_THRESHOLD).to(other.dtype)), 7, 1, 3)
+    clear = 1 - near
+    share = F.avg_pool2d(clear, LIGHT_CELL)
+    off = F.avg_pool2d((photo - guidance[:, :3]) * clear, LIGHT_CELL) / share.clamp(min=0.1)
+    return (off.abs() * share).sum() / (3 * share.sum()).clamp(min=1)
