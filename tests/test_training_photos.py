@@ -7,6 +7,7 @@ import torch
 from retinagan import checkpoints, labels
 from retinagan.data.dataset import PreparedDataset
 from retinagan.training import photo_losses, photos
+from retinagan.training.loop import export_run, train
 from retinagan.training.photos import PhotosTask
 
 SIZE = 64
@@ -174,9 +175,16 @@ def test_the_mean_colour_of_clear_retina_is_the_light():
 def test_training_starts_from_the_weights_of_a_checkpoint(dataset, task, tmp_path):
     path = tmp_path / "photos.safetensors"
     checkpoints.save(path, "photos", task.networks["generator"], {}, torch.float32)
-    started = PhotosTask({**CONFIG, "training": {**CONFIG["training"], "initial": str(path), "seed": 9}}, dataset)
+    started_config = {**CONFIG, "training": {**CONFIG["training"], "initial": str(path), "seed": 9}}
+    started = PhotosTask(started_config, dataset)
     for ours, theirs in zip(started.networks["generator"].parameters(), task.networks["generator"].parameters(), strict=True):
         assert torch.equal(ours, theirs)
+    run = {**started_config, "training": {**started_config["training"], "data": "nowhere"}}
+    train(lambda config: PhotosTask(config, dataset), run, tmp_path / "run", steps=1, accelerator="cpu", progress=False)
+    path.rename(tmp_path / "gone.safetensors")
+    (exported,) = export_run(tmp_path / "run", tmp_path / "out", lambda config: PhotosTask(config, dataset))
+    assert "initial" not in checkpoints.load(exported, "photos")[1]["config"]["training"]
+    (tmp_path / "gone.safetensors").rename(path)
     wider = {**CONFIG, "network": {**CONFIG["network"], "channels": (8, 12)}, "training": {"crop": 32, "initial": str(path)}}
     with pytest.raises(ValueError, match="these fields differ: .'channels'"):
         PhotosTask(wider, dataset)

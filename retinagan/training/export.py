@@ -42,7 +42,9 @@ def load_ema(
     if state is None:
         raise FileNotFoundError(f"{run_dir} holds no state-XXXXXXXX.safetensors; train there first")
     config = state.meta["config"]
-    task = (make_task or task_for(config))(config)
+    # The weights that a run started from may be gone; its state holds what became of them.
+    started = {k: v for k, v in config.get("training", {}).items() if k != "initial"}
+    task = (make_task or task_for(config))({**config, "training": started})
     averages = {name: average_of(task.networks[name]) for name in task.averaged}
     restore(state, task.networks, averages, {})
     facts = {
