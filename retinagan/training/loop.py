@@ -153,9 +153,14 @@ def _worker(
         torch.manual_seed(mix(settings.seed, 0))
         trainer = _Trainer(fabric, make_task(config), config, settings, run_dir, resume)
         try:
-            return trainer.run(steps, max_minutes, progress)
+            result = trainer.run(steps, max_minutes, progress)
         except TrainingDiverged as error:  # all ranks arrive here at the same step; a text passes process borders
-            return str(error)
+            result = str(error)
+        if fabric.world_size > 1:
+            # Left to the interpreter's end, the threads of the connections abort a process now and then.
+            torch.distributed.barrier()
+            torch.distributed.destroy_process_group()
+        return result
 
 
 class _Trainer:
