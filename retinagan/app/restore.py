@@ -76,7 +76,8 @@ def remake(origin: Provenance, carried: np.ndarray | None, pixels: np.ndarray | 
     """
     good, bad = [], []
     same_weights = dict(origin.checkpoints) == networks.pipeline.hashes
-    if origin.checkpoints and not same_weights:  # a map that was drawn needed none
+    by_weights = origin.kind == "photograph" or origin.source in ("sampled", "progression")  # a drawn map needed none
+    if by_weights and not same_weights:
         bad.append("Other weights made it than those loaded here: the same seeds give another picture.")
     label_map = None
     if carried is not None and map_digest(carried) == origin.map_sha256:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -33,7 +34,12 @@ def map_and_photograph_match(studio, width: int) -> None:
     """Both have the same size; beside each other, or one below the other on a telephone."""
     studio.canvas.wait_for()
     studio.photo_source()
-    canvas, photo = studio.canvas.bounding_box(), studio.page.locator(".st-key-photo_box img").first.bounding_box()
+    picture = studio.page.locator(".st-key-photo_box img").first
+    canvas, photo = studio.canvas.bounding_box(), picture.bounding_box()
+    deadline = time.monotonic() + 20  # a resized page is laid out anew in steps
+    while abs(canvas["width"] - photo["width"]) > 4 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        canvas, photo = studio.canvas.bounding_box(), picture.bounding_box()
     assert canvas["width"] == pytest.approx(photo["width"], abs=4)
     beside = abs(canvas["y"] - photo["y"]) < 4 and photo["x"] > canvas["x"] + canvas["width"]
     assert beside == (width > 640)
