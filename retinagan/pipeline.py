@@ -362,7 +362,7 @@ class RetinaGAN:
         onehot = self._on_device(one_hot(label_map[None]))
         # Half precision pays on a GPU alone; the CPU in float32 is the tested reference. Imported weights stay exact
         # everywhere.
-        half = self.device.type == "cuda" and config.guidance == "eye"
+        half = self.device.type == "cuda" and self.has_eye
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             photo = self.photo_generator(onehot, latent.to(self.device), guidance)
             if size != self.size:

@@ -72,18 +72,14 @@ def stroke_seconds(model: str, runs: int = 7) -> float:
 
     The page is run as the server runs it: the stroke is painted, its photograph rendered beside the page and shown.
     """
-    from streamlit.testing.v1 import AppTest
-
     from retinagan.labels import HE
+    from tests.app_pages import new_app, on
     from tests.test_app_board import disc, sent
 
     before = os.environ.get("RETINAGAN_MODEL")
     os.environ["RETINAGAN_MODEL"] = model
     try:
-        app = AppTest.from_file(str(ROOT / "web_demo.py"), default_timeout=300)
-        app.query_params["grade"] = "0"
-        app.run()
-        app.switch_page("retinagan/app/page_draw.py").run()
+        app = on(new_app(timeout=300), "draw")
         seconds, strokes = [], []
         for number in range(runs + 1):
             while app.session_state["renderer"].look(None).pending:

@@ -5,49 +5,19 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from retinagan import provenance
 from retinagan.app import studio
 from retinagan.labels import HE, VB, empty_map
 from retinagan.maps_io import encode_map_png, encode_photo_png
+from tests.app_pages import errors, new_app, on
 from tests.helpers import TINY_SIZE, tiny_model
 
-ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("random", "draw", "styles", "progression", "upload", "template", "about")
-PAGES = {name: f"retinagan/app/page_{name}.py" for name in NAMES}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tiny_model(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture
-def app(folder, monkeypatch):
-    monkeypatch.setenv("RETINAGAN_MODEL", str(folder))
-    return AppTest.from_file(str(ROOT / "web_demo.py"), default_timeout=60)
-
-
-def on(app, page, **link):
-    """Open a page as a link does; the app has to have run once before it knows its pages."""
-    app.query_params["grade"] = "0"
-    app.run()
-    app.query_params.clear()
-    for name, value in link.items():
-        app.query_params[name] = value
-    app.switch_page(PAGES[page])
-    return app.run()
-
-
-def errors(app):
-    assert not app.exception, "an exception reached the page"
-    return [box.value for box in app.error]
+PAGES = ("random", "draw", "styles", "progression", "upload", "template", "about")
 
 
 # --- every page ---
@@ -145,7 +115,7 @@ def test_random_reads_its_state_from_the_link_and_passes_over_nonsense(app):
     assert (app.session_state["grade"], app.session_state["seed"], app.session_state["photos"]) == ("3", 12, 2)
     assert "Photograph 1012" in [b.label for b in app.download_button]
     for wrong in ({"grade": "9"}, {"seed": "-1"}, {"seed": "x"}, {"maps": "99"}, {"truncation": "nan"}):
-        fresh = AppTest.from_file(str(ROOT / "web_demo.py"), default_timeout=60)
+        fresh = new_app()
         fresh.query_params.update({"grade": "0"} | wrong)
         fresh.run()
         assert errors(fresh) == [], wrong

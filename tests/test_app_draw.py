@@ -3,42 +3,17 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from retinagan import examples, lesions
 from retinagan.labels import BG, EX, HE, MA, OD, VB, empty_map
 from retinagan.maps_io import encode_map_png
 from retinagan.pipeline import RetinaGAN
-from tests.helpers import TINY_SIZE, tiny_model
+from tests.app_pages import errors, on
+from tests.helpers import TINY_SIZE
 from tests.test_app_board import disc, mark, sent
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tiny_model(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture
-def app(folder, monkeypatch):
-    monkeypatch.setenv("RETINAGAN_MODEL", str(folder))
-    return AppTest.from_file(str(ROOT / "web_demo.py"), default_timeout=60)
-
-
-def on(app, page="draw", **link):
-    """Open a page as a link does; the app has to have run once before it knows its pages."""
-    app.query_params["grade"] = "0"
-    app.run()
-    app.query_params.clear()
-    for name, value in link.items():
-        app.query_params[name] = value
-    app.switch_page(f"retinagan/app/page_{page}.py")
-    return app.run()
 
 
 def circle(label, radius=0.1):
@@ -53,11 +28,6 @@ def send(app, *objects):
 
 def drawn(app):
     return app.session_state["drawing"].map
-
-
-def errors(app):
-    assert not app.exception, "an exception reached the page"
-    return [box.value for box in app.error]
 
 
 def rendered(app):
@@ -80,7 +50,7 @@ def button(app, label):
 
 
 def test_the_map_follows_the_strokes(app):
-    on(app)
+    on(app, "draw")
     assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "left"))
     assert button(app, "Undo").disabled and button(app, "Redo").disabled and button(app, "Clear").disabled
     send(app, circle(HE))
@@ -105,14 +75,14 @@ def test_the_map_follows_the_strokes(app):
 
 
 def test_a_button_keeps_the_strokes_that_came_with_it(app):
-    on(app)
+    on(app, "draw")
     app.session_state[app.session_state["drawing"].key] = sent(circle(HE))
     button(app, "To right eye").click().run()
     assert app.session_state["drawing"].names == ["Haemorrhage, circle", "Mirror"] and (drawn(app) == HE).any()
 
 
 def test_strokes_of_a_former_canvas_are_dropped(app):
-    on(app)
+    on(app, "draw")
     former = app.session_state["drawing"].key
     button(app, "Empty eye, disc right").click().run()
     assert app.session_state["drawing"].key != former
@@ -123,7 +93,7 @@ def test_strokes_of_a_former_canvas_are_dropped(app):
 
 @pytest.mark.parametrize("wrong", [circle(HE) | {"fill": "#123456"}, mark(0.001, 0.001, OD), "x"])
 def test_what_is_wrong_with_a_stroke_is_said_and_spares_the_others(app, wrong):
-    on(app)
+    on(app, "draw")
     send(app, wrong, circle(HE, 0.05))
     assert errors(app) == [] and len(app.warning) == 1
     assert (drawn(app) == HE).any()
@@ -133,14 +103,14 @@ def test_what_is_wrong_with_a_stroke_is_said_and_spares_the_others(app, wrong):
 
 @pytest.mark.parametrize("value", [{}, {"drawing": {"raw": {"objects": {"a": 1}}}}])
 def test_nonsense_from_the_canvas_does_nothing(app, value):
-    on(app)
+    on(app, "draw")
     app.session_state[app.session_state["drawing"].key] = value
     app.run()
     assert errors(app) == [] and np.array_equal(drawn(app), empty_map(TINY_SIZE, "left"))
 
 
 def test_zoom_and_a_closer_look(app):
-    on(app)
+    on(app, "draw")
     send(app, circle(HE))
     app.segmented_control(key="zoom").set_value(4).run()
     assert app.session_state["drawing"].zoom == 4 and (drawn(app) == HE).any()
@@ -157,11 +127,11 @@ def test_zoom_and_a_closer_look(app):
 
 
 def test_the_drawing_is_still_there_after_another_page(app):
-    on(app)
+    on(app, "draw")
     send(app, circle(HE))
     expected = drawn(app)
     on(app, "about")
-    on(app)
+    on(app, "draw")
     assert np.array_equal(drawn(app), expected) and (expected == HE).any()
 
 
@@ -169,7 +139,7 @@ def test_the_drawing_is_still_there_after_another_page(app):
 
 
 def test_each_control_changed_once(app):
-    on(app)
+    on(app, "draw")
     app.pills(key="palette").set_value(MA).run()
     assert app.session_state["brush"] == 4, "a microaneurysm's brush is fine"
     app.slider(key="brush").set_value(11).run()
@@ -189,7 +159,7 @@ def test_each_control_changed_once(app):
 
 
 def test_lesions_by_number_are_seeded_and_can_be_undone(app):
-    on(app)
+    on(app, "draw")
     app.session_state["numbers"] = True
     app.run()
     app.slider(key="load_MA").set_value(12).run()
@@ -212,7 +182,7 @@ def test_lesions_by_number_are_seeded_and_can_be_undone(app):
 
 
 def test_more_lesions_than_there_is_room_for(app):
-    on(app)
+    on(app, "draw")
     app.session_state["numbers"] = True
     app.run()
     app.slider(key="load_EX").set_value(120).run()
@@ -224,12 +194,12 @@ def test_more_lesions_than_there_is_room_for(app):
 
 
 def test_the_other_eye(app):
-    on(app)
+    on(app, "draw")
     button(app, "To right eye").click().run()
     assert np.flatnonzero((drawn(app) == OD).any(axis=0)).mean() > TINY_SIZE / 2
     button(app, "To left eye").click().run()
     assert np.flatnonzero((drawn(app) == OD).any(axis=0)).mean() < TINY_SIZE / 2
-    on(app, start="none")
+    on(app, "draw", start="none")
     assert button(app, "Mirror") and errors(app) == []
 
 
@@ -237,7 +207,7 @@ def test_the_other_eye(app):
 
 
 def test_the_photograph_is_that_of_the_map(app, folder):
-    on(app, style="5")
+    on(app, "draw", style="5")
     send(app, circle(HE))
     made = rendered(app)
     model = RetinaGAN.from_pretrained(folder, device="cpu")
@@ -247,7 +217,7 @@ def test_the_photograph_is_that_of_the_map(app, folder):
 
 
 def test_without_live_a_photograph_comes_when_render_is_pressed(app):
-    on(app)
+    on(app, "draw")
     first = rendered(app)
     app.toggle(key="live").set_value(False).run()
     send(app, circle(HE))
@@ -259,7 +229,7 @@ def test_without_live_a_photograph_comes_when_render_is_pressed(app):
 
 
 def test_before_and_after_and_difference_have_the_eye_without_lesions(app, folder):
-    on(app, start="example-moderate")
+    on(app, "draw", start="example-moderate")
     app.segmented_control(key="view").set_value("Before and after").run()
     made = rendered(app)
     model = RetinaGAN.from_pretrained(folder, device="cpu")
@@ -276,7 +246,7 @@ def test_before_and_after_and_difference_have_the_eye_without_lesions(app, folde
 def test_a_photograph_that_cannot_be_made_is_said_and_the_next_one_comes(app, monkeypatch):
     from retinagan.app import studio
 
-    on(app)
+    on(app, "draw")
     rendered(app)
 
     def broken(*_):
@@ -298,7 +268,7 @@ def test_the_light_of_a_reference_is_used_and_can_be_dropped(app, folder):
     style = pytest.importorskip("retinagan.style")
     code = tuple(np.linspace(-2, 2, RetinaGAN.from_pretrained(folder).photo_generator.config.latent_dim))
     app.session_state["style_reference"] = style.Style(0, light=code)
-    on(app)
+    on(app, "draw")
     lit = rendered(app).sheet.photographs[0].pixels
     app.button(key="drop_reference").click().run()
     assert not np.array_equal(rendered(app).sheet.photographs[0].pixels, lit)
@@ -309,7 +279,7 @@ def test_the_light_of_a_reference_is_used_and_can_be_dropped(app, folder):
 
 
 def test_measurements_stand_beside_the_map(app):
-    on(app, start="example-mild")
+    on(app, "draw", start="example-mild")
     table = next(box.body for box in app.html if "Superior temporal" in box.body)
     assert "Microaneurysm" in table
     signs = next(box.body for box in app.html if "ICDR" in box.body)
@@ -321,7 +291,7 @@ def test_measurements_stand_beside_the_map(app):
 
 def test_starts_from_what_is_asked(app, folder):
     model = RetinaGAN.from_pretrained(folder, device="cpu")
-    on(app)
+    on(app, "draw")
     send(app, circle(HE))
     button(app, "Empty eye, disc right").click().run()
     assert errors(app) == [] and np.array_equal(drawn(app), empty_map(TINY_SIZE, "right")), "no strokes on a new start"
@@ -337,7 +307,7 @@ def test_starts_from_what_is_asked(app, folder):
 def test_a_map_of_ones_own(app):
     mine = empty_map(TINY_SIZE, "right")
     mine[20:30, 20:30] = HE
-    on(app)
+    on(app, "draw")
     app.file_uploader[0].set_value(("map.png", b"GIF89a", "image/png"))
     button(app, "Start from this file").click().run()
     assert "not a PNG" in errors(app)[0]
@@ -348,6 +318,6 @@ def test_a_map_of_ones_own(app):
 
 @pytest.mark.parametrize("start", ["upload", "g9-s1", "../../etc", "<b>x</b>", "example-", "example-../secret"])
 def test_falls_back_from_a_start_that_is_none(app, start):
-    on(app, start=start)
+    on(app, "draw", start=start)
     assert errors(app) == [] and len(app.warning) == 1
     assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "left"))

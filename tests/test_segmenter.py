@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 import torch
@@ -262,6 +264,19 @@ def test_pseudo_labels_fill_the_gaps_alone(folder, tmp_path):
     assert pseudo_label(folder, tmp_path / "model", progress=False).labelled == new  # again: its own labels are made anew
 
 
+def test_a_folder_from_before_there_were_predicted_maps_still_says_where_maps_are_from(folder):
+    rows = read_manifest(folder)
+    path = folder / "manifest.csv"
+    with path.open(newline="") as file:
+        table = list(csv.DictReader(file))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [name for name in table[0] if name != "label"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(table)
+    assert {name: row["label"] for name, row in read_manifest(folder).items()} == {n: r["label"] for n, r in rows.items()}
+    assert sorted({row["label"] for row in rows.values()}) == ["", "masks"]
+
+
 def test_another_size_is_refused(folder, tmp_path):
     network = Segmenter(SegmenterConfig(channels=(8, 8), size=128)).eval()
     checkpoints.save(tmp_path / "segmenter.safetensors", "segmenter", network, {})
@@ -277,9 +292,15 @@ def test_figures_of_a_cross_validation_judge_each_eye_by_the_fold_that_left_it_o
         checkpoints.save(
             tmp_path / "cv" / f"fold-{fold}" / "segmenter.safetensors", "segmenter", tiny(fold), {"folds": 2, "fold": fold}
         )
+    data = load_prepared(folder, "train", include_unlabelled=True)
+    maps = dict(zip(data.ids, data.maps, strict=True))
     seen = []
+
+    def eye_of(photo):
+        return next(name for name, own in zip(data.ids, data.photos, strict=True) if np.array_equal(own, photo))
+
     monkeypatch.setattr(
-        evaluation, "predicted", lambda network, data, index: (seen.append(data.ids[index]), shares_of(data.maps[index]) * 20 - 9)[1]
+        evaluation, "segmenter_logits", lambda network, photo: (seen.append(eye_of(photo)), shares_of(maps[seen[-1]]) * 20 - 9)[1]
     )
     figures = evaluation.evaluate(folder, tmp_path / "cv", tmp_path / "out", progress=False)
     annotated = [n for n, r in read_manifest(folder).items() if r["label"] == "masks" and r["split"] == "train"]

@@ -74,10 +74,10 @@ def load_prepared(folder: str | Path, split: str, include_unlabelled: bool = Fal
     vessels = np.empty((len(rows), size, size), dtype=np.uint8)
     for number, row in enumerate(rows):
         name = f"{row['id']}.png"
-        photos[number] = _read(folder / "images" / name, "RGB", size)
-        vessels[number] = _read(folder / "vessels" / name, "L", size)
+        photos[number] = read_picture(folder / "images" / name, "RGB", size)
+        vessels[number] = read_picture(folder / "vessels" / name, "L", size)
         if row["has_map"] == "1":
-            maps[number] = _read(folder / "maps" / name, "P", size)
+            maps[number] = read_picture(folder / "maps" / name, "P", size)
             check_map(maps[number])
     return PreparedDataset(
         photos=photos,
@@ -91,7 +91,8 @@ def load_prepared(folder: str | Path, split: str, include_unlabelled: bool = Fal
     )
 
 
-def _read(path: Path, mode: str, size: int) -> np.ndarray:
+def read_picture(path: Path, mode: str, size: int) -> np.ndarray:
+    """A prepared picture's pixels, read-only. Raises FileNotFoundError or ValueError, as :func:`load_prepared`."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is listed in the manifest but missing; prepare the folder again")
     try:

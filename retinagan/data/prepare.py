@@ -89,7 +89,7 @@ def prepare(
     if not eyes:
         raise ValueError("no eyes to prepare: the data set lists no photograph that a map can be made of")
     out = Path(out)
-    rows = _known_rows(out)
+    rows = read_manifest(out) if (out / "manifest.csv").is_file() else {}
     other_sizes = {row["size"] for row in rows.values()} - {str(size)}
     if other_sizes:
         raise ValueError(
@@ -119,14 +119,6 @@ def prepare(
     return report
 
 
-def _known_rows(out: Path) -> dict[str, dict[str, str]]:
-    """The manifest of a folder that is prepared once more; one of an older recipe, which lacks columns, counts for nothing."""
-    try:
-        return read_manifest(out)
-    except (FileNotFoundError, ValueError):
-        return {}
-
-
 def read_manifest(folder: Path | str) -> dict[str, dict[str, str]]:
     """``manifest.csv`` of a prepared folder: id → row, sorted by id.
 
@@ -139,10 +131,17 @@ def read_manifest(folder: Path | str) -> dict[str, dict[str, str]]:
         raise FileNotFoundError(f"{path} does not exist; make it with: python -m retinagan prepare")
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        missing = set(MANIFEST_COLUMNS) - set(reader.fieldnames or ())
+        missing = set(MANIFEST_COLUMNS) - {"label"} - set(reader.fieldnames or ())
         if missing:
             raise ValueError(f"{path} lacks the columns {sorted(missing)}; prepare the folder again")
-        return {row["id"]: row for row in sorted(reader, key=lambda r: r["id"])}
+        # Folders prepared before there were predicted maps have no column that tells where a map is from.
+        rows = [{"label": _label(row["has_masks"] == "1", row["has_map"] == "1"), **row} for row in reader]
+    return {row["id"]: row for row in sorted(rows, key=lambda r: r["id"])}
+
+
+def _label(has_masks: bool, has_map: bool) -> str:
+    """Where the map of an eye is from, as far as its data set says: the manifest's ``label``."""
+    return "masks" if has_masks else "disc" if has_map else ""
 
 
 def _check_ids(eyes: list[SourceEye]) -> None:
@@ -194,20 +193,15 @@ def _prepare_eye(eye: SourceEye, paths: dict[str, Path], size: int, digest: str,
     square = field_square(find_field(photo), width, height)
     label_map, disc = _make_map(eye, square, (width, height), size)
     prepared = cut_photo(photo, square, size)
-    vessels = np.round(vesselness(prepared, label_map) * 255).astype(np.uint8)
     if label_map is None:
         paths["maps"].unlink(missing_ok=True)
-    else:
-        picture = Image.fromarray(label_map, mode="P")
-        picture.putpalette(PALETTE.ravel().tolist())
-        save_picture(picture, paths["maps"])
-    save_picture(Image.fromarray(vessels), paths["vessels"])
-    save_picture(Image.fromarray(prepared), paths["images"])
+    save_map_and_vessels(prepared, label_map, paths["maps"], paths["vessels"])
+    _save(Image.fromarray(prepared), paths["images"])
     fovea = eye.fovea_xy and square.to_prepared(eye.fovea_xy, size)
     values = {
         "id": eye.source_id, "eye": eye.eye, "source": eye.source, "split": split_of(eye.eye),
         "grade": "" if eye.grade is None else eye.grade, "has_masks": int(eye.has_masks), "has_map": int(eye.has_map),
-        "label": ("masks" if eye.has_masks or eye.map_path else "disc") if eye.has_map else "",
+        "label": _label(eye.has_masks, eye.has_map),
         "disc_x": _text(disc and disc[0]), "disc_y": _text(disc and disc[1]),
         "fovea_x": _text(fovea and fovea[0]), "fovea_y": _text(fovea and fovea[1]),
         "left": _text(square.left), "top": _text(square.top), "side": _text(square.side),
@@ -301,7 +295,16 @@ def _text(value: float | None) -> str:
     return "" if value is None or not math.isfinite(value) else f"{value:.2f}"
 
 
-def save_picture(picture: Image.Image, path: Path) -> None:
+def save_map_and_vessels(photo: np.ndarray, label_map: np.ndarray | None, map_path: Path, vessels_path: Path) -> None:
+    """Write the lesion map ``uint8 (S, S)`` of a prepared photograph, if there is one, and the vessels beside its lesions."""
+    if label_map is not None:
+        picture = Image.fromarray(label_map, mode="P")
+        picture.putpalette(PALETTE.ravel().tolist())
+        _save(picture, map_path)
+    _save(Image.fromarray(np.round(vesselness(photo, label_map) * 255).astype(np.uint8)), vessels_path)
+
+
+def _save(picture: Image.Image, path: Path) -> None:
     """Write a PNG so that a stopped run leaves the old file or the new one, never half of it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     picture.save(partial, format="PNG")

@@ -11,17 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from scipy import ndimage
 from skimage.measure import regionprops
 from tqdm import tqdm
 
 from retinagan import checkpoints
+from retinagan.data.dataset import read_picture
 from retinagan.data.field import paint_map
-from retinagan.data.prepare import read_manifest, save_picture, write_tables
-from retinagan.data.vesselness import vesselness
-from retinagan.labels import CLASSES, DISC_RADIUS, EX, HE, MA, OD, PALETTE, SE, field_of_view
-from retinagan.models.segmenter import SEGMENTED, turned_logits
+from retinagan.data.prepare import read_manifest, save_map_and_vessels, write_tables
+from retinagan.labels import CLASSES, DISC_RADIUS, EX, HE, MA, OD, SE, field_of_view
+from retinagan.models.segmenter import SEGMENTED, photo_planes, turned_logits
 
 LEAST_AREA = {EX: 3, HE: 6, SE: 20, MA: 2}
 """Pixels at a side of 512 below which a predicted lesion is noise."""
@@ -77,18 +76,12 @@ def pseudo_label(folder: Path, segmenter: Path, progress: bool = True) -> Pseudo
     report = PseudoReport(shown={CLASSES[kind].short: 0 for kind in SEGMENTED})
     for row in tqdm(wanted, unit="eye", disable=not progress, desc="pseudo-label"):
         name = f"{row['id']}.png"
-        with Image.open(folder / "images" / name, formats=["PNG"]) as picture:
-            photo = np.asarray(picture.convert("RGB"))
+        photo = read_picture(folder / "images" / name, "RGB", int(row["size"]))
         with torch.inference_mode():
-            planes = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float() / 255
-            shares = turned_logits(network, planes)[0].sigmoid().numpy()
+            shares = turned_logits(network, photo_planes(photo))[0].sigmoid().numpy()
         disc = (float(row["disc_x"]), float(row["disc_y"])) if row["disc_x"] else None
         label_map = map_from_shares(shares, thresholds, int(row["grade"]) if row["grade"] else None, disc)
-        picture = Image.fromarray(label_map, mode="P")
-        picture.putpalette(PALETTE.ravel().tolist())
-        save_picture(picture, folder / "maps" / name)
-        vessels = np.round(vesselness(photo, label_map) * 255).astype(np.uint8)
-        save_picture(Image.fromarray(vessels), folder / "vessels" / name)
+        save_map_and_vessels(photo, label_map, folder / "maps" / name, folder / "vessels" / name)
         row["has_map"], row["label"] = "1", "pseudo"
         report.labelled.append(row["id"])
         for kind in SEGMENTED:

@@ -23,7 +23,7 @@ from retinagan.evaluation.distances import (
     frechet_distance,
     kernel_distance,
 )
-from retinagan.models.segmenter import turned_logits
+from retinagan.models.segmenter import photo_planes, turned_logits
 
 MOST = 2.0
 """Fréchet distance of generated to held-out real photographs over that of training to held-out real ones, at most."""
@@ -45,8 +45,7 @@ def segmenter_logits(segmenter: torch.nn.Module, photo: np.ndarray) -> np.ndarra
 
 
 def _batch(segmenter: torch.nn.Module, photo: np.ndarray) -> torch.Tensor:
-    planes = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None].float() / 255
-    return planes.to(next(segmenter.parameters()).device)
+    return photo_planes(photo).to(next(segmenter.parameters()).device)
 
 
 def quotas(wanted: np.ndarray, *available: np.ndarray) -> dict[int, int]:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from retinagan.labels import BG, CLASSES, EX, HE, MA, OD, SE, check_map
-
-SEGMENTED = (EX, HE, SE, MA, OD)
-"""Classes of the segmenter's planes, in order (``retinagan.models.segmenter.SEGMENTED``)."""
+from retinagan.models.segmenter import SEGMENTED
 
 LEAST = {EX: 0.9, HE: 0.9, SE: 0.8, MA: 0.8, OD: 0.9}
 """Dice on generated over Dice on real photographs, at least."""

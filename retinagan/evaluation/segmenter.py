@@ -10,15 +10,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
-import torch
 from tqdm import tqdm
 
 from retinagan import checkpoints
-from retinagan.data.dataset import PreparedDataset, load_prepared
+from retinagan.data.dataset import load_prepared
+from retinagan.evaluation.feature_space import segmenter_logits
 from retinagan.evaluation.fidelity import Agreement
 from retinagan.labels import CLASSES, OD
-from retinagan.models.segmenter import SEGMENTED, Segmenter, turned_logits
+from retinagan.models.segmenter import SEGMENTED
 from retinagan.training.segmenter import fold_of
 
 CHALLENGE_AUPR = {"MA": 0.50, "HE": 0.68, "EX": 0.89, "SE": 0.70}
@@ -64,7 +63,7 @@ def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progr
         raise ValueError(f"{data} holds no annotated eyes to judge by; prepare a data set with lesion masks")
     jobs = jobs[:count]
     for segmenter, index in tqdm(jobs, unit="eye", disable=not progress):
-        agreement.add(predicted(segmenter, data_set, index), data_set.maps[index])
+        agreement.add(segmenter_logits(segmenter, data_set.photos[index]), data_set.maps[index])
     classes = {}
     for kind in SEGMENTED:
         threshold = agreement.best_threshold(kind)
@@ -79,13 +78,6 @@ def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progr
     out.mkdir(parents=True, exist_ok=True)
     (out / "segmenter.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return figures
-
-
-@torch.inference_mode()
-def predicted(segmenter: Segmenter, data_set: PreparedDataset, index: int) -> np.ndarray:
-    """Logits ``float32 (5, S, S)`` for one prepared photograph, averaged over its mirror images."""
-    photo = torch.from_numpy(data_set.photos[index]).permute(2, 0, 1)[None].float() / 255
-    return turned_logits(segmenter, photo)[0].numpy()
 
 
 def table(figures: dict) -> str:

@@ -61,7 +61,7 @@ def visible_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
 
 
 def without_lesions(vessels: np.ndarray, label_map: np.ndarray) -> np.ndarray:
-    """A vessel plane ``float32 (S, S)`` in 0..1 without what the map's lesions cover.
+    """A vessel plane ``float32 (S, S)`` in 0..1, or several ``(N, S, S)``, without what the map's lesions cover.
 
     The ridge filter is blind there too (``retinagan.data.vesselness``), so the photo generator has learned to draw a vessel's way through
     a lesion by itself; the tree below stays the same.
@@ -153,9 +153,8 @@ def make_eye(
         tone = np.zeros((size, size), dtype=np.float32)
     planes = torch.empty(7, size, size)
     planes[:3] = light_field(code, mean, components, size, anatomy.side, light_shift(anatomy))
-    planes[3] = torch.from_numpy(without_lesions(vessels, label_map))
+    planes[[3, 6]] = torch.from_numpy(without_lesions(np.stack([vessels, tone]), label_map))
     centre = fovea or (anatomy.fovea_x, anatomy.fovea_y)
     planes[4] = torch.from_numpy(draw_fovea(centre, anatomy.disc_radius, size)) * FOVEA_STRENGTH
     planes[5] = torch.from_numpy(synthesise_texture(noise.numpy(), amplitudes.numpy()))
-    planes[6] = torch.from_numpy(without_lesions(tone, label_map))
     return EyePlanes(planes, code)

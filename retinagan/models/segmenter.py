@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -106,6 +107,11 @@ class Segmenter(nn.Module):
 def _conv(before: int, width: int, stride: int = 1) -> nn.Sequential:
     conv = nn.Conv2d(before, width, 3, stride, padding=1, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(width), nn.LeakyReLU(0.1, inplace=True))
+
+
+def photo_planes(photo: np.ndarray) -> torch.Tensor:
+    """A photograph ``uint8 (S, S, 3)`` as the segmenter takes it: ``float32 (1, 3, S, S)`` in 0..1, on the CPU."""
+    return torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None].float() / 255
 
 
 def turned_logits(segmenter: Segmenter, photo: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What a generated photograph is compared by, beside its pixels: local contrast and mean colour."""
+"""What a generated photograph is compared by, beside its pixels: a discriminator, local contrast and mean colour."""
 
 from __future__ import annotations
 
@@ -16,6 +16,18 @@ LIGHT_CELL = 32
 
 CONTRAST_CELL = 8
 """Side in pixels of the cells in which :func:`band_contrast` measures."""
+
+
+def least_squares(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """The discriminator's loss on its logits: real ones towards 1, generated ones towards 0 (Mao et al., ICCV 2017)."""
+    return 0.5 * ((real - 1) ** 2).mean() + 0.5 * (fake**2).mean()
+
+
+def feature_matching(fake: list[torch.Tensor], real: list[torch.Tensor]) -> torch.Tensor:
+    """Mean difference of a discriminator's features of the same pictures, each layer in units of its own size (after Wang et
+    al., CVPR 2018)."""
+    layers = [(f - r).abs().mean() / r.abs().mean().clamp(min=1e-3) for f, r in zip(fake, real, strict=True)]
+    return sum(layers) / len(layers)
 
 
 def band_contrast(photo: torch.Tensor) -> list[torch.Tensor]:

@@ -40,7 +40,13 @@ from retinagan.models.spade import (
     PhotoGeneratorConfig,
 )
 from retinagan.training.initial import start_from
-from retinagan.training.photo_losses import CONTRAST_CELL, band_contrast, light_difference
+from retinagan.training.photo_losses import (
+    CONTRAST_CELL,
+    band_contrast,
+    feature_matching,
+    least_squares,
+    light_difference,
+)
 from retinagan.training.segmenter import losses
 from retinagan.training.settings import LoopSettings
 
@@ -144,7 +150,7 @@ class PhotosTask:
         self.with_lesions: list[int] = []
         self._lock = threading.Lock()
         self._segmenter: nn.Module | None = None
-        self.grown: dict[tuple[int, int], tuple[np.ndarray, ...]] = {}
+        self.grown: dict[tuple[int, int], np.ndarray] = {}
 
     # -- data ---------------------------------------------------------------------------------------------------
 
@@ -211,8 +217,8 @@ class PhotosTask:
         if (index, variant) not in self.grown:
             seed = self.training.seed * 1_000_003 + index * 101 + variant
             label_map = self.eyes[index].label_map
-            planes = grow_vessels_and_tone(label_map, eye_seed(seed))
-            self.grown[index, variant] = tuple(without_lesions(p, label_map).astype(np.float16) for p in planes)
+            planes = np.stack(grow_vessels_and_tone(label_map, eye_seed(seed)))
+            self.grown[index, variant] = without_lesions(planes, label_map).astype(np.float16)
         vessels, tone = self.grown[index, variant]
         guidance[VESSELS] = vessels[window]
         if self.generator_config.vessel_tone:
@@ -299,17 +305,14 @@ class PhotosTask:
             seen = [t.flip(-1) if turn % 2 else t for t in (photo, fake.detach(), onehot, guidance)]
             real_logits = discriminator(seen[0][paired], seen[2][paired], seen[3][paired])[-1]
             fake_logits = discriminator(*seen[1:])[-1]
-            discriminator_loss = 0.5 * ((real_logits - 1) ** 2).mean() + 0.5 * (fake_logits**2).mean()
+            discriminator_loss = least_squares(real_logits, fake_logits)
             update("discriminator", discriminator_loss)
 
         fake_features = discriminator(fake, onehot, guidance)
         with torch.no_grad():
             real_features = discriminator(photo[paired], onehot[paired], guidance[paired])
         adversarial = ((fake_features[-1] - 1) ** 2).mean()
-        matching = sum(
-            (f[paired] - r).abs().mean() / r.abs().mean().clamp(min=1e-3)
-            for f, r in zip(fake_features[:-1], real_features[:-1], strict=True)
-        ) / (len(real_features) - 1)
+        matching = feature_matching([f[paired] for f in fake_features[:-1]], real_features[:-1])
         weight = 1 + (config.lesion_weight - 1) * onehot[paired, EX : MA + 1].sum(1, keepdim=True)
         difference = (fake[paired] - photo[paired]) * weight
         l1 = difference.abs().mean()

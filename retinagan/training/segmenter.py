@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from retinagan.data.dataset import PreparedDataset, load_prepared
+from retinagan.data.field import paint_map
 from retinagan.evaluation.fidelity import Agreement
-from retinagan.labels import CLASSES, EX, HE, MA, OD, SE, colours_from_map
-from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig
+from retinagan.labels import CLASSES, EX, HE, MA, SE, colours_from_map
+from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, photo_planes
 from retinagan.training.settings import LoopSettings
 
 POSITIVE_WEIGHTS = (3.0, 6.0, 6.0, 15.0, 1.0)
@@ -174,7 +175,7 @@ class SegmenterTask:
         entropy, dice = losses(logits, batch["truth"], batch["known"])
         update("segmenter", 10 * entropy + dice.mean())
         return {"entropy": float(entropy.detach())} | {
-            f"dice/{kind}": float(1 - value) for kind, value in zip(("EX", "HE", "SE", "MA", "OD"), dice.detach(), strict=True)
+            f"dice/{CLASSES[kind].short}": float(1 - value) for kind, value in zip(SEGMENTED, dice.detach(), strict=True)
         }
 
     @torch.no_grad()
@@ -186,11 +187,9 @@ class SegmenterTask:
         unseen = [i for i in masked if i not in set(self.annotated)]
         columns = []
         for index in (unseen or masked)[:4]:
-            photo = torch.from_numpy(self.data.photos[index]).permute(2, 0, 1)[None].float().to(device) / 255
-            shares = segmenter(photo).sigmoid()[0].cpu().numpy()
-            predicted = np.where(self.data.maps[index] == 0, 0, 6).astype(np.uint8)
-            for kind in (OD, SE, EX, HE, MA):
-                predicted[shares[SEGMENTED.index(kind)] > 0.5] = kind
+            shares = segmenter(photo_planes(self.data.photos[index]).to(device)).sigmoid()[0].cpu().numpy()
+            found = {kind: share > 0.5 for kind, share in zip(SEGMENTED, shares, strict=True)}
+            predicted = paint_map(found, len(shares[0]))
             rows = [self.data.photos[index], colours_from_map(self.data.maps[index]), colours_from_map(predicted)]
             columns.append(np.concatenate(rows))
         return np.concatenate(columns, axis=1)
@@ -204,9 +203,9 @@ class SegmenterTask:
         agreement = Agreement()
         try:
             for index in self.annotated:
-                photo = torch.from_numpy(self.data.photos[index]).permute(2, 0, 1)[None].float() / 255
                 with torch.inference_mode():
-                    agreement.add(networks["segmenter"](photo)[0].float().numpy(), self.data.maps[index])
+                    logits = networks["segmenter"](photo_planes(self.data.photos[index]))[0].float().numpy()
+                agreement.add(logits, self.data.maps[index])
         except FileNotFoundError:
             facts["thresholds"] = "0.5: exported without the training data"
         else:

@@ -24,6 +24,7 @@ from retinagan.models.superres import (
     SuperResolver,
     SuperResolverConfig,
 )
+from retinagan.training.photo_losses import feature_matching, least_squares
 from retinagan.training.settings import LoopSettings
 
 
@@ -157,17 +158,14 @@ class SuperresTask:
         made = network(small, _onehot(batch["map"]), vessels, batch["noise"])
 
         real, fake = discriminator(large, small, vessels)[-1], discriminator(made.detach(), small, vessels)[-1]
-        discriminator_loss = 0.5 * ((real - 1) ** 2).mean() + 0.5 * (fake**2).mean()
+        discriminator_loss = least_squares(real, fake)
         update("discriminator", discriminator_loss)
 
         judged = discriminator(made, small, vessels)
         with torch.no_grad():
             real_features = discriminator(large, small, vessels)[:-1]
         adversarial = ((judged[-1] - 1) ** 2).mean()
-        matching = sum(
-            (f - r).abs().mean() / r.abs().mean().clamp(min=1e-3)
-            for f, r in zip(judged[:-1], real_features, strict=True)
-        ) / len(real_features)
+        matching = feature_matching(judged[:-1], real_features)
         l1 = (made - large).abs().mean()
         update("superres", config.l1 * l1 + config.adversarial * adversarial + config.feature_matching * matching)
         return {

@@ -57,12 +57,9 @@ def pipeline(model_folder) -> RetinaGAN:
 
 @pytest.fixture(scope="session")
 def address(model_folder, tmp_path_factory) -> Iterator[str]:
-    """The address of a running app; at the end its log must hold no unexpected error."""
-    folder = tmp_path_factory.mktemp("app")
-    with running_app(model_folder, folder) as found:
+    """The address of an app that shows the shipped model."""
+    with quiet_app(model_folder, tmp_path_factory.mktemp("app")) as found:
         yield found
-    text = (folder / LOG).read_text(errors="replace")
-    assert "unexpected error" not in text and "Uncaught app" not in text, text[-3000:]
 
 
 @pytest.fixture(scope="session")
@@ -78,11 +75,8 @@ def tiny_pipeline(tiny_folder) -> RetinaGAN:
 
 @pytest.fixture(scope="session")
 def tiny_address(tiny_folder, tmp_path_factory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("tiny-app")
-    with running_app(tiny_folder, folder) as found:
+    with quiet_app(tiny_folder, tmp_path_factory.mktemp("tiny-app")) as found:
         yield found
-    text = (folder / LOG).read_text(errors="replace")
-    assert "unexpected error" not in text and "Uncaught app" not in text, text[-3000:]
 
 
 @pytest.fixture
@@ -100,6 +94,15 @@ def session(browser, address: str, **options) -> Iterator[Studio]:
     page.set_default_timeout(60_000)
     yield Studio(page, address)
     context.close()
+
+
+@contextmanager
+def quiet_app(model: Path, folder: Path) -> Iterator[str]:
+    """:func:`running_app`; at the end its log must hold no unexpected error."""
+    with running_app(model, folder) as found:
+        yield found
+    text = (folder / LOG).read_text(errors="replace")
+    assert "unexpected error" not in text and "Uncaught app" not in text, text[-3000:]
 
 
 @contextmanager

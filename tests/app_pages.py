@@ -1,0 +1,31 @@
+"""The app's pages run without a browser; the fixtures that go with it are in conftest.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def new_app(timeout: float = 60) -> AppTest:
+    """The app, not yet run, on the model folder of ``RETINAGAN_MODEL``."""
+    return AppTest.from_file(str(ROOT / "web_demo.py"), default_timeout=timeout)
+
+
+def on(app: AppTest, page: str, **link: str) -> AppTest:
+    """Open a page as a link does; the app has to have run once before it knows its pages."""
+    app.query_params["grade"] = "0"
+    app.run()
+    app.query_params.clear()
+    for name, value in link.items():
+        app.query_params[name] = value
+    app.switch_page(f"retinagan/app/page_{page}.py")
+    return app.run()
+
+
+def errors(app: AppTest) -> list[str]:
+    """The messages in its error boxes; no exception may have reached the page."""
+    assert not app.exception, "an exception reached the page"
+    return [box.value for box in app.error]
