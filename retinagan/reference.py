@@ -16,10 +16,10 @@ from retinagan.eye.light import (
     clear_retina,
     light_shift,
     measure_light,
-    measure_texture,
     move_light,
     project_light,
 )
+from retinagan.eye.texture import measure_texture
 from retinagan.labels import OD, check_map, map_with_disc
 
 MIN_SIDE = 64
@@ -45,7 +45,7 @@ class Reference:
         fovea: (x, y) in pixels.
         vessels: ``float32 (S, S)`` in 0..1, the ridge filter's.
         light: ``float32 (3, 32, 32)`` in 0..1, the disc at the left.
-        texture: ``float32 (5,)``, log-amplitudes.
+        texture: ``float32 (6,)``, see ``retinagan.eye.texture.measure_texture``.
         digest: :func:`photo_digest` of the photograph as it was given.
     """
 
@@ -139,7 +139,7 @@ def read_reference(
         )
     light = measure_light(cut, clear)
     noise = np.random.default_rng(seed).standard_normal((size, size), dtype=np.float32)
-    _, texture = measure_texture(cut, own_map, clear, noise)
+    _, texture = measure_texture(cut, own_map, vessels, clear, noise)
     if anatomy.side == "right":
         light = light[:, :, ::-1]
     return Reference(cut, own_map, disc, fovea, vessels, light, texture, photo_digest(photo))

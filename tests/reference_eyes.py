@@ -36,7 +36,7 @@ def eye_model(seed: int = 0) -> RetinaGAN:
     components[0, 0], components[1, 1], components[2, 2] = 0.15, 0.15, 0.15  # even red, green, blue
     components[3] = 0.05 * torch.linspace(-1, 1, 32)  # falls from left to right
     photos.eye.light_components.copy_(components)
-    photos.eye.texture_factor.copy_(0.1 * torch.eye(5) + 0.02 * torch.rand(5, 5, generator=generator))
+    photos.eye.texture_factor.copy_(0.1 * torch.eye(6) + 0.02 * torch.rand(6, 6, generator=generator))
     with torch.no_grad():  # light first, as a trained network has it, and the untrained one's detail faint
         photos.output.weight *= 0.2
         photos.output.bias *= 0.2

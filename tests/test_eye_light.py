@@ -7,26 +7,23 @@ import torch
 from retinagan import labels
 from retinagan.eye import draw_fovea, eye_seed, make_eye
 from retinagan.eye.light import (
-    TEXTURE_UNIT,
     clear_retina,
     fit_light,
     light_field,
     measure_light,
-    measure_texture,
     project_light,
-    synthesise_texture,
 )
 from retinagan.models.spade import GUIDANCE_PLANES, EyeStatistics
 
 SIZE = 128
 
 
-def synthetic_eye(colour, seed=0, grain=3.0):
+def synthetic_eye(colour, seed=0, grain=3.0, size=SIZE):
     rng = np.random.default_rng(seed)
-    label_map = labels.empty_map(SIZE, "left")
-    x = np.linspace(0.6, 1.0, SIZE)[None, :, None]
-    photo = np.asarray(colour, dtype=float) * x + rng.normal(0, grain, (SIZE, SIZE, 1))
-    photo = np.where((label_map == labels.OD)[..., None], 250, np.broadcast_to(photo, (SIZE, SIZE, 3)))
+    label_map = labels.empty_map(size, "left")
+    x = np.linspace(0.6, 1.0, size)[None, :, None]
+    photo = np.asarray(colour, dtype=float) * x + rng.normal(0, grain, (size, size, 1))
+    photo = np.where((label_map == labels.OD)[..., None], 250, np.broadcast_to(photo, (size, size, 3)))
     photo[label_map == labels.BG] = 0
     return photo.clip(0, 255).astype(np.uint8), label_map
 
@@ -67,28 +64,6 @@ def test_light_field_is_mirrored_for_a_disc_at_the_right():
     left = light_field(torch.zeros(1), mean, torch.zeros(1, 3, 32, 32), 64, "left")
     right = light_field(torch.zeros(1), mean, torch.zeros(1, 3, 32, 32), 64, "right")
     assert torch.allclose(left.flip(-1), right, atol=1e-6) and left[0, 0, 0] < left[0, 0, -1]
-
-
-def test_texture_has_the_amplitudes_it_is_asked_for_and_those_that_were_measured():
-    noise = np.random.default_rng(0).standard_normal((SIZE, SIZE), dtype=np.float32)
-    only_fine = synthesise_texture(noise, np.log([0.03, 1e-6, 1e-6, 1e-6, 1e-6]))
-    assert only_fine.std() == pytest.approx(0.03 / TEXTURE_UNIT, rel=0.02)
-    photo, label_map = synthetic_eye((160, 160, 160), grain=5)
-    clear = clear_retina(label_map, np.zeros((SIZE, SIZE), dtype=np.float32))
-    texture, log_amplitudes = measure_texture(photo, label_map, clear, noise)
-    assert texture.shape == (SIZE, SIZE)
-    assert texture[clear].std() * TEXTURE_UNIT == pytest.approx(5 / 255, rel=0.25)
-    drawn = synthesise_texture(noise, log_amplitudes)
-    assert drawn.std() == pytest.approx(texture[clear].std(), rel=0.1)
-
-
-def test_texture_tells_nothing_of_disc_and_lesions():
-    photo, label_map = synthetic_eye((160, 120, 60))
-    noise = np.random.default_rng(1).standard_normal((SIZE, SIZE), dtype=np.float32)
-    clear = clear_retina(label_map, np.zeros((SIZE, SIZE), dtype=np.float32))
-    texture, _ = measure_texture(photo, label_map, clear, noise)
-    disc = label_map == labels.OD
-    assert abs(texture[disc].mean()) * TEXTURE_UNIT < 0.02  # the disc is 0.4 brighter than its surroundings
 
 
 def test_an_eye_is_its_seed():

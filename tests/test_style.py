@@ -9,6 +9,7 @@ import torch
 from retinagan.data.tone import vessel_tone
 from retinagan.data.vesselness import vesselness
 from retinagan.eye import draw_eye, find_anatomy
+from retinagan.eye.texture import vessel_gain
 from retinagan.labels import BG, HE, OD, VB, empty_map
 from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
 from retinagan.pipeline import RetinaGAN
@@ -85,7 +86,7 @@ def test_parts_of_another_model_are_refused(model, no_eye):
     empty = empty_map(64)[None]
     with pytest.raises(ValueError, match="light has 3 numbers; the model tiny takes 4"):
         model.render(empty, [Style(0, light=(0.0, 0.0, 0.0))])
-    with pytest.raises(ValueError, match="texture has 1 numbers; the model tiny takes 5"):
+    with pytest.raises(ValueError, match="texture has 1 numbers; the model tiny takes 6"):
         model.render(empty, [Style(0, texture=(0.0,))])
     with pytest.raises(ValueError, match="plain has no eye.*no texture and no vessels"):
         no_eye.render(empty, [Style(0, vessels=np.zeros((64, 64), np.uint8))])
@@ -105,9 +106,11 @@ def test_a_reference_gives_its_colour_and_the_seed_the_rest(model):
         assert np.abs(light.mean((1, 2)).numpy() * 255 - colour).max() < 12
         near, far = (mean_colour(model.render(own[None], [s])[0], own) for s in (style, 5))
         assert np.abs(near - colour).mean() < np.abs(far - colour).mean()
-        # Vessels and fovea stay the seed's: all planes but light and texture.
+        # Vessels and fovea stay the seed's: all planes but light and texture; how clear the vessels are goes with the texture.
         planes, seeds = (model._eye(own, as_style(s)).guidance for s in (style, 5))
-        assert torch.equal(planes[3:5], seeds[3:5]) and not torch.equal(planes[:3], seeds[:3])
+        assert torch.equal(planes[4], seeds[4]) and not torch.equal(planes[:3], seeds[:3])
+        vessels, own_vessels = (p[3] / vessel_gain(t) for p, t in ((planes, style.texture), (seeds, draw_eye(5, shown).texture)))
+        assert torch.allclose(vessels, own_vessels, atol=1e-6)
 
 
 def test_the_light_of_a_right_eye_is_mirrored_onto_a_left_one(model):
@@ -134,9 +137,10 @@ def test_a_whole_eye_keeps_its_vessels_under_other_lesions(model):
     ill = label_map.copy()
     ill[40:46, 40:46] = HE
     planes = [model._eye(m, style).guidance[3].numpy() for m in (label_map, ill)]
-    assert np.abs(planes[0] - own).max() <= 0.5 / 255 + 1e-6
+    gain = vessel_gain(style.texture)
+    assert np.abs(planes[0] / gain - own).max() <= 0.5 / 255 + 1e-6
     tone = model._eye(label_map, style).guidance[6].numpy()
-    assert np.abs(tone - vessel_tone(photo, own, label_map)).max() <= 0.5 / 127 + 1e-6 and tone.any()
+    assert np.abs(tone / gain - vessel_tone(photo, own, label_map)).max() <= 0.5 / 127 + 1e-6 and tone.any()
     away = np.abs(planes[1] - planes[0]).astype(bool)
     assert away[:38].sum() == 0 and (planes[1][41:45, 41:45] == 0).all()
     grown = dataclasses.replace(style, vessels=None, tone=None, fovea=None, disc=None)
@@ -213,7 +217,8 @@ def test_between_two_styles(model):
         assert np.allclose(middle, (first + last) / 2, atol=1e-6) and not np.allclose(first, last)
     assert np.allclose(model.style_between(3, 9, 1).light, draw_eye(9, model.photo_generator.eye).light, atol=1e-6)
     planes = [model._eye(empty[0], as_style(s)).guidance for s in (3, model.style_between(3, 9, 0.7))]
-    assert torch.equal(planes[0][3:5], planes[1][3:5])
+    assert torch.equal(planes[0][4], planes[1][4])
+    assert torch.equal(planes[0][3] > 0, planes[1][3] > 0)
     assert model.style_between(3, 9, 0.25).between == (3, 9, 0.25)
     assert model.style_between(3, reference, 0.5).reference == reference.reference
     assert not model.style_between(3, reference, 0.5).whole_eye and model.style_between(reference, 3, 0.5).whole_eye

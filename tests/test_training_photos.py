@@ -140,11 +140,13 @@ def test_bad_settings_are_named(dataset):
 
 
 def test_degraded_guidance_changes_the_vessels_alone():
-    guidance = np.random.default_rng(0).random((6, 16, 16), dtype=np.float32)
-    degraded = photos._degraded(guidance, rng())
+    guidance = np.random.default_rng(0).random((7, 16, 16), dtype=np.float32)
+    guidance[[3, 6]] *= 1.5  # an eye with clear vessels
+    degraded = photos._degraded(guidance, 1.5, rng())
     assert not np.array_equal(degraded[3], guidance[3])
-    assert np.array_equal(np.delete(degraded, 3, 0), np.delete(guidance, 3, 0))
-    assert degraded[3].min() >= 0 and degraded[3].max() <= 1
+    assert np.array_equal(np.delete(degraded, [3, 6], 0), np.delete(guidance, [3, 6], 0))
+    assert degraded[3].min() >= 0 and 1 < degraded[3].max() <= 1.5 * 1.1
+    assert (degraded[6] <= guidance[6]).all()  # a twig that is dropped has no tone
 
 
 def test_local_contrast_tells_blur_from_detail_wherever_the_detail_lies():

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from retinagan.eye.anatomy import Anatomy, find_anatomy
-from retinagan.eye.light import light_field, light_shift, synthesise_texture
+from retinagan.eye.light import light_field, light_shift
+from retinagan.eye.texture import synthesise_texture, vessel_gain
 from retinagan.eye.vessels import grow_vessels, grow_vessels_and_tone
 from retinagan.labels import EX, HE, MA
 
@@ -23,8 +24,8 @@ __all__ = [
     "grow_vessels_and_tone", "make_eye", "visible_vessels", "without_lesions",
 ]  # fmt: skip
 
-TEXTURE_STD = 0.6
-"""Standard deviation of the texture's whitened log-amplitudes in new eyes; 1 would be the photographs' own spread."""
+MAX_TEXTURE = 2.0
+"""Standard deviations at which the whitened logarithms of a new eye's texture are clipped: single photographs are mottled oddly."""
 NOISE_SIDE = 512
 """Side at which an eye's noise is drawn; larger and smaller eyes have the same, finer or coarser."""
 FOVEA_STRENGTH = 0.75
@@ -76,7 +77,7 @@ def without_lesions(vessels: np.ndarray, label_map: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class EyeDraws:
     """What a style seed draws before it sees a map: the tree's seed, ``light (Z,)`` (whitened code) and ``texture (B,)``
-    (log-amplitudes); ``generator`` goes on with the texture's noise."""
+    (``retinagan.eye.texture``); ``generator`` goes on with the texture's noise."""
 
     tree_seed: int
     light: torch.Tensor
@@ -90,8 +91,7 @@ def draw_eye(seed: int, statistics, latent_std: float = 0.8) -> EyeDraws:
     tree_seed = int(torch.randint(2**62, (), generator=generator))  # the first draw, as in eye_seed
     code = torch.randn(len(statistics.light_components), generator=generator) * latent_std
     factor = statistics.texture_factor.float().cpu()
-    # The amplitudes' tails are JPEG noise and tessellation of single photographs: milder draws look like an eye.
-    draw = torch.randn(len(factor), generator=generator) * TEXTURE_STD
+    draw = torch.randn(len(factor), generator=generator).clamp(-MAX_TEXTURE, MAX_TEXTURE)
     return EyeDraws(tree_seed, code, statistics.texture_mean.float().cpu() + factor @ draw, generator)
 
 
@@ -134,7 +134,7 @@ def make_eye(
         statistics: ``retinagan.models.spade.EyeStatistics`` of the photo generator, on any device.
         latent_std: standard deviation of the light's whitened code.
         light, texture, vessels, tone, fovea: what replaces the seed's own, as a reference photograph or another style
-            gives it: the light's whitened code ``(Z,)``, the texture's log-amplitudes ``(B,)``, a vessel plane
+            gives it: the light's whitened code ``(Z,)``, the texture's logarithms ``(B,)``, a vessel plane
             ``float32 (S, S)`` in 0..1 with the vessels' tone ``float32 (S, S)`` in -1..1 (None: all of one) and the
             fovea's centre in pixels. All else stays the seed's.
 
@@ -144,7 +144,7 @@ def make_eye(
     draws = draw_eye(seed, statistics, latent_std)
     noise = draw_noise(size, draws.generator)
     code = draws.light if light is None else light
-    amplitudes = draws.texture if texture is None else texture
+    logs = (draws.texture if texture is None else texture).numpy()
     mean, components = statistics.light_mean.float().cpu(), statistics.light_components.float().cpu()
     anatomy = find_anatomy(label_map)
     if vessels is None:
@@ -153,8 +153,8 @@ def make_eye(
         tone = np.zeros((size, size), dtype=np.float32)
     planes = torch.empty(7, size, size)
     planes[:3] = light_field(code, mean, components, size, anatomy.side, light_shift(anatomy))
-    planes[[3, 6]] = torch.from_numpy(without_lesions(np.stack([vessels, tone]), label_map))
+    planes[[3, 6]] = torch.from_numpy(without_lesions(np.stack([vessels, tone]), label_map)) * vessel_gain(logs)
     centre = fovea or (anatomy.fovea_x, anatomy.fovea_y)
     planes[4] = torch.from_numpy(draw_fovea(centre, anatomy.disc_radius, size)) * FOVEA_STRENGTH
-    planes[5] = torch.from_numpy(synthesise_texture(noise.numpy(), amplitudes.numpy()))
+    planes[5] = torch.from_numpy(synthesise_texture(noise.numpy(), logs))
     return EyePlanes(planes, code)

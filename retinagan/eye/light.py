@@ -1,8 +1,7 @@
-"""The light and the texture of an eye: fitted on photographs, drawn from a seed, or read off one photograph.
+"""The light of an eye: fitted on photographs, drawn from a seed, or read off one photograph.
 
-Both are explicit so that the photo generator only learns to render: the *light* is the low-pass colour field of the
-retina between vessels and lesions, a linear model of principal components (whitened code, disc at the left); the *texture* is the retina's
-mottle and grain as band-passed noise whose log-amplitudes follow a normal distribution.
+It is explicit so that the photo generator only learns to render: the low-pass colour field of the retina between vessels and lesions, a
+linear model of principal components (whitened code, disc at the left).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from retinagan.eye.anatomy import Anatomy
-from retinagan.labels import BG, VB
+from retinagan.labels import VB
 
 LIGHT_SIDE = 32
 SMOOTH_SIDE, SMOOTHING = 128, 1.5
@@ -24,13 +23,8 @@ USUAL_SPREAD = 0.085
 """Standard deviation of its distance from there."""
 FARTHEST = 0.28
 """Largest shift of the light; above 0.32 the warp would fold."""
-TEXTURE_SIGMAS = (0.6, 1.2, 2.4, 4.8, 9.6, 19.2)
-"""Gaussian widths, in pixels at a side of 512, whose differences are the texture's five bands, fine to coarse."""
-TEXTURE_UNIT = 0.03
-"""The texture plane is in units of this luminance, so that it is of about unit variance."""
-LUMINANCE = np.array([0.25, 0.65, 0.10], dtype=np.float32)
 VESSEL_THRESHOLD = 0.12
-"""Guidance above this counts as vessel when light and texture are measured."""
+"""Ridge filter above this counts as vessel when light and texture are measured."""
 
 
 def clear_retina(label_map: np.ndarray, vessels: np.ndarray, margin: float = 3.0) -> np.ndarray:
@@ -49,7 +43,7 @@ def clear_retina(label_map: np.ndarray, vessels: np.ndarray, margin: float = 3.0
 def measure_light(photo: np.ndarray, clear: np.ndarray) -> np.ndarray:
     """Low-pass light of a photograph: ``float32 (3, 32, 32)`` in 0..1.
 
-    Normalised convolution of the ``clear`` pixels at a side of 64 (σ 3), holes filled from a wider one (σ 9).
+    Normalised convolution of the ``clear`` pixels at a side of 64 (σ 2), holes filled from wider ones (σ 9, 27).
 
     Args:
         photo: ``uint8 (H, W, 3)``, H = W and divisible by 64.
@@ -61,7 +55,7 @@ def measure_light(photo: np.ndarray, clear: np.ndarray) -> np.ndarray:
         mass = _shrink(photo[..., channel].astype(np.float32) / 255 * clear, 64)
         total, filled = np.zeros_like(mass), np.zeros_like(weight)
         # Each wider kernel only fills what the narrower ones leave open.
-        for sigma, share in ((3, 1.0), (9, 1e-2), (27, 1e-4)):
+        for sigma, share in ((2, 1.0), (9, 1e-2), (27, 1e-4)):
             total += share * ndimage.gaussian_filter(mass, sigma)
             filled += share * ndimage.gaussian_filter(weight, sigma)
         light[channel] = total / np.maximum(filled, 1e-9)
@@ -136,53 +130,6 @@ def move_light(field: torch.Tensor, shift: tuple[float, float]) -> torch.Tensor:
     share = (1 - 4 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)).clamp(min=0) ** 2
     grid = torch.stack([2 * (x - shift[0] * share) - 1, 2 * (y - shift[1] * share) - 1], dim=-1)
     return F.grid_sample(field[None].float(), grid[None], mode="bicubic", padding_mode="border", align_corners=False)[0]
-
-
-def measure_texture(photo: np.ndarray, label_map: np.ndarray, clear: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Texture plane of a photograph and its log-amplitudes.
-
-    The luminance's bands where the retina is clear; elsewhere (vessels, lesions, disc, rim) ``noise`` of the same amplitudes,
-    so that the plane tells nothing of them.
-
-    Args:
-        photo: ``uint8 (S, S, 3)``.
-        label_map: ``uint8 (S, S)``.
-        clear: ``bool (S, S)`` from :func:`clear_retina`.
-        noise: ``float32 (S, S)`` white noise of unit variance.
-
-    Returns:
-        ``float32 (S, S)`` in units of :data:`TEXTURE_UNIT`, and ``float32 (5,)``.
-    """
-    scale = photo.shape[0] / 512
-    luminance = photo.astype(np.float32) / 255 @ LUMINANCE
-    weight = clear.astype(np.float32)
-
-    def smooth(sigma: float) -> np.ndarray:
-        mass = ndimage.gaussian_filter(luminance * weight, sigma * scale, truncate=3)
-        return mass / np.maximum(ndimage.gaussian_filter(weight, sigma * scale, truncate=3), 1e-4)
-
-    blurred = [luminance, *(smooth(sigma) for sigma in TEXTURE_SIGMAS[1:])]
-    bands = [fine - coarse for fine, coarse in zip(blurred[:-1], blurred[1:], strict=True)]
-    usable = clear if clear.any() else label_map != BG
-    amplitudes = np.array([band[usable].std() + 1e-5 for band in bands], dtype=np.float32)
-    texture = sum(bands) / TEXTURE_UNIT
-    synthetic = synthesise_texture(noise, np.log(amplitudes))
-    blend = np.clip(ndimage.distance_transform_edt(clear) / (3 * scale), 0, 1).astype(np.float32)
-    return texture * blend + synthetic * (1 - blend), np.log(amplitudes)
-
-
-def synthesise_texture(noise: np.ndarray, log_amplitudes: np.ndarray, scale: float | None = None) -> np.ndarray:
-    """Noise ``float32 (S, S)`` of unit variance → texture plane ``float32 (S, S)`` with bands of these amplitudes.
-
-    ``scale`` is the photograph's side / 512; None: S / 512, the plane being that of a whole photograph.
-    """
-    scale = noise.shape[0] / 512 if scale is None else scale
-    blurred = [noise] + [ndimage.gaussian_filter(noise, s * scale, truncate=3, mode="wrap") for s in TEXTURE_SIGMAS[1:]]
-    texture = np.zeros_like(noise)
-    for fine, coarse, amplitude in zip(blurred[:-1], blurred[1:], np.exp(log_amplitudes), strict=True):
-        band = fine - coarse
-        texture += band * (amplitude / TEXTURE_UNIT / max(float(band.std()), 1e-9))
-    return texture.astype(np.float32)
 
 
 def _shrink(plane: np.ndarray, side: int) -> np.ndarray:

@@ -9,6 +9,7 @@ whole images agree and an image never depends on its batch companions.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -59,7 +60,7 @@ class PhotoGeneratorConfig:
     """``eye``: the planes of :data:`GUIDANCE_PLANES` are needed. ``none``: the seven channels alone."""
     texture_skip: float = 0.0
     """The texture plane times this is added to the light before the network's detail. A network smooths grain away that it
-    only has to pass on. 0.03 (``eye.light.TEXTURE_UNIT``): as measured."""
+    only has to pass on. 0.03 (``eye.texture.TEXTURE_UNIT``): as measured."""
     output: str = "light"
     """``light``: detail added to the eye's light, black outside the field. ``sigmoid``: the original's."""
     final_kernel: int = 3
@@ -278,19 +279,19 @@ class EyeStatistics(nn.Module):
     """What an eye's light and texture are drawn from, fitted on the training photographs; buffers, no weights.
 
     ``light_mean (3, 32, 32)`` and ``light_components (K, 3, 32, 32)`` (scaled by their standard deviation, disc at
-    the left) in 0..1 RGB; ``texture_mean (B,)`` and ``texture_factor (B, B)`` give the log-amplitudes of the texture's bands.
+    the left) in 0..1 RGB; ``texture_mean (B,)`` and ``texture_factor (B, B)`` give the logarithms of ``retinagan.eye.texture``.
     """
 
     LIGHT_SIDE = 32
-    TEXTURE_BANDS = 5
+    TEXTURE_LOGS = 6
 
     def __init__(self, components: int) -> None:
         super().__init__()
-        side, bands = self.LIGHT_SIDE, self.TEXTURE_BANDS
+        side, logs = self.LIGHT_SIDE, self.TEXTURE_LOGS
         self.register_buffer("light_mean", torch.full((3, side, side), 0.4))
         self.register_buffer("light_components", torch.zeros(components, 3, side, side))
-        self.register_buffer("texture_mean", torch.full((bands,), -4.0))
-        self.register_buffer("texture_factor", torch.zeros(bands, bands))
+        self.register_buffer("texture_mean", torch.tensor([-4.0] * (logs - 1) + [math.log(0.1)]))
+        self.register_buffer("texture_factor", torch.zeros(logs, logs))
 
 
 @dataclass(frozen=True)

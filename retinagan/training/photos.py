@@ -14,23 +14,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm import tqdm
 
 from retinagan import checkpoints
-from retinagan.data.augment import augment
 from retinagan.data.dataset import PreparedDataset, load_prepared
-from retinagan.data.tone import vessel_tone
-from retinagan.eye import draw_fovea, eye_seed, find_anatomy, grow_vessels_and_tone, without_lesions
-from retinagan.eye.light import (
-    clear_retina,
-    fit_light,
-    light_field,
-    measure_light,
-    measure_texture,
-    project_light,
-    synthesise_texture,
-)
-from retinagan.labels import EX, HE, MA, NUM_CLASSES, OD, SE, colours_from_map, one_hot
+from retinagan.eye import eye_seed, grow_vessels_and_tone, without_lesions
+from retinagan.eye.light import light_field
+from retinagan.eye.texture import synthesise_texture, vessel_gain
+from retinagan.labels import EX, MA, NUM_CLASSES, colours_from_map, one_hot
 from retinagan.models.segmenter import SEGMENTED
 from retinagan.models.spade import (
     GUIDANCE_PLANES,
@@ -40,6 +30,7 @@ from retinagan.models.spade import (
     PhotoGeneratorConfig,
 )
 from retinagan.training.initial import start_from
+from retinagan.training.photo_eyes import Eye, measure_eyes
 from retinagan.training.photo_losses import (
     CONTRAST_CELL,
     band_contrast,
@@ -50,7 +41,7 @@ from retinagan.training.photo_losses import (
 from retinagan.training.segmenter import losses
 from retinagan.training.settings import LoopSettings
 
-VESSELS, TONE = GUIDANCE_PLANES.index("vessels"), GUIDANCE_PLANES.index("tone")
+VESSELS, TEXTURE, TONE = (GUIDANCE_PLANES.index(name) for name in ("vessels", "texture", "tone"))
 
 
 @dataclass(frozen=True)
@@ -107,20 +98,6 @@ class PhotoTraining(LoopSettings):
             raise ValueError(f"training.grown_share is {self.grown_share}; allowed are 0 up to, not including, 1")
 
 
-@dataclass
-class Eye:
-    """One training eye with its guidance at full size, as uint8/float16 to fit many in memory."""
-
-    photo: np.ndarray
-    label_map: np.ndarray
-    guidance: np.ndarray
-    code: np.ndarray
-    side: str
-    targets: np.ndarray
-    """Pixels (y, x) around which crops are worth taking: lesions and the disc."""
-    has_lesions: bool
-
-
 class PhotosTask:
     """See :class:`retinagan.training.loop.Task`."""
 
@@ -160,54 +137,14 @@ class PhotosTask:
         with self._lock:
             if self._eyes is None:
                 data = self._dataset or load_prepared(self.training.data, "train")
-                self._eyes = self._measure_eyes(data)
+                self._eyes, fitted = measure_eyes(
+                    data, self.generator_config.latent_dim, self.training.varied_copies, self.training.seed
+                )
+                for name, value in fitted.items():
+                    buffer = getattr(self.networks["generator"].eye, name)
+                    buffer.copy_(torch.from_numpy(np.asarray(value, dtype=np.float32)))
                 self.with_lesions = [i for i, eye in enumerate(self._eyes) if eye.has_lesions]
         return self._eyes
-
-    def _measure_eyes(self, data: PreparedDataset) -> list[Eye]:
-        """Light, texture and fovea of every eye and its varied copies; fits the generator's eye statistics."""
-        config = self.generator_config
-        pictures = list(zip(data.photos, data.maps, data.vessels, data.fovea, strict=True))
-        clears = [clear_retina(label_map, vessels.astype(np.float32) / 255) for _, label_map, vessels, _ in pictures]
-        lights = [_measured_light(photo, label_map, clear) for (photo, label_map, *_), clear in zip(pictures, clears)]
-        mean, components = fit_light(np.stack(lights), config.latent_dim)
-        originals = len(pictures)
-        for copy in range(self.training.varied_copies):
-            for index, (photo, label_map, vessels, _) in enumerate(pictures[:originals]):
-                rng = torch.Generator().manual_seed(self.training.seed * 1_000_003 + copy * originals + index)
-                tensors = (torch.from_numpy(t) for t in (photo.transpose(2, 0, 1).copy(), label_map, vessels))
-                moved, label_map, vessels = (t.numpy() for t in augment(*tensors, rng))
-                photo = np.ascontiguousarray(moved.transpose(1, 2, 0))
-                clear = clear_retina(label_map, vessels.astype(np.float32) / 255)
-                # Where the fovea went is read off the moved disc.
-                pictures.append((photo, label_map, vessels, np.full(2, np.nan)))
-                clears.append(clear)
-                lights.append(_measured_light(photo, label_map, clear))
-        eyes, amplitudes = [], []
-        progress = tqdm(zip(pictures, clears, lights, strict=True), total=len(pictures), desc="eyes", leave=False)
-        for index, (picture, clear, light) in enumerate(progress):
-            noise = np.random.default_rng([self.training.seed, index]).standard_normal(clear.shape, dtype=np.float32)
-            texture, log_amplitudes = measure_texture(*picture[:2], clear, noise)
-            if index < originals:
-                amplitudes.append(log_amplitudes)
-            eye = _measured_eye(*picture, texture, project_light(light, mean, components), mean, components)
-            if config.vessel_tone:
-                photo, label_map, vessels, _ = picture
-                tone = vessel_tone(photo, vessels, label_map).astype(np.float16)
-                eye.guidance = np.concatenate([eye.guidance, tone[None]])
-            eyes.append(eye)
-        statistics = self.networks["generator"].eye
-        logs = np.stack(amplitudes).astype(np.float64)
-        covariance = np.cov(logs.T) if len(logs) > 1 else np.zeros((logs.shape[1],) * 2)
-        factor = np.linalg.cholesky(covariance + 1e-6 * np.eye(len(covariance)))
-        for name, value in (
-            ("light_mean", mean),
-            ("light_components", components),
-            ("texture_mean", logs.mean(0)),
-            ("texture_factor", factor),
-        ):
-            getattr(statistics, name).copy_(torch.from_numpy(np.asarray(value, dtype=np.float32)))
-        return eyes
 
     def _grow(self, index: int, variant: int, guidance: np.ndarray, window: tuple[slice, slice]) -> None:
         """Write a tree grown on a training map into a crop's ``guidance``: its vessels and their tone.
@@ -220,12 +157,11 @@ class PhotosTask:
             planes = np.stack(grow_vessels_and_tone(label_map, eye_seed(seed)))
             self.grown[index, variant] = without_lesions(planes, label_map).astype(np.float16)
         vessels, tone = self.grown[index, variant]
-        guidance[VESSELS] = vessels[window]
-        if self.generator_config.vessel_tone:
-            guidance[TONE] = tone[window]
+        guidance[VESSELS], guidance[TONE] = vessels[window], tone[window]
 
     def _new_light(self, guidance: np.ndarray, side: str, window: tuple[slice, slice], rng: torch.Generator) -> torch.Tensor:
-        """Write drawn light and texture into a crop's ``guidance (G, crop, crop)``; returns the light's code."""
+        """Write drawn light and texture into a crop's ``guidance (7, crop, crop)``, and make its ridges as clear as that texture;
+        returns the light's code."""
         size = self.generator_config.size
         statistics = self.networks["generator"].eye
         mean, components, texture_mean, texture_factor = (
@@ -239,9 +175,10 @@ class PhotosTask:
         )
         code = torch.randn(len(components), generator=rng) * self.generator_config.latent_std
         guidance[:3] = light_field(code, mean, components, size, side)[(slice(None), *window)].numpy()
-        bands = texture_mean + texture_factor @ torch.randn(len(texture_mean), generator=rng)
+        logs = (texture_mean + texture_factor @ torch.randn(len(texture_mean), generator=rng)).numpy()
         noise = torch.randn(guidance.shape[1:], generator=rng).numpy()
-        guidance[5] = synthesise_texture(noise, bands.numpy(), size / 512)
+        guidance[TEXTURE] = synthesise_texture(noise, logs, size / 512)
+        guidance[[VESSELS, TONE]] *= vessel_gain(logs)
         return code
 
     def batch(self, rng: torch.Generator) -> dict[str, torch.Tensor]:
@@ -259,13 +196,13 @@ class PhotosTask:
             guidance = eye.guidance[(slice(None), *window)].astype(np.float32)
             if position < grown_count:
                 variant = int(torch.randint(config.grown_trees, (), generator=rng))
-                code = self._new_light(guidance, eye.side, window, rng)
                 self._grow(index, variant, guidance, window)
+                code = self._new_light(guidance, eye.side, window, rng)
             else:
-                guidance = _degraded(guidance, rng)
+                guidance = _degraded(guidance, eye.vessel_gain, rng)
             photo = torch.from_numpy(eye.photo[window].copy()).permute(2, 0, 1).float() / 255
             label_map = torch.from_numpy(eye.label_map[window].copy())
-            planes = torch.from_numpy(guidance)
+            planes = torch.from_numpy(guidance[: self.generator_config.guidance_channels])
             for axis in (-1, -2):
                 if _uniform(rng) < 0.5:
                     photo, label_map, planes = photo.flip(axis), label_map.flip(axis), planes.flip(axis)
@@ -369,11 +306,12 @@ class PhotosTask:
         for index in chosen:
             eye = eyes[index]
             onehot = one_hot(eye.label_map[None]).to(device)
-            guidance = torch.from_numpy(eye.guidance.astype(np.float32))[None].to(device)
+            channels, everywhere = self.generator_config.guidance_channels, (slice(None), slice(None))
             planes = eye.guidance.astype(np.float32)
-            code = self._new_light(planes, eye.side, (slice(None), slice(None)), rng)
-            self._grow(index, 0, planes, (slice(None), slice(None)))
-            grown = torch.from_numpy(planes)[None].to(device)
+            guidance = torch.from_numpy(planes[:channels].copy())[None].to(device)
+            self._grow(index, 0, planes, everywhere)
+            code = self._new_light(planes, eye.side, everywhere, rng)
+            grown = torch.from_numpy(planes[:channels])[None].to(device)
             same = generator(onehot, torch.from_numpy(eye.code)[None].to(device), guidance)[0]
             new = generator(onehot, code[None].to(device), grown)[0]
             rows = [colours_from_map(eye.label_map), eye.photo]
@@ -389,33 +327,16 @@ def _uniform(rng: torch.Generator) -> float:
     return float(torch.rand((), generator=rng))
 
 
-def _measured_light(photo: np.ndarray, label_map: np.ndarray, clear: np.ndarray) -> np.ndarray:
-    """Low-pass light ``(3, 32, 32)`` with the disc at the left."""
-    light = measure_light(photo, clear)
-    return light[:, :, ::-1] if find_anatomy(label_map).side == "right" else light
+def _degraded(guidance: np.ndarray, vessel_gain: float, rng: torch.Generator) -> np.ndarray:
+    """Vessels with dropped twigs and jittered contrast: real guidance made as imperfect as grown trees are different.
 
-
-def _measured_eye(photo, label_map, vessels, fovea, texture, code, mean, components) -> Eye:
-    size = len(photo)
-    anatomy = find_anatomy(label_map)
-    light = light_field(*map(torch.from_numpy, (code, mean, components)), size, anatomy.side).numpy()
-    centre = (anatomy.fovea_x, anatomy.fovea_y) if np.isnan(fovea).any() else tuple(fovea)
-    fovea_plane = draw_fovea(centre, anatomy.disc_radius, size)
-    planes = np.stack([*light, vessels.astype(np.float32) / 255, fovea_plane, texture]).astype(np.float16)
-    lesions = np.argwhere(np.isin(label_map, (EX, HE, SE, MA)))
-    disc = np.argwhere(label_map == OD)
-    targets = np.concatenate([lesions, disc[:: max(1, 4 * len(disc) // max(len(lesions), 1))]])
-    return Eye(photo, label_map, planes, code, anatomy.side, targets, len(lesions) > 0)
-
-
-def _degraded(guidance: np.ndarray, rng: torch.Generator) -> np.ndarray:
-    """Vessels with dropped twigs and jittered contrast: real guidance made as imperfect as grown trees are different."""
+    ``guidance (7, C, C)`` of an eye whose vessels were multiplied by ``vessel_gain``.
+    """
     threshold, gain, gamma = (_uniform(rng) for _ in range(3))
-    vessels = np.clip((guidance[VESSELS] - 0.3 * threshold) / (1 - 0.3 * threshold), 0, 1)
+    vessels = np.clip((guidance[VESSELS] / vessel_gain - 0.3 * threshold) / (1 - 0.3 * threshold), 0, 1)
     degraded = guidance.copy()
-    degraded[VESSELS] = np.clip((0.8 + 0.4 * gain) * vessels ** (0.8 + 0.4 * gamma), 0, 1)
-    if len(guidance) > TONE:
-        degraded[TONE] *= np.minimum(degraded[VESSELS] / np.maximum(guidance[VESSELS], 1e-3), 1)
+    degraded[VESSELS] = vessel_gain * (0.9 + 0.2 * gain) * vessels ** (0.8 + 0.4 * gamma)
+    degraded[TONE] *= np.minimum(degraded[VESSELS] / np.maximum(guidance[VESSELS], 1e-3), 1)
     return degraded
 
 

@@ -1,0 +1,102 @@
+"""The training eyes of the photo generator: real photographs with the guidance that describes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from retinagan.data.augment import augment
+from retinagan.data.dataset import PreparedDataset
+from retinagan.data.tone import vessel_tone
+from retinagan.eye import draw_fovea, find_anatomy
+from retinagan.eye.light import clear_retina, fit_light, light_field, measure_light, project_light
+from retinagan.eye.texture import measure_texture, vessel_gain
+from retinagan.labels import EX, HE, MA, OD, SE
+
+
+@dataclass
+class Eye:
+    """One training eye with its guidance at full size, as uint8/float16 to fit many in memory."""
+
+    photo: np.ndarray
+    label_map: np.ndarray
+    guidance: np.ndarray
+    """Planes of ``retinagan.models.spade.GUIDANCE_PLANES``, ``float16 (7, S, S)``."""
+    vessel_gain: float
+    """What the ridge filter's vessels were multiplied by: how clear they are in this eye."""
+    code: np.ndarray
+    side: str
+    targets: np.ndarray
+    """Pixels (y, x) around which crops are worth taking: lesions and the disc."""
+    has_lesions: bool
+
+
+def measure_eyes(
+    data: PreparedDataset, components: int, varied_copies: int, seed: int
+) -> tuple[list[Eye], dict[str, np.ndarray]]:
+    """Light, texture and fovea of every eye and its varied copies (``retinagan.data.augment``).
+
+    Eyes with predicted maps are measured and no more: such maps tell well enough where retina is clear, not what lesions look like.
+
+    Args:
+        data: the training split.
+        components: numbers of the light's code.
+        varied_copies: copies of every eye turned, scaled, shifted, mirrored and recoloured.
+        seed: of the copies and of the texture's noise.
+
+    Returns:
+        The eyes, and what new ones are drawn from: the buffers of ``retinagan.models.spade.EyeStatistics`` by name.
+    """
+    pictures = list(zip(data.photos, data.maps, data.vessels, data.fovea, strict=True))
+    clears = [clear_retina(label_map, vessels.astype(np.float32) / 255) for _, label_map, vessels, _ in pictures]
+    lights = [_measured_light(photo, label_map, clear) for (photo, label_map, *_), clear in zip(pictures, clears)]
+    mean, basis = fit_light(np.stack(lights), components)
+    originals = len(pictures)
+    observed = [index for index, label in enumerate(data.labels) if label != "pseudo"]
+    for copy in range(varied_copies):
+        for index in observed:
+            photo, label_map, vessels, _ = pictures[index]
+            rng = torch.Generator().manual_seed(seed * 1_000_003 + copy * originals + index)
+            tensors = (torch.from_numpy(t) for t in (photo.transpose(2, 0, 1).copy(), label_map, vessels))
+            moved, label_map, vessels = (t.numpy() for t in augment(*tensors, rng))
+            photo = np.ascontiguousarray(moved.transpose(1, 2, 0))
+            clear = clear_retina(label_map, vessels.astype(np.float32) / 255)
+            # Where the fovea went is read off the moved disc.
+            pictures.append((photo, label_map, vessels, np.full(2, np.nan)))
+            clears.append(clear)
+            lights.append(_measured_light(photo, label_map, clear))
+    shown = {*observed, *range(originals, len(pictures))}
+    eyes, all_logs = [], []
+    progress = tqdm(zip(pictures, clears, lights, strict=True), total=len(pictures), desc="eyes", leave=False)
+    for index, ((photo, label_map, vessels, fovea), clear, light) in enumerate(progress):
+        noise = np.random.default_rng([seed, index]).standard_normal(clear.shape, dtype=np.float32)
+        ridges = vessels.astype(np.float32) / 255
+        texture, logs = measure_texture(photo, label_map, ridges, clear, noise)
+        if index < originals:
+            all_logs.append(logs)
+        if index not in shown:
+            continue
+        anatomy = find_anatomy(label_map)
+        code, gain = project_light(light, mean, basis), vessel_gain(logs)
+        field = light_field(*map(torch.from_numpy, (code, mean, basis)), len(photo), anatomy.side).numpy()
+        centre = (anatomy.fovea_x, anatomy.fovea_y) if np.isnan(fovea).any() else tuple(fovea)
+        fovea_plane = draw_fovea(centre, anatomy.disc_radius, len(photo))
+        tone = vessel_tone(photo, vessels, label_map) * gain
+        guidance = np.stack([*field, ridges * gain, fovea_plane, texture, tone]).astype(np.float16)
+        lesions = np.argwhere(np.isin(label_map, (EX, HE, SE, MA)))
+        disc = np.argwhere(label_map == OD)
+        targets = np.concatenate([lesions, disc[:: max(1, 4 * len(disc) // max(len(lesions), 1))]])
+        eyes.append(Eye(photo, label_map, guidance, gain, code, anatomy.side, targets, len(lesions) > 0))
+    logs = np.stack(all_logs).astype(np.float64)
+    covariance = np.cov(logs.T) if len(logs) > 1 else np.zeros((logs.shape[1],) * 2)
+    factor = np.linalg.cholesky(covariance + 1e-6 * np.eye(len(covariance)))
+    return eyes, {"light_mean": mean, "light_components": basis, "texture_mean": logs.mean(0), "texture_factor": factor}
+
+
+def _measured_light(photo: np.ndarray, label_map: np.ndarray, clear: np.ndarray) -> np.ndarray:
+    """Low-pass light ``(3, 32, 32)`` with the disc at the left."""
+    light = measure_light(photo, clear)
+    return light[:, :, ::-1] if find_anatomy(label_map).side == "right" else light

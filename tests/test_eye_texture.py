@@ -1,0 +1,92 @@
+"""Texture and clarity: what is measured on a photograph is what is drawn."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from retinagan import labels
+from retinagan.eye import grow_vessels
+from retinagan.eye.light import clear_retina
+from retinagan.eye.texture import (
+    TEXTURE_SIGMAS,
+    TEXTURE_UNIT,
+    VESSEL_UNIT,
+    measure_texture,
+    synthesise_texture,
+    texture_spectrum,
+    vessel_contrast,
+    vessel_gain,
+)
+from tests.test_eye_light import SIZE, synthetic_eye
+
+LOGS = np.log([0.006, 0.003, 0.003, 0.004, 0.006, VESSEL_UNIT])
+"""About those of a real eye."""
+
+
+def noise(side=SIZE, seed=0):
+    return np.random.default_rng(seed).standard_normal((side, side), dtype=np.float32)
+
+
+def deviations(texture):
+    """Of the five bands of a texture at a side of 512, in luminance."""
+    blurred = [texture] + [ndimage.gaussian_filter(texture, s, mode="wrap") for s in TEXTURE_SIGMAS[1:]]
+    return np.array([(fine - coarse).std() for fine, coarse in zip(blurred, blurred[1:])]) * TEXTURE_UNIT
+
+
+def no_vessels(side=SIZE):
+    return np.zeros((side, side), dtype=np.float32)
+
+
+def test_a_drawn_texture_has_the_amplitudes_that_it_is_asked_for():
+    drawn = deviations(synthesise_texture(noise(512), LOGS))
+    assert drawn[:4] == pytest.approx(np.exp(LOGS[:4]), rel=0.05)
+    # What the light shows is left out of the coarsest.
+    assert 0.7 * np.exp(LOGS[4]) < drawn[4] < np.exp(LOGS[4])
+
+
+def test_its_spectrum_is_smooth_and_falls():
+    power = texture_spectrum(LOGS[:5])
+    assert (np.diff(power)[power[:-1] > power[-1] + 2] < 0).all()  # up to the grain's floor
+    twice = texture_spectrum(LOGS[:5] + np.log(2))
+    assert twice - power == pytest.approx(2 * np.log(2), abs=1e-2)
+
+
+def test_a_crop_has_the_texture_of_the_whole():
+    crop = synthesise_texture(noise(192), LOGS, scale=1)
+    assert crop.std() == pytest.approx(synthesise_texture(noise(512), LOGS).std(), rel=0.1)
+
+
+def test_what_is_measured_is_what_is_drawn():
+    photo, label_map = synthetic_eye((160, 160, 160), grain=5, size=512)
+    clear = clear_retina(label_map, no_vessels(512))
+    texture, logs = measure_texture(photo, label_map, no_vessels(512), clear, noise(512))
+    assert texture.shape == (512, 512) and logs.shape == (6,)
+    assert texture[clear].std() * TEXTURE_UNIT == pytest.approx(5 / 255, rel=0.25)
+    assert synthesise_texture(noise(512), logs).std() == pytest.approx(texture[clear].std(), rel=0.15)
+
+
+def test_texture_tells_nothing_of_disc_and_lesions():
+    photo, label_map = synthetic_eye((160, 120, 60))
+    clear = clear_retina(label_map, no_vessels())
+    texture, _ = measure_texture(photo, label_map, no_vessels(), clear, noise(seed=1))
+    disc = label_map == labels.OD
+    assert abs(texture[disc].mean()) * TEXTURE_UNIT < 0.02  # the disc is 0.4 brighter than its surroundings
+
+
+@pytest.mark.parametrize("contrast", [0.05, 0.15])
+def test_vessels_contrast_is_that_of_the_photograph(contrast):
+    label_map = labels.empty_map(256, "left")
+    vessels = grow_vessels(label_map, 3)
+    photo = np.full((256, 256, 3), 0.5)
+    photo[..., 1] -= contrast * vessels
+    photo[label_map == labels.OD] = 0.9
+    photo = (photo * (label_map != labels.BG)[..., None] * 255).round().astype(np.uint8)
+    assert vessel_contrast(photo, label_map, vessels) == pytest.approx(contrast, rel=0.05)
+    clear = clear_retina(label_map, vessels)
+    logs = measure_texture(photo, label_map, vessels, clear, noise(256))[1]
+    assert vessel_gain(logs) == pytest.approx(contrast / VESSEL_UNIT, rel=0.05)
+
+
+def test_without_vessels_their_contrast_is_the_usual_one():
+    photo, label_map = synthetic_eye((160, 120, 60))
+    assert vessel_contrast(photo, label_map, no_vessels()) == VESSEL_UNIT
