@@ -324,6 +324,20 @@ def test_evaluation_tells_of_every_grade_even_without_real_maps(evaluated):
         assert np.asarray(Image.open(path).convert("L")).std() > 1
 
 
+def test_shares_of_predicted_maps_are_corrected_among_the_annotated_ones():
+    rates = {"EX": {"sensitivity": 1.0, "specificity": 0.5}, "SE": {"sensitivity": None, "specificity": 1.0}}
+    summary = {"n": 10, "lesions": {"EX": {"share": 0.8}, "SE": {"share": 0.4}}}
+    predicted = {"n": 5, "lesions": {"EX": {"share": 0.7}, "SE": {"share": 0.4}}}
+    maps._correct(summary, predicted, rates)
+    # (0.7 - 0.5) / 0.5 = 0.4 of the five predicted ones, 0.9 of the five annotated ones.
+    assert summary["lesions"]["EX"]["corrected"] == pytest.approx((5 * 0.4 + 5 * 0.9) / 10)
+    assert "corrected" not in summary["lesions"]["SE"]
+    row = {"grade": 2, "real": summary | {"n": 10}, "generated": {"lesions": {"EX": {"share": 0.9}}}}
+    summary["lesions"]["EX"]["interval"] = [0.5, 0.9]
+    difference, text = maps_table._share_difference(row, "EX")
+    assert difference == pytest.approx(0.25) and "corrected 0.65" in text
+
+
 def test_table_states_n_and_what_is_missing(evaluated):
     text = maps.table(evaluated[0])
     assert "Synthetic, not for diagnosis" in text and "1 real                0  n = 0: no real maps" in text

@@ -12,6 +12,7 @@ from PIL import Image
 from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.data.prepare import prepare, read_manifest
+from retinagan.data.presence import read_presence
 from retinagan.data.pseudo import map_from_shares, pseudo_label
 from retinagan.data.readers import read_folder
 from retinagan.evaluation import segmenter as evaluation
@@ -262,6 +263,9 @@ def test_pseudo_labels_fill_the_gaps_alone(folder, tmp_path):
         data = load_prepared(folder, rows[name]["split"])
         assert data.labels[data.ids.index(name)] == "pseudo"
     assert pseudo_label(folder, tmp_path / "model", progress=False).labelled == new  # again: its own labels are made anew
+    heldout = [row for row in rows.values() if row["split"] == "heldout" and row["label"] == "masks"]
+    noted = read_presence(folder)["EX"]
+    assert noted["with"] + noted["without"] == len(heldout) and noted["sensitivity"] in (None, 0.0)  # it sees nothing
 
 
 def test_a_folder_from_before_there_were_predicted_maps_still_says_where_maps_are_from(folder):

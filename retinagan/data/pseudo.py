@@ -6,6 +6,7 @@ a segmenter sees beyond that is its mistake. The disc is where the data set says
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from retinagan import checkpoints
 from retinagan.data.dataset import read_picture
 from retinagan.data.field import paint_map
 from retinagan.data.prepare import read_manifest, save_map_and_vessels, write_tables
+from retinagan.data.presence import FILE, presence
 from retinagan.labels import CLASSES, DISC_RADIUS, EX, HE, MA, OD, SE, field_of_view
 from retinagan.models.segmenter import SEGMENTED, photo_planes, turned_logits
 
@@ -50,7 +52,8 @@ def pseudo_label(folder: Path, segmenter: Path, progress: bool = True) -> Pseudo
     """Write predicted maps for all photographs of a prepared folder that have none, or a predicted one.
 
     Annotated maps and those of grade 0 stay. The vessels are measured again, as lesions are left out of them. The manifest's
-    ``label`` of these eyes becomes ``pseudo``.
+    ``label`` of these eyes becomes ``pseudo``. ``pseudo.json`` notes the segmenter, and how often it is right about a lesion's being there
+    (``retinagan.data.presence``) on the held-out eyes that are annotated or of grade 0, without help from their grade.
 
     Args:
         folder: written by ``prepare`` with unlabelled photographs.
@@ -62,7 +65,8 @@ def pseudo_label(folder: Path, segmenter: Path, progress: bool = True) -> Pseudo
         ValueError: the folder was prepared at another size than the segmenter's.
     """
     folder, path = Path(folder), Path(segmenter)
-    network, facts = checkpoints.load(path / "segmenter.safetensors" if path.is_dir() else path, "segmenter")
+    path = path / "segmenter.safetensors" if path.is_dir() else path
+    network, facts = checkpoints.load(path, "segmenter")
     fitted = facts.get("thresholds")
     fitted = fitted if isinstance(fitted, dict) else {}
     thresholds = np.array([fitted.get(CLASSES[kind].short, 0.5) for kind in SEGMENTED])
@@ -74,18 +78,29 @@ def pseudo_label(folder: Path, segmenter: Path, progress: bool = True) -> Pseudo
             f"{folder} was prepared at size {sorted(sizes)}, the segmenter was trained at {network.config.size}; prepare it at that size"
         )
     report = PseudoReport(shown={CLASSES[kind].short: 0 for kind in SEGMENTED})
-    for row in tqdm(wanted, unit="eye", disable=not progress, desc="pseudo-label"):
-        name = f"{row['id']}.png"
-        photo = read_picture(folder / "images" / name, "RGB", int(row["size"]))
+    known = [row for row in rows.values() if row["label"] in ("masks", "disc") and row["split"] == "heldout"]
+    bar = tqdm(total=len(wanted) + len(known), unit="eye", disable=not progress, desc="pseudo-label")
+
+    def predict(row: dict[str, str], grade: int | None) -> tuple[np.ndarray, np.ndarray]:
+        photo = read_picture(folder / "images" / f"{row['id']}.png", "RGB", int(row["size"]))
         with torch.inference_mode():
             shares = turned_logits(network, photo_planes(photo))[0].sigmoid().numpy()
+        bar.update()
         disc = (float(row["disc_x"]), float(row["disc_y"])) if row["disc_x"] else None
-        label_map = map_from_shares(shares, thresholds, int(row["grade"]) if row["grade"] else None, disc)
-        save_map_and_vessels(photo, label_map, folder / "maps" / name, folder / "vessels" / name)
-        row["has_map"], row["label"] = "1", "pseudo"
-        report.labelled.append(row["id"])
-        for kind in SEGMENTED:
-            report.shown[CLASSES[kind].short] += bool((label_map == kind).any())
+        return photo, map_from_shares(shares, thresholds, grade, disc)
+
+    with bar:
+        for row in wanted:
+            name = f"{row['id']}.png"
+            photo, label_map = predict(row, int(row["grade"]) if row["grade"] else None)
+            save_map_and_vessels(photo, label_map, folder / "maps" / name, folder / "vessels" / name)
+            row["has_map"], row["label"] = "1", "pseudo"
+            report.labelled.append(row["id"])
+            for kind in SEGMENTED:
+                report.shown[CLASSES[kind].short] += bool((label_map == kind).any())
+        pairs = ((read_picture(folder / "maps" / f"{row['id']}.png", "P", int(row["size"])), predict(row, None)[1]) for row in known)
+        note = {"segmenter": checkpoints.sha256(path), "thresholds": thresholds.tolist(), "presence": presence(pairs)}
+    (folder / FILE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
     write_tables(folder, rows)
     return report
 

@@ -4,7 +4,8 @@
 ("masks"), lesions predicted by a segmenter ("pseudo"), and grade 0, which has none by definition ("disc"). What maps
 hold is told of both splits together, as is the distance between the distributions; copies are looked for among the
 training maps, and the grader is fitted on them. The fovea is inferred from the disc on both sides alike. Predicted maps
-were cleaned with the grade in hand (:mod:`retinagan.data.pseudo`), which flatters the grader's kappa on real maps.
+were cleaned with the grade in hand (:mod:`retinagan.data.pseudo`), which flatters the grader's kappa on real maps. From grade 2 on, where
+the grade did not clean them, their shares are corrected for what the segmenter misses and makes up (:mod:`retinagan.data.presence`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from retinagan.data.prepare import read_manifest
+from retinagan.data.presence import corrected, read_presence
 from retinagan.evaluation import grading
 from retinagan.evaluation.descriptors import ASSUMED, DESCRIPTORS, Measured, quartiles, summarise
 from retinagan.evaluation.maps_distances import coverage, frechet_ratio, neighbour_distances
@@ -130,7 +132,8 @@ def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progr
         "seconds_a_thousand": 1000 * seconds / (count * NUM_GRADES),
         "processor_seconds_a_thousand": 1000 * processor_seconds / (count * NUM_GRADES),
         "clean_up": raw,
-        "grades": _by_grade(real, theirs, ours),
+        "presence": (noted := read_presence(data)),
+        "grades": _by_grade(real, theirs, ours, noted),
         "mild": _mild(ours[1].found),
         "distances": _distances(real, theirs, ours),
         "grader": _grade(real, theirs.descriptors, [one.descriptors for one in ours]),
@@ -200,20 +203,33 @@ def _count_real(real: MapSet) -> dict:
     }
 
 
-def _by_grade(real: MapSet, theirs: Measured, ours: list[Measured]) -> list[dict]:
+def _by_grade(real: MapSet, theirs: Measured, ours: list[Measured], noted: dict | None) -> list[dict]:
     rows = []
     for grade in range(NUM_GRADES):
         chosen = real.grades == grade
+        summary = summarise(theirs.chosen(chosen))
+        predicted = chosen & (real.labels == "pseudo")
+        if noted and grade >= 2 and predicted.any():
+            _correct(summary, summarise(theirs.chosen(predicted)), noted)
         rows.append(
             {
                 "grade": grade,
                 "labels": dict(Counter(real.labels[chosen].tolist())),
-                "real": summarise(theirs.chosen(chosen)),
+                "real": summary,
                 "masks": summarise(theirs.chosen(chosen & (real.labels == "masks"))),
                 "generated": summarise(ours[grade]),
             }
         )
     return rows
+
+
+def _correct(summary: dict, predicted: dict, noted: dict) -> None:
+    """Add each lesion's ``corrected`` share to a summary of maps of which the ``predicted`` ones are a part."""
+    for kind, lesion in summary["lesions"].items():
+        share = corrected(predicted["lesions"][kind]["share"], noted[kind])
+        if share is not None:
+            difference = (share - predicted["lesions"][kind]["share"]) * predicted["n"]
+            lesion["corrected"] = lesion["share"] + difference / summary["n"]
 
 
 def _mild(found: list[Measurements]) -> dict:

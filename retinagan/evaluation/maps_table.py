@@ -100,11 +100,15 @@ def _criterion(name: str, met: bool | None, figures: str) -> dict:
 
 
 def _share_difference(row: dict, kind: str) -> tuple[float, str]:
-    """How far the shares of a lesion differ, and both in words, with the 95 % interval of the real one."""
+    """How far the shares of a lesion differ, and both in words, with the 95 % interval of the real one; a corrected one counts."""
     ours, theirs = (row[what]["lesions"][kind] for what in ("generated", "real"))
     low, high = theirs["interval"]
     text = f"{kind} of grade {row['grade']} {ours['share']:.2f}, real {theirs['share']:.2f} [{low:.2f} {high:.2f}]"
-    return abs(ours["share"] - theirs["share"]), f"{text} (n {row['real']['n']})"
+    share = theirs["share"]
+    if "corrected" in theirs:
+        share = theirs["corrected"]
+        text += f", corrected {share:.2f}"
+    return abs(ours["share"] - share), f"{text} (n {row['real']['n']})"
 
 
 def _kappa_criterion(grader: dict) -> dict:
@@ -138,7 +142,8 @@ def table(figures: dict) -> str:
         f"lesions of real maps: {origins} (masks: annotated; pseudo: predicted; disc: grade 0, none by definition)",
         "three numbers in a row are the quartiles: 25 %, median, 75 %",
     ]
-    lines += _block("Share of maps with each lesion [95 %]", rows, _share_cell, published=True)
+    lines += _block("Share of maps with each lesion [95 %]; → corrected", rows, _share_cell, published=True)
+    lines += _presence_lines(figures.get("presence"))
     lines += _block("Lesions a map", rows, lambda k: _quartiles(k["number"], "{:.0f}"))
     lines += _block("Area of single lesions, pixels at 512", rows, lambda k: _quartiles(k["size"], "{:.0f}"))
     lines += _block("Area a map, % of the field", rows, lambda k: _quartiles(k["area"], "{:.3f}", 100))
@@ -180,7 +185,7 @@ def table(figures: dict) -> str:
 
 
 def _block(title: str, rows: list[dict], cell: Callable[[dict], str], published: bool = False) -> list[str]:
-    lines = ["", title, f"{'grade':<18}{'n':>5}" + "".join(f"{name:>22}" for name in _SHORT)]
+    lines = ["", title, f"{'grade':<18}{'n':>5}" + "".join(f"{name:>26}" for name in _SHORT)]
     for row in rows:
         for what, name in _sets(row):
             found = row[what]
@@ -188,9 +193,9 @@ def _block(title: str, rows: list[dict], cell: Callable[[dict], str], published:
             if found["n"] == 0:
                 lines.append(f"{head}  n = 0: no real maps")
             else:
-                lines.append(head + "".join(f"{cell(found['lesions'][name]):>22}" for name in _SHORT))
+                lines.append(head + "".join(f"{cell(found['lesions'][name]):>26}" for name in _SHORT))
         if published:
-            shares = "".join(f"{FGADR_SHARES[name][row['grade']]:>10.2f}{'':12}" for name in _SHORT)
+            shares = "".join(f"{FGADR_SHARES[name][row['grade']]:>10.2f}{'':16}" for name in _SHORT)
             lines.append(f"{row['grade']} {'FGADR, published':<21}" + shares)
     return lines
 
@@ -203,7 +208,18 @@ def _sets(row: dict) -> list[tuple[str, str]]:
 
 def _share_cell(lesion: dict) -> str:
     low, high = lesion["interval"]
-    return f"{lesion['share']:.2f} [{low:.2f} {high:.2f}]"
+    arrow = f" → {lesion['corrected']:.2f}" if "corrected" in lesion else ""
+    return f"{lesion['share']:.2f} [{low:.2f} {high:.2f}]{arrow}"
+
+
+def _presence_lines(noted: dict | None) -> list[str]:
+    if not noted:
+        return []
+    lines = ["Corrected: predicted maps of grades 2-4, for how often the segmenter is right about an eye that it has not learned from"]
+    for kind, one in noted.items():
+        rates = (f"{name} {_number(one[name])} of {one[n]}" for name, n in (("sensitivity", "with"), ("specificity", "without")))
+        lines.append(f"  {kind}: " + ", ".join(rates))
+    return lines
 
 
 def _quadrants(lesion: dict) -> str:
