@@ -101,7 +101,7 @@ def test_steps_bring_the_photograph_nearer(task):
     losses = [task.step(task.batch(rng(step)), step, rng(step), update) for step in range(60)]
     early, late = (np.mean([entry["l1"] for entry in part]) for part in (losses[:8], losses[-8:]))
     assert late < 0.6 * early
-    assert set(losses[0]) == {"discriminator", "adversarial", "matching", "l1", "l1_coarse", "sharpness", "light"}
+    assert set(losses[0]) == {"discriminator", "adversarial", "matching", "l1", "l1_coarse", "sharpness", "light", "lesions"}
 
 
 def test_varied_copies_are_other_pictures_of_exact_classes(task):
@@ -215,6 +215,27 @@ def test_the_segmenter_pulls_lesions_towards_what_it_finds(dataset, tmp_path):
     beyond = torch.full((1, 3, 32, 32), 1.2, requires_grad=True)
     task._judge(beyond).sum().backward()
     assert beyond.grad.abs().sum() > 0
+
+
+def test_lesions_are_compared_by_their_mean_colour_small_ones_as_much_as_large_ones():
+    label_map = torch.full((1, 32, 32), labels.VB)
+    label_map[0, 3:5, 3:5] = labels.MA
+    label_map[0, 16:24, 16:24] = labels.HE
+    onehot = torch.nn.functional.one_hot(label_map, labels.NUM_CLASSES).permute(0, 3, 1, 2).float()
+    photo = torch.full((1, 3, 32, 32), 0.5)
+    assert photo_losses.lesion_difference(photo, photo, onehot) == 0
+    speckled = photo.clone()  # another outline and other grain, the same mean
+    speckled[..., 3, 3:5] += 0.05
+    speckled[..., 4, 3:5] -= 0.05
+    assert photo_losses.lesion_difference(speckled, photo, onehot) == pytest.approx(0, abs=1e-9)
+    pale_dot, pale_blot = photo.clone(), photo.clone()
+    pale_dot[:, :, 3:5, 3:5] += photo_losses.LESION_UNIT
+    pale_blot[:, :, 16:24, 16:24] += photo_losses.LESION_UNIT
+    # One cell of two, off by one unit.
+    for pale in (pale_dot, pale_blot):
+        assert photo_losses.lesion_difference(pale, photo, onehot) == pytest.approx(0.5 * 0.5, rel=1e-4)
+    healthy = torch.zeros_like(onehot)
+    assert photo_losses.lesion_difference(pale_dot, photo, healthy) == 0
 
 
 def test_vessels_tone_goes_with_the_vessels(dataset):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from retinagan.eye.light import VESSEL_THRESHOLD
-from retinagan.labels import VB
+from retinagan.labels import EX, MA, VB
 from retinagan.models.spade import GUIDANCE_PLANES
 
 _VESSELS = GUIDANCE_PLANES.index("vessels")
@@ -16,6 +16,12 @@ LIGHT_CELL = 32
 
 CONTRAST_CELL = 8
 """Side in pixels of the cells in which :func:`band_contrast` measures."""
+
+LESION_CELL = 8
+"""Side in pixels of the cells of :func:`lesion_difference`: a microaneurysm lies in one or two of them."""
+
+LESION_UNIT = 0.03
+"""Contrast of a usual lesion (8 of 255 levels), the unit of :func:`lesion_difference`."""
 
 
 def least_squares(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
@@ -58,3 +64,18 @@ def light_difference(photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.
     share = F.avg_pool2d(clear, LIGHT_CELL)
     off = F.avg_pool2d((photo - guidance[:, :3]) * clear, LIGHT_CELL) / share.clamp(min=0.1)
     return (off.abs() * share).sum() / (3 * share.sum()).clamp(min=1)
+
+
+def lesion_difference(fake: torch.Tensor, photo: torch.Tensor, onehot: torch.Tensor) -> torch.Tensor:
+    """Difference of the mean colours of each class of lesions in cells of :data:`LESION_CELL` pixels, squared up to two units (Huber).
+
+    Every cell that holds some of a class counts alike, so that microaneurysms weigh as much as large haemorrhages. Means over a
+    lesion are blind to outlines that are a pixel off, and squares ask for the mean of what lesions look like, where L1 alone
+    asks for the median at each pixel: that of small ones is next to nothing.
+    """
+    lesions = onehot[:, EX : MA + 1]
+    share = F.avg_pool2d(lesions, LESION_CELL)
+    colours = torch.stack([F.avg_pool2d(lesions * plane, LESION_CELL) for plane in (fake - photo).split(1, dim=1)])
+    off = colours / share.clamp(min=1e-6) / LESION_UNIT
+    held = (share > 0).to(off.dtype)
+    return F.huber_loss(off, torch.zeros_like(off), reduction="none", delta=2.0).mean(0).mul(held).sum() / held.sum().clamp(min=1)

@@ -36,6 +36,7 @@ from retinagan.training.photo_losses import (
     band_contrast,
     feature_matching,
     least_squares,
+    lesion_difference,
     light_difference,
 )
 from retinagan.training.segmenter import losses
@@ -68,6 +69,8 @@ class PhotoTraining(LoopSettings):
     light: float = 3.0
     """Weight of the mean colour of clear retina in cells of 32 pixels, which is the eye's light: it holds the colour of those
     crops that have no photograph of their own."""
+    lesions: float = 0.1
+    """Weight of the difference in the lesions' mean colours; see ``photo_losses.lesion_difference``."""
     adversarial: float = 1.0
     feature_matching: float = 1.5
     varied_copies: int = 1
@@ -259,10 +262,12 @@ class PhotosTask:
             for f, r in zip(band_contrast(fake[paired]), band_contrast(photo[paired]), strict=True)
         )
         light = light_difference(fake, onehot, guidance)
+        lesions = lesion_difference(fake[paired], photo[paired], onehot[paired])
         loss = (
             config.l1 * l1
             + config.sharpness * sharpness
             + config.light * light
+            + config.lesions * lesions
             + config.l1_coarse * coarse
             + config.adversarial * adversarial
             + config.feature_matching * matching
@@ -281,6 +286,7 @@ class PhotosTask:
             "l1_coarse": float(coarse.detach()),
             "sharpness": float(sharpness.detach()),
             "light": float(light.detach()),
+            "lesions": float(lesions.detach()),
         }
 
     def _judge(self, photo: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,7 @@ from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.data.field import paint_map
 from retinagan.evaluation.fidelity import Agreement
 from retinagan.labels import CLASSES, EX, HE, MA, SE, colours_from_map
-from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, photo_planes
+from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, photo_planes, turned_logits
 from retinagan.training.settings import LoopSettings
 
 POSITIVE_WEIGHTS = (3.0, 6.0, 6.0, 15.0, 1.0)
@@ -204,7 +204,7 @@ class SegmenterTask:
         try:
             for index in self.annotated:
                 with torch.inference_mode():
-                    logits = networks["segmenter"](photo_planes(self.data.photos[index]))[0].float().numpy()
+                    logits = turned_logits(networks["segmenter"], photo_planes(self.data.photos[index]))[0].float().numpy()
                 agreement.add(logits, self.data.maps[index])
         except FileNotFoundError:
             facts["thresholds"] = "0.5: exported without the training data"
