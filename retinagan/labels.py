@@ -145,11 +145,16 @@ def map_with_disc(size: int, x: float, y: float, radius: float) -> np.ndarray:
     return label_map
 
 
+DISC_SMOOTHING = 6 / 512
+"""Width (σ) of the Gaussian that smooths a generated disc's outline, as a share of the side."""
+
+
 def clean_map(label_map: np.ndarray) -> np.ndarray:
     """A generated map made exact: ``uint8 (N, N)`` → the same, with a circular field and at most one disc.
 
     Outside the circle everything is background; background inside it becomes retina. Of several
-    disc components the largest stays, with its holes filled where they are retina, the others become retina. Lesions stay.
+    disc components the largest stays, with the outline that an annotator would draw (:func:`smooth_disc`), its holes filled where they
+    are retina; the others become retina. Lesions stay.
 
     Raises:
         ValueError: the map is not square, or :func:`check_map` refuses it.
@@ -161,11 +166,30 @@ def clean_map(label_map: np.ndarray) -> np.ndarray:
     cleaned = label_map.copy()
     cleaned[field & (cleaned == BG)] = VB
     cleaned[~field] = BG
-    components, count = ndimage.label(cleaned == OD)
-    if count:
-        sizes = np.bincount(components.ravel())[1:]
-        largest = components == 1 + int(sizes.argmax())
-        cleaned[(components > 0) & ~largest] = VB
-        holes = ndimage.binary_fill_holes(largest) & (cleaned == VB)
-        cleaned[holes] = OD
+    disc = cleaned == OD
+    if disc.any():
+        cleaned[disc] = VB
+        largest = _largest(disc)
+        shown = smooth_disc(ndimage.binary_fill_holes(largest), field) & (cleaned == VB)
+        cleaned[_largest(shown) if shown.any() else largest] = OD
     return cleaned
+
+
+def _largest(mask: np.ndarray) -> np.ndarray:
+    """The largest connected part of a mask that is not empty."""
+    components, _ = ndimage.label(mask)
+    return components == 1 + int(np.bincount(components.ravel())[1:].argmax())
+
+
+def smooth_disc(disc: np.ndarray, field: np.ndarray) -> np.ndarray:
+    """A disc's mask ``bool (N, N)`` with a smooth and convex outline: behind a Gaussian (:data:`DISC_SMOOTHING`), cut at one half, then its
+    convex hull inside the ``field``. Where the rim cuts a disc it counts as going on."""
+    from skimage.morphology import convex_hull_image  # slow to import, and labels are needed everywhere
+
+    sigma = DISC_SMOOTHING * len(disc)
+    share = ndimage.gaussian_filter(disc.astype(np.float32), sigma)
+    inside = ndimage.gaussian_filter(field.astype(np.float32), sigma)
+    smooth = (share > 0.5 * inside) & field
+    if not smooth.any():
+        return disc  # too small to be smoothed
+    return convex_hull_image(_largest(smooth)) & field

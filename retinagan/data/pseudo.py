@@ -21,7 +21,7 @@ from retinagan.data.dataset import read_picture
 from retinagan.data.field import paint_map
 from retinagan.data.prepare import read_manifest, save_map_and_vessels, write_tables
 from retinagan.data.presence import FILE, presence
-from retinagan.labels import CLASSES, DISC_RADIUS, EX, HE, MA, OD, SE, field_of_view
+from retinagan.labels import CLASSES, DISC_RADIUS, EX, HE, MA, OD, SE, field_of_view, smooth_disc
 from retinagan.models.segmenter import SEGMENTED, photo_planes, turned_logits
 
 LEAST_AREA = {EX: 3, HE: 6, SE: 20, MA: 2}
@@ -145,6 +145,7 @@ def _disc(mask: np.ndarray, known: tuple[float, float] | None, size: int) -> tup
         largest = 1 + int(np.argmax(np.bincount(components.ravel())[1:]))
         mask = ndimage.binary_fill_holes(components == largest)
         mask = ndimage.binary_opening(mask, iterations=max(1, size // 128))
+        mask = smooth_disc(mask, field_of_view(size)) if mask.any() else mask
         if mask.any() and DISC_AREA[0] <= mask.mean() <= DISC_AREA[1]:
             y, x = ndimage.center_of_mass(mask)
             if known is None or np.hypot(x - known[0], y - known[1]) <= DISC_OFF * DISC_RADIUS * size:
