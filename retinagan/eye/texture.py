@@ -12,7 +12,8 @@ from scipy import ndimage
 from retinagan.labels import BG, VB
 
 TEXTURE_SIGMAS = (0.6, 1.2, 2.4, 4.8, 9.6, 19.2)
-"""Gaussian widths, in pixels at a side of 512, whose differences are the mottle's five bands, fine to coarse."""
+"""Gaussian widths, in pixels at a side of 512, whose differences are the mottle's bands, fine to coarse."""
+TEXTURE_BANDS = len(TEXTURE_SIGMAS) - 1
 TEXTURE_UNIT = 0.03
 """The texture plane is in units of this luminance, so that it is of about unit variance."""
 LUMINANCE = np.array([0.25, 0.65, 0.10], dtype=np.float32)

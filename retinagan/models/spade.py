@@ -16,11 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from retinagan.eye.light import LIGHT_SIDE
+from retinagan.eye.texture import TEXTURE_BANDS, VESSEL_UNIT
 from retinagan.labels import BG, EX, MA, NUM_CLASSES, VB
 
 GUIDANCE_PLANES = ("light_red", "light_green", "light_blue", "vessels", "fovea", "texture", "tone")
-"""The eye's planes, in order. Light is 0..1 RGB, vessels and fovea 0..1, texture about unit variance, tone -1..1: how much
-darker than others of its calibre a vessel is (veins), or lighter (arteries)."""
+"""The eye's planes, in order. Light is 0..1 RGB, fovea 0..1, texture about unit variance; vessels are 0..1 and their tone -1..1 (how much
+darker than others of its calibre a vessel is: veins; or lighter: arteries), both times how clear the eye's vessels are."""
 
 TEXTURE = GUIDANCE_PLANES.index("texture")
 
@@ -282,16 +284,13 @@ class EyeStatistics(nn.Module):
     the left) in 0..1 RGB; ``texture_mean (B,)`` and ``texture_factor (B, B)`` give the logarithms of ``retinagan.eye.texture``.
     """
 
-    LIGHT_SIDE = 32
-    TEXTURE_LOGS = 6
-
     def __init__(self, components: int) -> None:
         super().__init__()
-        side, logs = self.LIGHT_SIDE, self.TEXTURE_LOGS
+        side = LIGHT_SIDE
         self.register_buffer("light_mean", torch.full((3, side, side), 0.4))
         self.register_buffer("light_components", torch.zeros(components, 3, side, side))
-        self.register_buffer("texture_mean", torch.tensor([-4.0] * (logs - 1) + [math.log(0.1)]))
-        self.register_buffer("texture_factor", torch.zeros(logs, logs))
+        self.register_buffer("texture_mean", torch.tensor([-4.0] * TEXTURE_BANDS + [math.log(VESSEL_UNIT)]))
+        self.register_buffer("texture_factor", torch.zeros(TEXTURE_BANDS + 1, TEXTURE_BANDS + 1))
 
 
 @dataclass(frozen=True)
