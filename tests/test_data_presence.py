@@ -25,18 +25,23 @@ def test_sensitivity_and_specificity_are_counted_by_eye():
     assert presence([])["SE"] == {"with": 0, "sensitivity": None, "without": 0, "specificity": None}
 
 
+def rates(sensitivity, specificity):
+    return {"with": 5, "sensitivity": sensitivity, "without": 5, "specificity": specificity}
+
+
 @pytest.mark.parametrize("truth", [0.0, 0.3, 1.0])
 def test_the_correction_finds_the_true_share(truth):
     sensitivity, specificity = 0.9, 0.6
     seen = truth * sensitivity + (1 - truth) * (1 - specificity)
-    assert corrected(seen, {"sensitivity": sensitivity, "specificity": specificity}) == pytest.approx(truth)
+    assert corrected(seen, rates(sensitivity, specificity)) == pytest.approx(truth)
 
 
 def test_the_correction_stays_a_share_and_says_when_it_cannot_tell():
-    assert corrected(0.1, {"sensitivity": 1.0, "specificity": 0.5}) == 0
-    assert corrected(1.0, {"sensitivity": 0.9, "specificity": 0.9}) == 1
-    for sensitivity, specificity in ((None, 1.0), (1.0, None), (0.5, 0.6)):
-        assert corrected(0.5, {"sensitivity": sensitivity, "specificity": specificity}) is None
+    assert corrected(0.1, rates(1.0, 0.5)) == 0
+    assert corrected(1.0, rates(0.9, 0.9)) == 1
+    assert corrected(0.5, rates(0.5, 0.6)) is None
+    assert corrected(0.5, rates(1.0, 1.0) | {"with": 4}) is None
+    assert corrected(0.5, {"with": 9, "sensitivity": 1.0, "without": 0, "specificity": None}) is None
 
 
 def test_the_note_is_read_back_or_named_as_damaged(tmp_path):

@@ -325,7 +325,10 @@ def test_evaluation_tells_of_every_grade_even_without_real_maps(evaluated):
 
 
 def test_shares_of_predicted_maps_are_corrected_among_the_annotated_ones():
-    rates = {"EX": {"sensitivity": 1.0, "specificity": 0.5}, "SE": {"sensitivity": None, "specificity": 1.0}}
+    rates = {
+        "EX": {"with": 9, "sensitivity": 1.0, "without": 9, "specificity": 0.5},
+        "SE": {"with": 0, "sensitivity": None, "without": 9, "specificity": 1.0},
+    }
     summary = {"n": 10, "lesions": {"EX": {"share": 0.8}, "SE": {"share": 0.4}}}
     predicted = {"n": 5, "lesions": {"EX": {"share": 0.7}, "SE": {"share": 0.4}}}
     maps._correct(summary, predicted, rates)

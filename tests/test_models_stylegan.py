@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from retinagan.labels import LESIONS
 from retinagan.models.layers import EqualLinear, minibatch_deviation
 from retinagan.models.stylegan import (
     NO_CLASS,
@@ -372,3 +373,27 @@ def test_bilinear_upsampling_leaves_no_blocks():
     assert (inner[..., ::2] - inner[..., 1::2]).abs().min() > 1e-6
     with pytest.raises(ValueError, match="upsampling is 'cubic'"):
         MapGeneratorConfig(upsampling="cubic")
+
+
+def test_fine_blocks_may_speak_of_lesions_alone():
+    config = {"latent_dim": 8, "w_dim": 8, "mapping_layers": 2, "channels": (8, 8, 8, 8)}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        generator = MapGenerator(MapGeneratorConfig(**config, lesion_blocks=2, noise_start=0.5)).eval()
+    z, noise = generator.random_inputs([3])
+    grade = torch.tensor([2])
+    other = [*noise[:2], *(torch.randn_like(plane) for plane in noise[2:])]
+    logits, changed = generator(z, grade, noise), generator(z, grade, other)
+    lesions = list(LESIONS)
+    rest = [kind for kind in range(7) if kind not in lesions]
+    assert torch.equal(logits[:, rest], changed[:, rest]) and not torch.equal(logits[:, lesions], changed[:, lesions])
+    for wrong, message in (({"lesion_blocks": 4}, "lesion_blocks"), ({"lesion_blocks": 1, "skip": "none"}, "needs skip 'sum'")):
+        with pytest.raises(ValueError, match=message):
+            MapGeneratorConfig(**config, **wrong)
+
+
+def test_noise_counts_from_the_start_where_it_is_asked_to():
+    config = {"latent_dim": 8, "w_dim": 8, "mapping_layers": 2, "channels": (64, 64)}
+    silent, noisy = (MapGenerator(MapGeneratorConfig(**config, noise_start=start)) for start in (0.0, 0.5))
+    assert not silent.blocks[1].style1.noise_weight.any()
+    assert float(noisy.blocks[1].style1.noise_weight.std()) == pytest.approx(0.5, rel=0.4)

@@ -13,6 +13,9 @@ from retinagan.labels import CLASSES, LESIONS
 FILE = "pseudo.json"
 """Beside the manifest of a prepared folder whose maps were predicted (``retinagan.data.pseudo``)."""
 
+LEAST_EYES = 5
+"""Eyes with a lesion, and without it, from which on the rates count."""
+
 LEAST_INFORMATIVE = 0.2
 """Sensitivity plus specificity less 1 below which a prediction says too little of an eye to be corrected."""
 
@@ -44,10 +47,11 @@ def corrected(share: float, figures: dict) -> float | None:
     """The share of eyes that have a lesion, from the share of those whose predicted map has it, 0..1.
 
     Rogan and Gladen, American Journal of Epidemiology 107 (1978): (share + specificity − 1) / (sensitivity + specificity − 1),
-    cut to 0..1. None where either is unknown, or both together say next to nothing (:data:`LEAST_INFORMATIVE`).
+    cut to 0..1. None where either rate is of fewer than :data:`LEAST_EYES`, or both together say next to nothing
+    (:data:`LEAST_INFORMATIVE`).
     """
     sensitivity, specificity = figures["sensitivity"], figures["specificity"]
-    if sensitivity is None or specificity is None or sensitivity + specificity - 1 < LEAST_INFORMATIVE:
+    if min(figures["with"], figures["without"]) < LEAST_EYES or sensitivity + specificity - 1 < LEAST_INFORMATIVE:
         return None
     return float(np.clip((share + specificity - 1) / (sensitivity + specificity - 1), 0, 1))
 

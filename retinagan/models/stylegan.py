@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..labels import NUM_CLASSES, NUM_GRADES, VB
+from ..labels import LESIONS, NUM_CLASSES, NUM_GRADES, VB
 from .layers import (
     LEAK,
     EqualConv2d,
@@ -50,6 +50,9 @@ class MapGeneratorConfig:
     upsampling: str = "nearest"  # of features between blocks: "nearest" (the original's) | "bilinear" (no rows and columns)
     padding: str = "zeros"  # of the 3×3 convolutions: "zeros" | "reflect"
     norm_epsilon: float = 1e-3  # added to the variance by the instance norm
+    noise_start: float = 0.0  # deviation of the noise's weights before training; 0 as in the original. Small lesions lie where the
+    # noise puts them: with weights that start at zero they lie where the constant's few pixels do, in streaks, for thousands of steps
+    lesion_blocks: int = 0  # finest blocks whose logits speak of lesions alone: disc and field keep the smooth outlines of the others
     skip: str = "sum"  # "sum": logits of all blocks are added up; "blend": last two by alpha; "none": last alone
     output: str = "argmax"  # how logits become classes: "argmax" | "original" (see logits_to_maps)
 
@@ -64,10 +67,14 @@ class MapGeneratorConfig:
         checked_choice("upsampling", self.upsampling, ("nearest", "bilinear"))
         checked_choice("padding", self.padding, ("zeros", "reflect"))
         checked_float("norm_epsilon", self.norm_epsilon, 1e-12, 1.0)
+        checked_float("noise_start", self.noise_start, 0.0, 10.0)
+        checked_int("lesion_blocks", self.lesion_blocks, 0, len(self.channels) - 1)
         checked_choice("skip", self.skip, ("sum", "blend", "none"))
         checked_choice("output", self.output, ("argmax", "original"))
         if self.skip == "blend" and len(self.channels) < 2:
             raise ValueError("skip 'blend' joins the last two blocks, but channels names one; use 'none'")
+        if self.lesion_blocks and self.skip != "sum":
+            raise ValueError(f"lesion_blocks is {self.lesion_blocks}; it needs skip 'sum', where blocks add to each other's logits")
 
     @classmethod
     def original(
@@ -129,14 +136,14 @@ class NoisyStyle(nn.Module):
     Mean and variance are an image's own, so nothing depends on its companions in the batch.
     """
 
-    def __init__(self, channels: int, w_dim: int, epsilon: float):
+    def __init__(self, channels: int, config: MapGeneratorConfig):
         super().__init__()
-        self.noise_weight = nn.Parameter(torch.zeros(channels))
+        self.noise_weight = nn.Parameter(torch.randn(channels) * config.noise_start)
         self.gamma = nn.Parameter(torch.ones(channels))
         self.beta = nn.Parameter(torch.zeros(channels))
-        self.style_scale = EqualLinear(w_dim, channels, gain=1.0, bias=1.0)
-        self.style_shift = EqualLinear(w_dim, channels, gain=1.0)
-        self.epsilon = epsilon
+        self.style_scale = EqualLinear(config.w_dim, channels, gain=1.0, bias=1.0)
+        self.style_shift = EqualLinear(config.w_dim, channels, gain=1.0)
+        self.epsilon = config.norm_epsilon
 
     def forward(self, x: Tensor, noise: Tensor, w: Tensor) -> Tensor:
         # Statistics of large planes lose their meaning in bfloat16; the convolutions cast back by themselves.
@@ -158,9 +165,9 @@ class SynthesisBlock(nn.Module):
         first = channels_in is None
         self.upsampling = config.upsampling
         self.conv1 = None if first else EqualConv2d(channels_in, channels, 3, padding=config.padding)
-        self.style1 = NoisyStyle(channels, config.w_dim, config.norm_epsilon)
+        self.style1 = NoisyStyle(channels, config)
         self.conv2 = EqualConv2d(channels, channels, 3, padding=config.padding)
-        self.style2 = NoisyStyle(channels, config.w_dim, config.norm_epsilon)
+        self.style2 = NoisyStyle(channels, config)
 
     def forward(self, x: Tensor, noise: Tensor, w: Tensor) -> Tensor:
         if self.conv1 is not None:
@@ -199,6 +206,9 @@ class MapGenerator(nn.Module):
         self.outputs = nn.ModuleList(
             EqualConv2d(c, NUM_CLASSES, 1, gain=1.0) for c in config.channels[self.first_output :]
         )
+        of_lesions = torch.zeros(1, NUM_CLASSES, 1, 1)
+        of_lesions[:, list(LESIONS)] = 1
+        self.register_buffer("lesions", of_lesions, persistent=False)
         self.register_buffer("w_mean", torch.zeros(config.num_grades, config.w_dim))
 
     def forward(
@@ -270,6 +280,8 @@ class MapGenerator(nn.Module):
             if i < self.first_output or (self.config.skip == "blend" and alpha == 1.0 and i == self.first_output):
                 continue
             fresh = self.outputs[i - self.first_output](x).float()
+            if i >= len(self.blocks) - self.config.lesion_blocks:
+                fresh = fresh * self.lesions
             if logits is None:
                 logits = fresh
             elif self.config.skip == "sum":

@@ -2,7 +2,7 @@
 
 Fifty eyes with lesion masks are few, so each sample is put together anew from what is interchangeable between eyes:
 the disc of one eye, the lesions of another, laid at the same side of the disc, now and then each class of lesions from
-an eye of its own. All is turned by up to 12 degrees, mirrored (left/right and up/down), shifted, scaled and bent a
+an eye of its own. All is turned by up to 12 degrees, mirrored (left/right: above and below differ in eyes), shifted, scaled and bent a
 little, single lesions are moved or left out. Nothing is interpolated between classes: geometry is applied to classes
 at full size, which are then averaged to area shares.
 
@@ -197,13 +197,13 @@ class RealMaps:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Matrices ``float32 (2, 3)`` from drawn to stored coordinates (−1..1), for the disc and for the lesions."""
         angle = math.radians(draws.uniform(-12, 12))
-        flip_x, flip_y = draws.choice([-1.0, 1.0], 2)
+        flip_x = draws.choice([-1.0, 1.0])
         scale = draws.uniform(0.93, 1.07)
-        turn = _rotation(angle) @ np.diag([flip_x, flip_y]) * scale
+        turn = _rotation(angle) @ np.diag([flip_x, 1.0]) * scale
         centre = turn @ disc + draws.normal(0, 0.015, 2) - (scale - 1) * (turn @ disc) / scale
         here = _inverse(turn, centre - turn @ disc)
         same_side = 1.0 if disc[0] * lesion_disc[0] >= 0 else -1.0
-        flips = np.diag([flip_x * same_side, draws.choice([-1.0, 1.0])])
+        flips = np.diag([flip_x * same_side, 1.0])
         turn = _rotation(angle + math.radians(draws.normal(0, 4))) @ flips * draws.uniform(0.9, 1.1)
         shift = np.clip(centre - turn @ lesion_disc, -0.12, 0.12) + draws.normal(0, 0.02, 2)
         return here, _inverse(turn, shift)
