@@ -139,7 +139,7 @@ def read_reference(
         )
     light = measure_light(cut, clear)
     noise = np.random.default_rng(seed).standard_normal((size, size), dtype=np.float32)
-    _, texture = measure_texture(cut, own_map, vessels, clear, noise)
+    *_, texture = measure_texture(cut, own_map, vessels, clear, noise)
     if anatomy.side == "right":
         light = light[:, :, ::-1]
     return Reference(cut, own_map, disc, fovea, vessels, light, texture, photo_digest(photo))

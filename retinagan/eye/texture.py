@@ -31,8 +31,8 @@ _FREQUENCIES = np.geomspace(1 / 512, 0.5**0.5, 96)
 
 def measure_texture(
     photo: np.ndarray, label_map: np.ndarray, vessels: np.ndarray, clear: np.ndarray, noise: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Texture plane of a photograph and the logarithms that describe it.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Texture plane of a photograph, what of it is made up, and the logarithms that describe it.
 
     The luminance's bands where the retina is clear; elsewhere (vessels, lesions, disc, rim) ``noise`` of the same amplitudes,
     so that the plane tells nothing of them.
@@ -45,7 +45,7 @@ def measure_texture(
         noise: ``float32 (S, S)`` white noise of unit variance.
 
     Returns:
-        ``float32 (S, S)`` in units of :data:`TEXTURE_UNIT`, and ``float32 (6,)``: the log-amplitudes of the bands (robust:
+        The plane and its made-up part, ``float32 (S, S)`` in units of :data:`TEXTURE_UNIT`, and ``float32 (6,)``: the log-amplitudes of the bands (robust:
         from median deviations, as rim and light dominate a standard deviation) and the log of :func:`vessel_contrast`.
     """
     scale = photo.shape[0] / 512
@@ -62,7 +62,8 @@ def measure_texture(
     deviations = [1.4826 * np.median(np.abs(band[usable] - np.median(band[usable]))) for band in bands]
     logs = np.log([*(d + 1e-5 for d in deviations), vessel_contrast(photo, label_map, vessels)]).astype(np.float32)
     blend = np.clip(ndimage.distance_transform_edt(clear) / (3 * scale), 0, 1).astype(np.float32)
-    return sum(bands) / TEXTURE_UNIT * blend + synthesise_texture(noise, logs) * (1 - blend), logs
+    made = synthesise_texture(noise, logs) * (1 - blend)
+    return sum(bands) / TEXTURE_UNIT * blend + made, made, logs
 
 
 def vessel_contrast(photo: np.ndarray, label_map: np.ndarray, vessels: np.ndarray) -> float:

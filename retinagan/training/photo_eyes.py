@@ -25,6 +25,8 @@ class Eye:
     label_map: np.ndarray
     guidance: np.ndarray
     """Planes of ``retinagan.models.spade.GUIDANCE_PLANES``, ``float16 (7, S, S)``."""
+    made_texture: np.ndarray
+    """What of the texture plane is noise, as vessels, lesions, disc and rim hide the photograph's own: ``float16 (S, S)``."""
     vessel_gain: float
     """What the ridge filter's vessels were multiplied by: how clear they are in this eye."""
     code: np.ndarray
@@ -74,7 +76,7 @@ def measure_eyes(
     for index, ((photo, label_map, vessels, fovea), clear, light) in enumerate(progress):
         noise = np.random.default_rng([seed, index]).standard_normal(clear.shape, dtype=np.float32)
         ridges = vessels.astype(np.float32) / 255
-        texture, logs = measure_texture(photo, label_map, ridges, clear, noise)
+        texture, made, logs = measure_texture(photo, label_map, ridges, clear, noise)
         if index < originals:
             all_logs.append(logs)
         if index not in shown:
@@ -89,7 +91,7 @@ def measure_eyes(
         lesions = np.argwhere(np.isin(label_map, (EX, HE, SE, MA)))
         disc = np.argwhere(label_map == OD)
         targets = np.concatenate([lesions, disc[:: max(1, 4 * len(disc) // max(len(lesions), 1))]])
-        eyes.append(Eye(photo, label_map, guidance, gain, code, anatomy.side, targets, len(lesions) > 0))
+        eyes.append(Eye(photo, label_map, guidance, made.astype(np.float16), gain, code, anatomy.side, targets, len(lesions) > 0))
     logs = np.stack(all_logs).astype(np.float64)
     covariance = np.cov(logs.T) if len(logs) > 1 else np.zeros((logs.shape[1],) * 2)
     factor = np.linalg.cholesky(covariance + 1e-6 * np.eye(len(covariance)))

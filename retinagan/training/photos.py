@@ -187,7 +187,7 @@ class PhotosTask:
     def batch(self, rng: torch.Generator) -> dict[str, torch.Tensor]:
         """Crops with their planes; ``paired`` tells which have their own photograph."""
         config, eyes = self.training, self.eyes
-        items: dict[str, list[torch.Tensor]] = {key: [] for key in ("photo", "map", "guidance", "latent")}
+        items: dict[str, list[torch.Tensor]] = {key: [] for key in ("photo", "map", "guidance", "made_texture", "latent")}
         grown_count = round(config.batch_size * config.grown_share)
         for position in range(config.batch_size):
             pool = self.with_lesions if self.with_lesions and _uniform(rng) < 0.6 else range(len(eyes))
@@ -206,12 +206,14 @@ class PhotosTask:
             photo = torch.from_numpy(eye.photo[window].copy()).permute(2, 0, 1).float() / 255
             label_map = torch.from_numpy(eye.label_map[window].copy())
             planes = torch.from_numpy(guidance[: self.generator_config.guidance_channels])
+            made = torch.from_numpy(eye.made_texture[window].astype(np.float32))[None]
             for axis in (-1, -2):
                 if _uniform(rng) < 0.5:
-                    photo, label_map, planes = photo.flip(axis), label_map.flip(axis), planes.flip(axis)
+                    photo, label_map, planes, made = (t.flip(axis) for t in (photo, label_map, planes, made))
             items["photo"].append(photo)
             items["map"].append(label_map)
             items["guidance"].append(planes)
+            items["made_texture"].append(made)
             items["latent"].append(code + config.latent_noise * torch.randn(len(code), generator=rng))
         batch = {key: torch.stack(values) for key, values in items.items()}
         batch["paired"] = torch.arange(config.batch_size) >= grown_count
@@ -254,7 +256,10 @@ class PhotosTask:
         adversarial = ((fake_features[-1] - 1) ** 2).mean()
         matching = feature_matching([f[paired] for f in fake_features[:-1]], real_features[:-1])
         weight = 1 + (config.lesion_weight - 1) * onehot[paired, EX : MA + 1].sum(1, keepdim=True)
-        difference = (fake[paired] - photo[paired]) * weight
+        # Made-up texture has no counterpart in the photograph: compared pixel by pixel it would be smoothed away, and vessels and
+        # lesions would lie in a blur of their own.
+        made = self.generator_config.texture_skip * batch["made_texture"][paired]
+        difference = (fake[paired] - made - photo[paired]) * weight
         l1 = difference.abs().mean()
         coarse = F.avg_pool2d(difference, 4).abs().mean()
         sharpness = sum(
