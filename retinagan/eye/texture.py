@@ -45,8 +45,8 @@ def measure_texture(
         noise: ``float32 (S, S)`` white noise of unit variance.
 
     Returns:
-        The plane and its made-up part, ``float32 (S, S)`` in units of :data:`TEXTURE_UNIT`, and ``float32 (6,)``: the log-amplitudes of the bands (robust:
-        from median deviations, as rim and light dominate a standard deviation) and the log of :func:`vessel_contrast`.
+        The plane and its made-up part, ``float32 (S, S)`` in units of :data:`TEXTURE_UNIT`, and ``float32 (6,)``: the log-amplitudes of the bands (root mean
+        squares, weighted to the middle, as the rim's light would dominate them) and the log of :func:`vessel_contrast`.
     """
     scale = photo.shape[0] / 512
     luminance = photo.astype(np.float32) / 255 @ LUMINANCE
@@ -59,11 +59,19 @@ def measure_texture(
     blurred = [luminance, *(smooth(sigma) for sigma in TEXTURE_SIGMAS[1:])]
     bands = [fine - coarse for fine, coarse in zip(blurred[:-1], blurred[1:], strict=True)]
     usable = clear if clear.any() else label_map != BG
-    deviations = [1.4826 * np.median(np.abs(band[usable] - np.median(band[usable]))) for band in bands]
+    share = _towards_the_middle(len(photo))[usable] + 1e-9
+    share /= share.sum()
+    deviations = [np.sqrt(share @ band[usable] ** 2) for band in bands]
     logs = np.log([*(d + 1e-5 for d in deviations), vessel_contrast(photo, label_map, vessels)]).astype(np.float32)
     blend = np.clip(ndimage.distance_transform_edt(clear) / (3 * scale), 0, 1).astype(np.float32)
     made = synthesise_texture(noise, logs) * (1 - blend)
     return sum(bands) / TEXTURE_UNIT * blend + made, made, logs
+
+
+def _towards_the_middle(side: int) -> np.ndarray:
+    """Weights ``float32 (side, side)``, 1 in the middle and 0 from the rim on."""
+    at = (np.arange(side) + 0.5) / side - 0.5
+    return np.clip(1 - 4 * (at[:, None] ** 2 + at**2), 0, None).astype(np.float32) ** 2
 
 
 def vessel_contrast(photo: np.ndarray, label_map: np.ndarray, vessels: np.ndarray) -> float:
