@@ -145,6 +145,9 @@ def map_with_disc(size: int, x: float, y: float, radius: float) -> np.ndarray:
     return label_map
 
 
+PLAUSIBLE_RADIUS = (0.045, 0.13)
+"""Radius of a plausible disc as a share of the side. IDRiD's masks: 0.047 (cut by the rim) to 0.116."""
+
 DISC_SMOOTHING = 6 / 512
 """Width (σ) of the Gaussian that smooths a generated disc's outline, as a share of the side."""
 
@@ -153,8 +156,8 @@ def clean_map(label_map: np.ndarray) -> np.ndarray:
     """A generated map made exact: ``uint8 (N, N)`` → the same, with a circular field and at most one disc.
 
     Outside the circle everything is background; background inside it becomes retina. Of several
-    disc components the largest stays, with the outline that an annotator would draw (:func:`smooth_disc`), its holes filled where they
-    are retina; the others become retina. Lesions stay.
+    disc components the largest stays, whole and with the outline that an annotator would draw (:func:`smooth_disc`); the others
+    become retina. Lesions beside it stay.
 
     Raises:
         ValueError: the map is not square, or :func:`check_map` refuses it.
@@ -169,10 +172,14 @@ def clean_map(label_map: np.ndarray) -> np.ndarray:
     disc = cleaned == OD
     if disc.any():
         cleaned[disc] = VB
-        largest = _largest(disc)
-        shown = smooth_disc(ndimage.binary_fill_holes(largest), field) & (cleaned == VB)
-        cleaned[_largest(shown) if shown.any() else largest] = OD
+        cleaned[smooth_disc(ndimage.binary_fill_holes(_largest(disc)), field)] = OD
     return cleaned
+
+
+def has_plausible_disc(label_map: np.ndarray) -> bool:
+    """Whether the disc pixels of a map ``uint8 (N, N)`` cover as much as a disc of a :data:`PLAUSIBLE_RADIUS`."""
+    low, high = PLAUSIBLE_RADIUS
+    return bool(low <= np.sqrt((label_map == OD).mean() / np.pi) <= high)
 
 
 def _largest(mask: np.ndarray) -> np.ndarray:
@@ -191,5 +198,5 @@ def smooth_disc(disc: np.ndarray, field: np.ndarray) -> np.ndarray:
     inside = ndimage.gaussian_filter(field.astype(np.float32), sigma)
     smooth = (share > 0.5 * inside) & field
     if not smooth.any():
-        return disc  # too small to be smoothed
+        return disc & field  # too small to be smoothed
     return convex_hull_image(_largest(smooth)) & field

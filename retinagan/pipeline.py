@@ -14,7 +14,7 @@ from retinagan import checkpoints
 from retinagan.data.tone import vessel_tone
 from retinagan.device import choose_device
 from retinagan.eye import EyePlanes, draw_eye, eye_seed, find_anatomy, grow_vessels, make_eye, without_lesions
-from retinagan.labels import check_map, clean_map, one_hot
+from retinagan.labels import check_map, clean_map, has_plausible_disc, one_hot
 from retinagan.models.spade import PhotoGenerator
 from retinagan.models.stylegan import MapGenerator, logits_to_maps
 from retinagan.models.superres import FACTOR, SuperResolver
@@ -23,6 +23,9 @@ from retinagan.seeds import check_grade, check_seed, check_share
 from retinagan.style import Style, as_style, place_vessels
 
 DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "checkpoints" / "default"
+
+TOWARDS_MEAN = (1.0, 0.7, 0.4, 0.0)
+"""Shares of the truncation asked for that are tried until a map's disc is plausible."""
 
 
 class RetinaGAN:
@@ -108,13 +111,14 @@ class RetinaGAN:
     ) -> np.ndarray:
         """Lesion maps of a grade: ``uint8 (N, size, size)``, one a seed.
 
-        Maps are exact: a circular field, one class a pixel, no lesion outside the field, at most one disc.
+        Maps are exact: a circular field, one class a pixel, no lesion outside the field, at most one disc. Should the network
+        draw a seed's disc too small, too large or not at all, its style is moved towards the grade's mean until it does not.
 
         Args:
             grade: ICDR grade, 0-4.
             seeds: integers 0 … 2⁶³-1.
             truncation: 0..1; below 1 towards the grade's mean style: fewer oddities, less variety.
-            clean: False leaves the network's classes as they are, without :func:`retinagan.labels.clean_map`.
+            clean: False leaves what the network draws first as it is, without :func:`retinagan.labels.clean_map`.
 
         Raises:
             ValueError: a grade, seed or truncation outside its range. TypeError: not integers.
@@ -122,14 +126,23 @@ class RetinaGAN:
         grade = check_grade(grade)
         seeds = [check_seed(seed) for seed in seeds]
         truncation = check_share("truncation", truncation)
-        maps = [self._sample_map(grade, seed, truncation) for seed in seeds]
         if clean:
-            maps = [clean_map(label_map) for label_map in maps]
+            maps = [self._plausible(grade, seed, truncation)[0] for seed in seeds]
+        else:
+            maps = [self._map_of(*self._map_style(grade, seed, truncation)) for seed in seeds]
         return np.stack(maps) if maps else np.empty((0, self.size, self.size), dtype=np.uint8)
 
-    def _sample_map(self, grade: int, seed: int, truncation: float) -> np.ndarray:
-        w, noise = self._map_style(grade, seed, truncation)
-        return self._map_of(w, noise)
+    def _plausible(self, grade: int, seed: int, truncation: float) -> tuple[np.ndarray, torch.Tensor, list[torch.Tensor]]:
+        """The clean map of a seed with its style and noise: of the styles on the way to the grade's mean the first that gives a
+        plausible disc; the seed's own, if none does."""
+        first = None
+        for share in TOWARDS_MEAN:
+            w, noise = self._map_style(grade, seed, truncation * share)
+            found = clean_map(self._map_of(w, noise)), w, noise
+            if has_plausible_disc(found[0]):
+                return found
+            first = first or found
+        return first
 
     def _map_style(self, grade: int, seed: int, truncation: float) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """The style ``w (1, W)`` and the noise planes of a map, on the device."""
@@ -146,8 +159,9 @@ class RetinaGAN:
         generator = self.map_generator
         logits = generator.synthesis(w, noise)
         if generator.config.output == "argmax":
-            # Logits are interpolated, not classes: lesion edges come out smooth instead of as blocks.
-            logits = F.interpolate(logits, (self.size, self.size), mode="bilinear", align_corners=False)
+            # Probabilities are interpolated, not classes: edges come out smooth instead of as blocks. Nor logits: one pixel's
+            # microaneurysm would drown in what its neighbours are sure of.
+            logits = F.interpolate(logits.softmax(dim=1), (self.size, self.size), mode="bilinear", align_corners=False)
         label_map = logits_to_maps(logits, generator.config)
         if label_map.shape[-1] != self.size:
             label_map = F.interpolate(label_map[None].float(), (self.size, self.size), mode="nearest-exact")[0].byte()
@@ -178,7 +192,7 @@ class RetinaGAN:
         truncation = check_share("truncation", truncation)
         positions = [check_share("position", position) for position in positions]
         ends = ((check_grade(grade_a), check_seed(seed_a)), (check_grade(grade_b), check_seed(seed_b)))
-        (w_a, noise_a), (w_b, noise_b) = (self._map_style(*end, truncation) for end in ends)
+        (_, w_a, noise_a), (_, w_b, noise_b) = (self._plausible(*end, truncation) for end in ends)
         maps = []
         for t in positions:
             w = (1 - t) * w_a + t * w_b
@@ -205,7 +219,7 @@ class RetinaGAN:
         seeds = check_seed(coarse_seed), check_seed(fine_seed)
         if isinstance(block, bool) or not isinstance(block, (int, np.integer)) or not 0 <= block <= self.map_blocks:
             raise ValueError(f"block is {block!r}; this model mixes at the blocks 0 to {self.map_blocks}")
-        (w_coarse, coarse), (w_fine, fine) = (self._map_style(grade, seed, truncation) for seed in seeds)
+        (_, w_coarse, coarse), (_, w_fine, fine) = (self._plausible(grade, seed, truncation) for seed in seeds)
         styles = [w_coarse] * block + [w_fine] * (self.map_blocks - block)
         return clean_map(self._map_of(styles, [*coarse[:block], *fine[block:]]))
 

@@ -30,7 +30,7 @@ from retinagan.evaluation.maps_distances import coverage, frechet_ratio, neighbo
 from retinagan.evaluation.maps_table import TRACE, criteria, table
 from retinagan.evaluation.nearest import Match, NearestMaps
 from retinagan.eye.anatomy import SPECK_AREA
-from retinagan.labels import LESIONS, MA, NUM_GRADES, OD, check_map, clean_map, field_of_view
+from retinagan.labels import LESIONS, MA, NUM_GRADES, OD, PLAUSIBLE_RADIUS, check_map, field_of_view
 from retinagan.measure import Measurements
 from retinagan.pipeline import RetinaGAN
 
@@ -38,9 +38,6 @@ __all__ = ["MapSet", "evaluate", "judge_raw_map", "read_map_set", "table"]
 
 COUNT = 200
 """Generated maps a grade unless told otherwise: a thousand in all."""
-
-PLAUSIBLE_RADIUS = (0.045, 0.13)
-"""Radius of a plausible disc as a share of the side. IDRiD's masks: 0.047 (cut by the rim) to 0.116."""
 
 COPY_IOU = 0.7
 """A map whose lesions overlap those of a training map by this much or more, turned or mirrored, counts as a copy."""
@@ -160,9 +157,9 @@ def _sample(gan: RetinaGAN, count: int, progress: bool) -> tuple[list[np.ndarray
         for grade in range(NUM_GRADES):
             maps = np.empty((count, gan.size, gan.size), dtype=np.uint8)
             for seed in range(count):
-                start = [clock() for clock in clocks]
                 raw = gan.sample_maps(grade, [seed], clean=False)[0]
-                maps[seed] = clean_map(raw)
+                start = [clock() for clock in clocks]
+                maps[seed] = gan.sample_maps(grade, [seed])[0]
                 seconds += np.subtract([clock() for clock in clocks], start)
                 before.append(judge_raw_map(raw))
                 after.append(judge_raw_map(maps[seed]))
@@ -177,7 +174,7 @@ def _sample(gan: RetinaGAN, count: int, progress: bool) -> tuple[list[np.ndarray
 
 def judge_raw_map(label_map: np.ndarray) -> dict[str, float]:
     """Whether a map ``uint8 (S, S)`` has ``one_disc`` (one connected region, specks of under 10 pixels at 512 aside), a
-    ``plausible_disc`` (one, of a radius within :data:`PLAUSIBLE_RADIUS`), ``no_speck`` of disc beside it, and all
+    ``plausible_disc`` (one, of a radius within :data:`retinagan.labels.PLAUSIBLE_RADIUS`), ``no_speck`` of disc beside it, and all
     ``lesions_inside`` the circular field; and the ``lesions_outside``, a share of all lesion pixels."""
     components, count = ndimage.label(label_map == OD, structure=np.ones((3, 3), dtype=int))
     shares = np.bincount(components.ravel(), minlength=count + 1)[1:] / label_map.size
