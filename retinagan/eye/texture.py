@@ -23,6 +23,8 @@ VESSEL_UNIT = 0.1
 """Contrast of vessels, in green of 0..1, at which the ridge filter's 1 is a guidance plane's 1."""
 FAINTEST_VESSELS, CLEAREST_VESSELS = 0.02, 0.25
 """Contrasts are clipped here; IDRiD's training eyes have 0.02 to 0.18."""
+ENOUGH_BESIDE = 0.3
+"""Share of clear retina within a band's width from which on the band goes on into what is hidden."""
 _VESSEL_BAND = (1.0, 10.0)
 _VESSEL_MARGIN = 10.0
 _FREQUENCIES = np.geomspace(1 / 512, 0.5**0.5, 96)
@@ -34,8 +36,9 @@ def measure_texture(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Texture plane of a photograph, what of it is made up, and the logarithms that describe it.
 
-    The luminance's bands where the retina is clear; elsewhere (vessels, lesions, disc, rim) ``noise`` of the same amplitudes,
-    so that the plane tells nothing of them.
+    The luminance's bands where the retina is clear; elsewhere (vessels, lesions, disc, rim) what is coarse goes on from beside them and
+    what is finer is ``noise`` of the same amplitudes. So the plane tells nothing of them, and is as much of one piece as a drawn one: a
+    network that met coarse noise there would learn to lay the neighbourhood's texture over it.
 
     Args:
         photo: ``uint8 (S, S, 3)``.
@@ -52,20 +55,23 @@ def measure_texture(
     luminance = photo.astype(np.float32) / 255 @ LUMINANCE
     weight = clear.astype(np.float32)
 
-    def smooth(sigma: float) -> np.ndarray:
+    blurred = [luminance]
+    known = [np.clip(ndimage.distance_transform_edt(clear) / (3 * scale), 0, 1).astype(np.float32)]
+    for sigma in TEXTURE_SIGMAS[1:]:
         mass = ndimage.gaussian_filter(luminance * weight, sigma * scale, truncate=3)
-        return mass / np.maximum(ndimage.gaussian_filter(weight, sigma * scale, truncate=3), 1e-4)
-
-    blurred = [luminance, *(smooth(sigma) for sigma in TEXTURE_SIGMAS[1:])]
+        near = ndimage.gaussian_filter(weight, sigma * scale, truncate=3)
+        blurred.append(mass / np.maximum(near, 1e-4))
+        known.append(np.maximum(known[0], np.clip(near / ENOUGH_BESIDE, 0, 1)))
     bands = [fine - coarse for fine, coarse in zip(blurred[:-1], blurred[1:], strict=True)]
     usable = clear if clear.any() else label_map != BG
     share = _towards_the_middle(len(photo))[usable] + 1e-9
     share /= share.sum()
     deviations = [np.sqrt(share @ band[usable] ** 2) for band in bands]
     logs = np.log([*(d + 1e-5 for d in deviations), vessel_contrast(photo, label_map, vessels)]).astype(np.float32)
-    blend = np.clip(ndimage.distance_transform_edt(clear) / (3 * scale), 0, 1).astype(np.float32)
-    made = synthesise_texture(noise, logs) * (1 - blend)
-    return sum(bands) / TEXTURE_UNIT * blend + made, made, logs
+    drawn = synthesise_texture(noise, logs)
+    blurred = [drawn, *(ndimage.gaussian_filter(drawn, sigma * scale, truncate=3) for sigma in TEXTURE_SIGMAS[1:])]
+    made = sum((fine - coarse) * (1 - share) for fine, coarse, share in zip(blurred[:-1], blurred[1:], known[:-1], strict=True))
+    return sum(band * share for band, share in zip(bands, known[:-1], strict=True)) / TEXTURE_UNIT + made, made, logs
 
 
 def _towards_the_middle(side: int) -> np.ndarray:
