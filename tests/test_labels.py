@@ -19,6 +19,7 @@ from retinagan.labels import (
     NUM_CLASSES,
     OD,
     PALETTE,
+    SE,
     VB,
     check_map,
     clean_map,
@@ -132,6 +133,19 @@ def test_clean_map_is_exact(label_map):
     assert (ndimage.label(cleaned == OD)[1] > 0) == ((label_map == OD) & field).any()
     lesion = field & np.isin(label_map, (EX, HE, MA)) & (cleaned != OD)
     assert np.array_equal(cleaned[lesion], label_map[lesion])
+
+
+def test_clean_map_knows_no_specks_of_soft_exudate():
+    label_map = empty_map(512, "left")
+    label_map[200:204, 300:304] = SE  # 16 pixels
+    label_map[300:306, 300:306] = SE
+    label_map[400, 300] = MA
+    cleaned = clean_map(label_map)
+    assert (cleaned[200:204, 300:304] == VB).all() and (cleaned[300:306, 300:306] == SE).all()
+    assert cleaned[400, 300] == MA
+    small = empty_map(128, None)
+    small[50:52, 60] = SE  # as large as 32 pixels at 512
+    assert (clean_map(small)[50:52, 60] == SE).all()
 
 
 def test_clean_map_draws_the_disc_as_an_annotator_would():

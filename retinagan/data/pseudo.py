@@ -21,10 +21,10 @@ from retinagan.data.dataset import read_picture
 from retinagan.data.field import paint_map
 from retinagan.data.prepare import read_manifest, save_map_and_vessels, write_tables
 from retinagan.data.presence import FILE, presence
-from retinagan.labels import CLASSES, DISC_RADIUS, EX, HE, MA, OD, SE, field_of_view, smooth_disc
+from retinagan.labels import CLASSES, DISC_RADIUS, EX, HE, LEAST_SOFT_EXUDATE, MA, OD, SE, field_of_view, smooth_disc
 from retinagan.models.segmenter import SEGMENTED, photo_planes, turned_logits
 
-LEAST_AREA = {EX: 3, HE: 6, SE: 20, MA: 2}
+LEAST_AREA = {EX: 3, HE: 6, SE: LEAST_SOFT_EXUDATE, MA: 2}
 """Pixels at a side of 512 below which a predicted lesion is noise."""
 MA_MOST_AREA = 40
 """Pixels at a side of 512 above which a red dot is no microaneurysm (125 µm) but a haemorrhage."""

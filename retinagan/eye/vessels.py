@@ -73,14 +73,15 @@ def grow_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
     return grow_vessels_and_tone(label_map, seed)[0]
 
 
-def grow_vessels_and_tone(label_map: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def grow_vessels_and_tone(label_map: np.ndarray, seed: int, width: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """:func:`grow_vessels`, and the vessels' tone ``float32 (S, S)`` in -1..1: arteries are light (negative), veins dark.
 
-    The counterpart of ``retinagan.data.tone.vessel_tone``; a tone's magnitude is at most the plane's.
+    The counterpart of ``retinagan.data.tone.vessel_tone``; a tone's magnitude is at most the plane's. Vessels are drawn ``width`` times as
+    broad as the ridge filter would show them.
     """
     anatomy = find_anatomy(label_map)
     tree = grow_tree(anatomy, seed)
-    arteries, veins = draw_kinds(tree, anatomy.size, tree.share) * (label_map != BG)
+    arteries, veins = draw_kinds(tree, anatomy.size, tree.share, width) * (label_map != BG)
     return np.maximum(arteries, veins), np.where(veins >= arteries, veins, -arteries) * np.float32(tree.tone)
 
 

@@ -17,9 +17,9 @@ from torch import nn
 
 from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset, load_prepared
-from retinagan.eye import eye_seed, grow_vessels_and_tone, without_lesions
+from retinagan.eye import GROWN_WIDTH, eye_seed, grow_vessels_and_tone, shown_vessels, without_lesions
 from retinagan.eye.light import light_field
-from retinagan.eye.texture import synthesise_texture, vessel_gain
+from retinagan.eye.texture import synthesise_texture
 from retinagan.labels import EX, MA, NUM_CLASSES, colours_from_map, one_hot
 from retinagan.models.segmenter import SEGMENTED
 from retinagan.models.spade import (
@@ -157,14 +157,14 @@ class PhotosTask:
         if (index, variant) not in self.grown:
             seed = self.training.seed * 1_000_003 + index * 101 + variant
             label_map = self.eyes[index].label_map
-            planes = np.stack(grow_vessels_and_tone(label_map, eye_seed(seed)))
+            planes = np.stack(grow_vessels_and_tone(label_map, eye_seed(seed), GROWN_WIDTH))
             self.grown[index, variant] = without_lesions(planes, label_map).astype(np.float16)
         vessels, tone = self.grown[index, variant]
         guidance[VESSELS], guidance[TONE] = vessels[window], tone[window]
 
     def _new_light(self, guidance: np.ndarray, side: str, window: tuple[slice, slice], rng: torch.Generator) -> torch.Tensor:
-        """Write drawn light and texture into a crop's ``guidance (7, crop, crop)``, and make its ridges as clear as that texture;
-        returns the light's code."""
+        """Write drawn light and texture into a crop's ``guidance (7, crop, crop)`` with a grown tree, which becomes as clear as that
+        texture; returns the light's code."""
         size = self.generator_config.size
         statistics = self.networks["generator"].eye
         mean, components, texture_mean, texture_factor = (
@@ -181,7 +181,7 @@ class PhotosTask:
         logs = (texture_mean + texture_factor @ torch.randn(len(texture_mean), generator=rng)).numpy()
         noise = torch.randn(guidance.shape[1:], generator=rng).numpy()
         guidance[TEXTURE] = synthesise_texture(noise, logs, size / 512)
-        guidance[[VESSELS, TONE]] *= vessel_gain(logs)
+        guidance[[VESSELS, TONE]] = shown_vessels(guidance[VESSELS], guidance[TONE], logs, grown=True)
         return code
 
     def batch(self, rng: torch.Generator) -> dict[str, torch.Tensor]:
