@@ -37,7 +37,7 @@ def test_a_bright_patch_without_vessels_is_no_disc():
 def test_light_is_measured_with_the_disc_at_the_left():
     photo, label_map = reference_eye(side="right", colour=RED)
     given, found = read_reference(photo, 128, label_map), read_reference(photo, 128)
-    assert given.light.shape == (3, 32, 32) and given.texture.shape == (5,)
+    assert given.light.shape == (3, 32, 32) and given.texture.shape == (6,)
     for reference in (given, found):
         assert np.abs(reference.light[:, 16, 8:12].mean(1) * 255 - RED).max() < 8
         assert reference.light[1, 17, 20] < reference.light[1, 17, 12] - 0.02  # the fovea, far from the disc
