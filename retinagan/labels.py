@@ -172,13 +172,12 @@ def clean_map(label_map: np.ndarray) -> np.ndarray:
     cleaned = label_map.copy()
     cleaned[field & (cleaned == BG)] = VB
     cleaned[~field] = BG
-    spots, _ = ndimage.label(cleaned == SE, structure=np.ones((3, 3)))
-    areas = np.bincount(spots.ravel())
-    cleaned[(spots > 0) & (areas[spots] < LEAST_SOFT_EXUDATE * (len(label_map) / 512) ** 2)] = VB
+    soft = cleaned == SE
+    cleaned[soft & ~large_parts(soft, LEAST_SOFT_EXUDATE * (len(label_map) / 512) ** 2)] = VB
     disc = cleaned == OD
     if disc.any():
         cleaned[disc] = VB
-        cleaned[smooth_disc(ndimage.binary_fill_holes(_largest(disc)), field)] = OD
+        cleaned[smooth_disc(ndimage.binary_fill_holes(largest_part(disc)), field)] = OD
     return cleaned
 
 
@@ -188,8 +187,16 @@ def has_plausible_disc(label_map: np.ndarray) -> bool:
     return bool(low <= np.sqrt((label_map == OD).mean() / np.pi) <= high)
 
 
-def _largest(mask: np.ndarray) -> np.ndarray:
-    """The largest connected part of a mask that is not empty."""
+def large_parts(mask: np.ndarray, least: float) -> np.ndarray:
+    """The connected parts (corners touching, too) of a mask ``bool (N, N)`` of at least so many pixels."""
+    labels, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+    keep = np.bincount(labels.ravel()) >= least
+    keep[0] = False
+    return keep[labels]
+
+
+def largest_part(mask: np.ndarray) -> np.ndarray:
+    """The largest connected part (sides touching) of a mask ``bool (N, N)`` that is not empty."""
     components, _ = ndimage.label(mask)
     return components == 1 + int(np.bincount(components.ravel())[1:].argmax())
 
@@ -205,4 +212,4 @@ def smooth_disc(disc: np.ndarray, field: np.ndarray) -> np.ndarray:
     smooth = (share > 0.5 * inside) & field
     if not smooth.any():
         return disc & field  # too small to be smoothed
-    return convex_hull_image(_largest(smooth)) & field
+    return convex_hull_image(largest_part(smooth)) & field

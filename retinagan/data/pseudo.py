@@ -21,7 +21,20 @@ from retinagan.data.dataset import read_picture
 from retinagan.data.field import paint_map
 from retinagan.data.prepare import read_manifest, save_map_and_vessels, write_tables
 from retinagan.data.presence import FILE, presence
-from retinagan.labels import CLASSES, DISC_RADIUS, EX, HE, LEAST_SOFT_EXUDATE, MA, OD, SE, field_of_view, smooth_disc
+from retinagan.labels import (
+    CLASSES,
+    DISC_RADIUS,
+    EX,
+    HE,
+    LEAST_SOFT_EXUDATE,
+    MA,
+    OD,
+    SE,
+    field_of_view,
+    large_parts,
+    largest_part,
+    smooth_disc,
+)
 from retinagan.models.segmenter import SEGMENTED, photo_planes, turned_logits
 
 LEAST_AREA = {EX: 3, HE: 6, SE: LEAST_SOFT_EXUDATE, MA: 2}
@@ -120,12 +133,12 @@ def map_from_shares(
     masks = {kind: shares[plane] > thresholds[plane] for plane, kind in enumerate(SEGMENTED)}
     masks[OD], circle = _disc(masks[OD], disc, size)
     beside = ~ndimage.binary_dilation(masks[OD], iterations=max(1, round(2 * scale**0.5)))
-    lesions = {kind: _components(masks[kind] & beside, LEAST_AREA[kind] * scale) for kind in (EX, HE, SE, MA)}
-    large = _components(lesions[MA], MA_MOST_AREA * scale)
+    lesions = {kind: large_parts(masks[kind] & beside, LEAST_AREA[kind] * scale) for kind in (EX, HE, SE, MA)}
+    large = large_parts(lesions[MA], MA_MOST_AREA * scale)
     lesions[HE] = _compact(lesions[HE] | large)
     lesions[MA] &= ~large
     if grade in (0, 1):
-        small = lesions[HE] & ~_components(lesions[HE], MA_MOST_AREA * scale)
+        small = lesions[HE] & ~large_parts(lesions[HE], MA_MOST_AREA * scale)
         for kind in (EX, HE, SE):
             lesions[kind] = np.zeros_like(lesions[kind])
         lesions[MA] = (lesions[MA] | small) if grade == 1 else np.zeros_like(lesions[MA])
@@ -140,10 +153,8 @@ def map_from_shares(
 
 def _disc(mask: np.ndarray, known: tuple[float, float] | None, size: int) -> tuple[np.ndarray, tuple[float, float, float] | None]:
     """The disc's mask, and the circle (x, y, radius) to draw in its place if the prediction is no disc."""
-    components, count = ndimage.label(mask)
-    if count:
-        largest = 1 + int(np.argmax(np.bincount(components.ravel())[1:]))
-        mask = ndimage.binary_fill_holes(components == largest)
+    if mask.any():
+        mask = ndimage.binary_fill_holes(largest_part(mask))
         mask = ndimage.binary_opening(mask, iterations=max(1, size // 128))
         mask = smooth_disc(mask, field_of_view(size)) if mask.any() else mask
         if mask.any() and DISC_AREA[0] <= mask.mean() <= DISC_AREA[1]:
@@ -152,14 +163,6 @@ def _disc(mask: np.ndarray, known: tuple[float, float] | None, size: int) -> tup
                 return mask, None
     nothing = np.zeros_like(mask)
     return nothing, None if known is None else (*known, DISC_RADIUS * size)
-
-
-def _components(mask: np.ndarray, least: float) -> np.ndarray:
-    """The connected parts of at least that many pixels."""
-    labels, _ = ndimage.label(mask, structure=np.ones((3, 3)))
-    keep = np.bincount(labels.ravel()) >= least
-    keep[0] = False
-    return keep[labels]
 
 
 def _compact(mask: np.ndarray) -> np.ndarray:
