@@ -260,7 +260,7 @@ class RetinaGAN:
                 "use style seeds, or style_between two of them"
             )
         least = min(MIN_SIDE_WHOLE, self.size) if whole_eye else MIN_SIDE
-        reference = read_reference(photo, self.size, label_map, least_side=least, seed=check_seed(seed))
+        reference = read_reference(photo, self.size, label_map, least_side=least)
         light, texture = reference.codes(self.photo_generator.eye)
         parts = {}
         if whole_eye:

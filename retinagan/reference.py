@@ -19,7 +19,7 @@ from retinagan.eye.light import (
     move_light,
     project_light,
 )
-from retinagan.eye.texture import measure_texture
+from retinagan.eye.texture import measure_texture, texture_bands
 from retinagan.labels import OD, check_map, map_with_disc
 
 MIN_SIDE = 64
@@ -83,7 +83,7 @@ def photo_digest(photo: np.ndarray) -> str:
 
 
 def read_reference(
-    photo: np.ndarray, size: int, label_map: np.ndarray | None = None, *, least_side: int = MIN_SIDE, seed: int = 0
+    photo: np.ndarray, size: int, label_map: np.ndarray | None = None, *, least_side: int = MIN_SIDE
 ) -> Reference:
     """Measure a fundus photograph of any size.
 
@@ -96,7 +96,6 @@ def read_reference(
         size: side S of what is measured, the model's; divisible by 64.
         label_map: ``uint8 (H, W)`` of the same pixels, with the disc; lesions on it are left out of light and texture.
         least_side: fewest pixels of the field across.
-        seed: of the noise behind the texture's measure.
 
     Raises:
         TypeError: not ``uint8`` arrays.
@@ -138,8 +137,7 @@ def read_reference(
             "the reference shows too little clear retina between vessels and lesions to take over its light"
         )
     light = measure_light(cut, clear)
-    noise = np.random.default_rng(seed).standard_normal((size, size), dtype=np.float32)
-    *_, texture = measure_texture(cut, own_map, vessels, clear, noise)
+    texture = measure_texture(cut, own_map, vessels, clear, texture_bands(cut, clear))
     if anatomy.side == "right":
         light = light[:, :, ::-1]
     return Reference(cut, own_map, disc, fovea, vessels, light, texture, photo_digest(photo))

@@ -13,6 +13,8 @@ from retinagan.eye.texture import (
     VESSEL_UNIT,
     measure_texture,
     synthesise_texture,
+    texture_bands,
+    texture_plane,
     texture_spectrum,
     vessel_contrast,
     vessel_gain,
@@ -25,6 +27,12 @@ LOGS = np.log([0.006, 0.003, 0.003, 0.004, 0.006, VESSEL_UNIT])
 
 def noise(side=SIZE, seed=0):
     return np.random.default_rng(seed).standard_normal((side, side), dtype=np.float32)
+
+
+def measured(photo, label_map, vessels, clear, noise):
+    bands = texture_bands(photo, clear)
+    logs = measure_texture(photo, label_map, vessels, clear, bands)
+    return *texture_plane(bands, logs, noise), logs
 
 
 def deviations(texture):
@@ -59,7 +67,7 @@ def test_a_crop_has_the_texture_of_the_whole():
 def test_what_is_measured_is_what_is_drawn():
     photo, label_map = synthetic_eye((160, 160, 160), grain=5, size=512)
     clear = clear_retina(label_map, no_vessels(512))
-    texture, _, logs = measure_texture(photo, label_map, no_vessels(512), clear, noise(512))
+    texture, _, logs = measured(photo, label_map, no_vessels(512), clear, noise(512))
     assert texture.shape == (512, 512) and logs.shape == (6,)
     assert texture[clear].std() * TEXTURE_UNIT == pytest.approx(5 / 255, rel=0.25)
     assert synthesise_texture(noise(512), logs).std() == pytest.approx(texture[clear].std(), rel=0.15)
@@ -68,7 +76,7 @@ def test_what_is_measured_is_what_is_drawn():
 def test_texture_tells_nothing_of_disc_and_lesions():
     photo, label_map = synthetic_eye((160, 120, 60))
     clear = clear_retina(label_map, no_vessels())
-    texture, made, _ = measure_texture(photo, label_map, no_vessels(), clear, noise(seed=1))
+    texture, made, _ = measured(photo, label_map, no_vessels(), clear, noise(seed=1))
     disc = label_map == labels.OD
     assert not made[ndimage.binary_erosion(clear, iterations=2)].any() and made[disc].std() > 0.5 * texture[clear].std()
     assert abs(texture[disc].mean()) * TEXTURE_UNIT < 0.02  # the disc is 0.4 brighter than its surroundings
@@ -81,7 +89,7 @@ def test_coarse_texture_goes_on_below_vessels():
     vessels = np.zeros((256, 256), dtype=np.float32)
     vessels[128:131] = 1
     photo[128:131] //= 2  # the dark vessel must not show
-    texture, made, _ = measure_texture(photo, label_map, vessels, clear_retina(label_map, vessels), noise(256))
+    texture, made, _ = measured(photo, label_map, vessels, clear_retina(label_map, vessels), noise(256))
     below, beside = texture[129] - made[129], texture[150]
     assert np.corrcoef(below[60:200], beside[60:200])[0, 1] > 0.95
     assert below[60:200].std() > 0.5 * beside[60:200].std()
@@ -97,7 +105,7 @@ def test_vessels_contrast_is_that_of_the_photograph(contrast):
     photo = (photo * (label_map != labels.BG)[..., None] * 255).round().astype(np.uint8)
     assert vessel_contrast(photo, label_map, vessels) == pytest.approx(contrast, rel=0.05)
     clear = clear_retina(label_map, vessels)
-    logs = measure_texture(photo, label_map, vessels, clear, noise(256))[-1]
+    logs = measured(photo, label_map, vessels, clear, noise(256))[-1]
     assert vessel_gain(logs) == pytest.approx(contrast / VESSEL_UNIT, rel=0.05)
 
 

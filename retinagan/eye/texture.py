@@ -31,30 +31,21 @@ _FREQUENCIES = np.geomspace(1 / 512, 0.5**0.5, 96)
 """Cycles a pixel, at a side of 512, at which a spectrum is held."""
 
 
-def measure_texture(
-    photo: np.ndarray, label_map: np.ndarray, vessels: np.ndarray, clear: np.ndarray, noise: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Texture plane of a photograph, what of it is made up, and the logarithms that describe it.
+Bands = list[tuple[np.ndarray, np.ndarray]]
 
-    The luminance's bands where the retina is clear; elsewhere (vessels, lesions, disc, rim) what is coarse goes on from beside them and
-    what is finer is ``noise`` of the same amplitudes. So the plane tells nothing of them, and is as much of one piece as a drawn one: a
-    network that met coarse noise there would learn to lay the neighbourhood's texture over it.
+
+def texture_bands(photo: np.ndarray, clear: np.ndarray) -> Bands:
+    """The bands of a photograph's luminance, fine to coarse, each with how well it is known at a pixel: ``float32 (S, S)`` twice.
+
+    Where the retina is clear a band is the photograph's own (known: 1); what is hidden it goes on into as far as it is coarse.
 
     Args:
         photo: ``uint8 (S, S, 3)``.
-        label_map: ``uint8 (S, S)``.
-        vessels: ``float32 (S, S)`` in 0..1, the ridge filter's output.
         clear: ``bool (S, S)`` from :func:`retinagan.eye.light.clear_retina`.
-        noise: ``float32 (S, S)`` white noise of unit variance.
-
-    Returns:
-        The plane and its made-up part, ``float32 (S, S)`` in units of :data:`TEXTURE_UNIT`, and ``float32 (6,)``: the log-amplitudes of the bands (root mean
-        squares, weighted to the middle, as the rim's light would dominate them) and the log of :func:`vessel_contrast`.
     """
     scale = photo.shape[0] / 512
     luminance = photo.astype(np.float32) / 255 @ LUMINANCE
     weight = clear.astype(np.float32)
-
     blurred = [luminance]
     known = [np.clip(ndimage.distance_transform_edt(clear) / (3 * scale), 0, 1).astype(np.float32)]
     for sigma in TEXTURE_SIGMAS[1:]:
@@ -62,16 +53,44 @@ def measure_texture(
         near = ndimage.gaussian_filter(weight, sigma * scale, truncate=3)
         blurred.append(mass / np.maximum(near, 1e-4))
         known.append(np.maximum(known[0], np.clip(near / ENOUGH_BESIDE, 0, 1)))
-    bands = [fine - coarse for fine, coarse in zip(blurred[:-1], blurred[1:], strict=True)]
+    return [(fine - coarse, share) for fine, coarse, share in zip(blurred[:-1], blurred[1:], known[:-1], strict=True)]
+
+
+def measure_texture(
+    photo: np.ndarray, label_map: np.ndarray, vessels: np.ndarray, clear: np.ndarray, bands: Bands
+) -> np.ndarray:
+    """The logarithms that describe a photograph's texture, ``float32 (6,)``: the log-amplitudes of its bands (root mean squares, weighted
+    to the middle, as the rim's light would dominate them) and the log of :func:`vessel_contrast`.
+
+    Args:
+        photo: ``uint8 (S, S, 3)``.
+        label_map: ``uint8 (S, S)``.
+        vessels: ``float32 (S, S)`` in 0..1, the ridge filter's output.
+        clear, bands: as for and from :func:`texture_bands`.
+    """
     usable = clear if clear.any() else label_map != BG
     share = _towards_the_middle(len(photo))[usable] + 1e-9
     share /= share.sum()
-    deviations = [np.sqrt(share @ band[usable] ** 2) for band in bands]
-    logs = np.log([*(d + 1e-5 for d in deviations), vessel_contrast(photo, label_map, vessels)]).astype(np.float32)
+    deviations = [np.sqrt(share @ band[usable] ** 2) for band, _ in bands]
+    return np.log([*(d + 1e-5 for d in deviations), vessel_contrast(photo, label_map, vessels)]).astype(np.float32)
+
+
+def texture_plane(bands: Bands, logs: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Texture plane of a photograph, and what of it is made up: ``float32 (S, S)`` in units of :data:`TEXTURE_UNIT`.
+
+    Where vessels, lesions, disc and rim hide a band, it is ``noise`` of the same amplitudes. So the plane tells nothing of them, and is as
+    much of one piece as a drawn one: a network that met coarse noise there would learn to lay the neighbourhood's texture over it.
+
+    Args:
+        bands, logs: from :func:`texture_bands` and :func:`measure_texture`.
+        noise: ``float32 (S, S)`` white noise of unit variance.
+    """
+    scale = len(noise) / 512
     drawn = synthesise_texture(noise, logs)
     blurred = [drawn, *(ndimage.gaussian_filter(drawn, sigma * scale, truncate=3) for sigma in TEXTURE_SIGMAS[1:])]
-    made = sum((fine - coarse) * (1 - share) for fine, coarse, share in zip(blurred[:-1], blurred[1:], known[:-1], strict=True))
-    return sum(band * share for band, share in zip(bands, known[:-1], strict=True)) / TEXTURE_UNIT + made, made, logs
+    shares = [share for _, share in bands]
+    made = sum((fine - coarse) * (1 - share) for fine, coarse, share in zip(blurred[:-1], blurred[1:], shares, strict=True))
+    return sum(band * share for band, share in bands) / TEXTURE_UNIT + made, made
 
 
 def _towards_the_middle(side: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from retinagan.data.dataset import PreparedDataset
 from retinagan.data.tone import vessel_tone
 from retinagan.eye import draw_fovea, find_anatomy
 from retinagan.eye.light import clear_retina, fit_light, light_field, measure_light, project_light
-from retinagan.eye.texture import measure_texture, vessel_gain
+from retinagan.eye.texture import measure_texture, texture_bands, texture_plane, vessel_gain
 from retinagan.labels import EX, HE, MA, OD, SE
 
 
@@ -74,13 +74,14 @@ def measure_eyes(
     eyes, all_logs = [], []
     progress = tqdm(zip(pictures, clears, lights, strict=True), total=len(pictures), desc="eyes", leave=False)
     for index, ((photo, label_map, vessels, fovea), clear, light) in enumerate(progress):
-        noise = np.random.default_rng([seed, index]).standard_normal(clear.shape, dtype=np.float32)
-        ridges = vessels.astype(np.float32) / 255
-        texture, made, logs = measure_texture(photo, label_map, ridges, clear, noise)
+        ridges, bands = vessels.astype(np.float32) / 255, texture_bands(photo, clear)
+        logs = measure_texture(photo, label_map, ridges, clear, bands)
         if index < originals:
             all_logs.append(logs)
         if index not in shown:
             continue
+        noise = np.random.default_rng([seed, index]).standard_normal(clear.shape, dtype=np.float32)
+        texture, made = texture_plane(bands, logs, noise)
         anatomy = find_anatomy(label_map)
         code, gain = project_light(light, mean, basis), vessel_gain(logs)
         field = light_field(*map(torch.from_numpy, (code, mean, basis)), len(photo), anatomy.side).numpy()
