@@ -181,10 +181,10 @@ def clean_map(label_map: np.ndarray) -> np.ndarray:
     return cleaned
 
 
-def has_plausible_disc(label_map: np.ndarray) -> bool:
-    """Whether the disc pixels of a map ``uint8 (N, N)`` cover as much as a disc of a :data:`PLAUSIBLE_RADIUS`."""
+def is_plausible_disc(share: float) -> bool:
+    """Whether a disc that covers this share of a map has a :data:`PLAUSIBLE_RADIUS`."""
     low, high = PLAUSIBLE_RADIUS
-    return bool(low <= np.sqrt((label_map == OD).mean() / np.pi) <= high)
+    return bool(low <= np.sqrt(share / np.pi) <= high)
 
 
 def large_parts(mask: np.ndarray, least: float) -> np.ndarray:

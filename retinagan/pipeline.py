@@ -14,7 +14,7 @@ from retinagan import checkpoints
 from retinagan.data.tone import vessel_tone
 from retinagan.device import choose_device
 from retinagan.eye import EyePlanes, draw_eye, eye_seed, find_anatomy, grow_vessels, make_eye, without_lesions
-from retinagan.labels import check_map, clean_map, has_plausible_disc, one_hot
+from retinagan.labels import OD, check_map, clean_map, is_plausible_disc, one_hot
 from retinagan.models.spade import PhotoGenerator
 from retinagan.models.stylegan import MapGenerator, logits_to_maps
 from retinagan.models.superres import FACTOR, SuperResolver
@@ -139,7 +139,7 @@ class RetinaGAN:
         for share in TOWARDS_MEAN:
             w, noise = self._map_style(grade, seed, truncation * share)
             found = clean_map(self._map_of(w, noise)), w, noise
-            if has_plausible_disc(found[0]):
+            if is_plausible_disc((found[0] == OD).mean()):
                 return found
             first = first or found
         return first

@@ -30,7 +30,7 @@ from retinagan.evaluation.maps_distances import coverage, frechet_ratio, neighbo
 from retinagan.evaluation.maps_table import TRACE, criteria, table
 from retinagan.evaluation.nearest import Match, NearestMaps
 from retinagan.eye.anatomy import SPECK_AREA
-from retinagan.labels import LESIONS, MA, NUM_GRADES, OD, PLAUSIBLE_RADIUS, check_map, field_of_view
+from retinagan.labels import LESIONS, MA, NUM_GRADES, OD, check_map, field_of_view, is_plausible_disc
 from retinagan.measure import Measurements
 from retinagan.pipeline import RetinaGAN
 
@@ -179,12 +179,11 @@ def judge_raw_map(label_map: np.ndarray) -> dict[str, float]:
     components, count = ndimage.label(label_map == OD, structure=np.ones((3, 3), dtype=int))
     shares = np.bincount(components.ravel(), minlength=count + 1)[1:] / label_map.size
     discs = shares[shares >= SPECK_AREA]
-    low, high = PLAUSIBLE_RADIUS
     lesions = np.isin(label_map, LESIONS)
     outside = int((lesions & ~field_of_view(len(label_map))).sum())
     return {
         "one_disc": len(discs) == 1,
-        "plausible_disc": len(discs) == 1 and bool(low <= np.sqrt(discs[0] / np.pi) <= high),
+        "plausible_disc": len(discs) == 1 and is_plausible_disc(discs[0]),
         "no_speck": len(discs) == len(shares),
         "lesions_inside": outside == 0,
         "lesions_outside": outside / max(int(lesions.sum()), 1),
