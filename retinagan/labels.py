@@ -7,6 +7,7 @@ are those of the original release, so that its maps and this project's are inter
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -177,7 +178,7 @@ def clean_map(label_map: np.ndarray) -> np.ndarray:
     disc = cleaned == OD
     if disc.any():
         cleaned[disc] = VB
-        cleaned[smooth_disc(ndimage.binary_fill_holes(largest_part(disc)), field)] = OD
+        cleaned[smooth_disc(ndimage.binary_fill_holes(largest_part(disc)))] = OD
     return cleaned
 
 
@@ -201,15 +202,20 @@ def largest_part(mask: np.ndarray) -> np.ndarray:
     return components == 1 + int(np.bincount(components.ravel())[1:].argmax())
 
 
-def smooth_disc(disc: np.ndarray, field: np.ndarray) -> np.ndarray:
+@lru_cache(maxsize=4)
+def _soft_field(side: int) -> np.ndarray:
+    """The field of view behind the Gaussian of :func:`smooth_disc`, the same for every map of a side."""
+    return ndimage.gaussian_filter(field_of_view(side).astype(np.float32), DISC_SMOOTHING * side)
+
+
+def smooth_disc(disc: np.ndarray) -> np.ndarray:
     """A disc's mask ``bool (N, N)`` with a smooth and convex outline: behind a Gaussian (:data:`DISC_SMOOTHING`), cut at one half, then its
-    convex hull inside the ``field``. Where the rim cuts a disc it counts as going on."""
+    convex hull inside the field of view. Where the rim cuts a disc it counts as going on."""
     from skimage.morphology import convex_hull_image  # slow to import, and labels are needed everywhere
 
-    sigma = DISC_SMOOTHING * len(disc)
-    share = ndimage.gaussian_filter(disc.astype(np.float32), sigma)
-    inside = ndimage.gaussian_filter(field.astype(np.float32), sigma)
-    smooth = (share > 0.5 * inside) & field
+    field = field_of_view(len(disc))
+    share = ndimage.gaussian_filter(disc.astype(np.float32), DISC_SMOOTHING * len(disc))
+    smooth = (share > 0.5 * _soft_field(len(disc))) & field
     if not smooth.any():
         return disc & field  # too small to be smoothed
     return convex_hull_image(largest_part(smooth)) & field

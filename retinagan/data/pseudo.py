@@ -156,7 +156,7 @@ def _disc(mask: np.ndarray, known: tuple[float, float] | None, size: int) -> tup
     if mask.any():
         mask = ndimage.binary_fill_holes(largest_part(mask))
         mask = ndimage.binary_opening(mask, iterations=max(1, size // 128))
-        mask = smooth_disc(mask, field_of_view(size)) if mask.any() else mask
+        mask = smooth_disc(mask) if mask.any() else mask
         if mask.any() and DISC_AREA[0] <= mask.mean() <= DISC_AREA[1]:
             y, x = ndimage.center_of_mass(mask)
             if known is None or np.hypot(x - known[0], y - known[1]) <= DISC_OFF * DISC_RADIUS * size:

@@ -28,8 +28,8 @@ MAX_TEXTURE = 2.0
 """Standard deviations at which the whitened logarithms of a new eye's texture are clipped: single photographs are mottled oddly."""
 GROWN_WIDTH, GROWN_POWER, GROWN_STRENGTH = 0.8, 1.6, 0.7
 """A grown tree is drawn that much narrower than a ridge filter would show it, raised to this power and multiplied by this: the photo
-generator broadens vessels, and drawn ridges are surer of themselves than a filter's. With these, photographs of training eyes' maps have
-the real ones' spectrum and come nearest to their vessels' density and calibres."""
+generator broadens vessels, and drawn ridges are surer of themselves than a filter's. Fitted by hand on photographs of training eyes' maps: a
+compromise between the real ones' spectrum (power within 0.7 to 1.3 of it) and their vessels' density and calibres."""
 NOISE_SIDE = 512
 """Side at which an eye's noise is drawn; larger and smaller eyes have the same, finer or coarser."""
 FOVEA_STRENGTH = 0.75

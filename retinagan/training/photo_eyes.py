@@ -11,7 +11,7 @@ from tqdm import tqdm
 from retinagan.data.augment import augment
 from retinagan.data.dataset import PreparedDataset
 from retinagan.data.tone import vessel_tone
-from retinagan.eye import draw_fovea, find_anatomy
+from retinagan.eye import draw_fovea, find_anatomy, shown_vessels
 from retinagan.eye.light import clear_retina, fit_light, light_field, measure_light, project_light
 from retinagan.eye.texture import measure_texture, texture_bands, texture_plane, vessel_gain
 from retinagan.labels import EX, HE, MA, OD, SE
@@ -87,8 +87,8 @@ def measure_eyes(
         field = light_field(*map(torch.from_numpy, (code, mean, basis)), len(photo), anatomy.side).numpy()
         centre = (anatomy.fovea_x, anatomy.fovea_y) if np.isnan(fovea).any() else tuple(fovea)
         fovea_plane = draw_fovea(centre, anatomy.disc_radius, len(photo))
-        tone = vessel_tone(photo, vessels, label_map) * gain
-        guidance = np.stack([*field, ridges * gain, fovea_plane, texture, tone]).astype(np.float16)
+        ridges, tone = shown_vessels(ridges, vessel_tone(photo, vessels, label_map), logs, grown=False)
+        guidance = np.stack([*field, ridges, fovea_plane, texture, tone]).astype(np.float16)
         lesions = np.argwhere(np.isin(label_map, (EX, HE, SE, MA)))
         disc = np.argwhere(label_map == OD)
         targets = np.concatenate([lesions, disc[:: max(1, 4 * len(disc) // max(len(lesions), 1))]])
