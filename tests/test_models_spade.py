@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from retinagan.models.spade import (
+    GRAIN_COLOUR,
     GUIDANCE_PLANES,
     SPADE,
     PhotoDiscriminator,
@@ -228,14 +229,26 @@ def test_discriminator_sees_detail_apart_from_the_light():
         PhotoDiscriminatorConfig(norm="batch")
 
 
-def test_texture_is_passed_on_unsmoothed():
+def test_texture_is_laid_over_the_light_and_not_seen():
     config = PhotoGeneratorConfig(size=64, channels=(8, 8), spade_hidden=(4, 4), latent_dim=4, texture_skip=0.03)
     generator = PhotoGenerator(config).train()
     torch.nn.init.zeros_(generator.output.weight)
     torch.nn.init.zeros_(generator.output.bias)
     onehot, guidance = planes(1)
-    expected = (guidance[:, :3] + 0.03 * guidance[:, 5:]) * (1 - onehot[:, :1])
-    torch.testing.assert_close(generator(onehot, torch.zeros(1, 4), guidance), expected)
+    light, texture = guidance[:, :3], guidance[:, 5:]
+    inside = 1 - onehot[:, :1]
+    torch.testing.assert_close(generator(onehot, torch.zeros(1, 4), guidance), (light + generator.mottle(light, texture)) * inside)
+    luminance = 0.25 * light[:, :1] + 0.65 * light[:, 1:2] + 0.1 * light[:, 2:]
+    even = torch.ones_like(texture)
+    torch.testing.assert_close(generator.mottle(light, even), 0.03 * light / luminance.clamp(min=0.1))  # in the light's colour
+    grain = even * (torch.arange(64) % 2 * 2 - 1)
+    swing = generator.mottle(light, grain)[..., 4:-4].abs().mean((0, 2, 3)) / 0.03
+    torch.testing.assert_close(swing, torch.tensor(GRAIN_COLOUR), atol=0.25, rtol=0)  # in its own
+    torch.nn.init.normal_(generator.output.weight)
+    flat = guidance.clone()
+    flat[:, 5] = 0
+    seen, unseen = (generator(onehot, torch.zeros(1, 4), g) for g in (guidance, flat))
+    torch.testing.assert_close(seen - unseen, generator.mottle(light, texture) * inside, atol=1e-5, rtol=1e-4)
     with pytest.raises(ValueError, match="texture_skip adds to the eye's light"):
         PhotoGeneratorConfig(texture_skip=0.03, guidance="none", output="sigmoid")
 

@@ -14,26 +14,29 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from retinagan.eye.anatomy import Anatomy, find_anatomy
-from retinagan.eye.light import light_field, light_shift
+from retinagan.eye.light import darken_fovea, light_field, light_shift
 from retinagan.eye.texture import synthesise_texture, vessel_gain
 from retinagan.eye.vessels import grow_vessels, grow_vessels_and_tone
 from retinagan.labels import EX, HE, MA
 
 __all__ = [
-    "Anatomy", "EyeDraws", "EyePlanes", "draw_eye", "draw_fovea", "draw_noise", "eye_seed", "find_anatomy", "grow_vessels",
+    "Anatomy", "EyeDraws", "EyePlanes", "draw_eye", "draw_fovea", "draw_light_and_texture", "draw_noise", "eye_seed", "find_anatomy", "grow_vessels",
     "grow_vessels_and_tone", "make_eye", "shown_vessels", "visible_vessels", "without_lesions",
 ]  # fmt: skip
 
+NEARNESS = 0.9
+"""How near a new eye's light and texture lie to those of the training eye that they are drawn from: their correlation."""
 MAX_TEXTURE = 2.0
-"""Standard deviations at which the whitened logarithms of a new eye's texture are clipped: single photographs are mottled oddly."""
-GROWN_WIDTH, GROWN_POWER, GROWN_STRENGTH = 0.8, 1.6, 0.7
-"""A grown tree is drawn that much narrower than a ridge filter would show it, raised to this power and multiplied by this: the photo
-generator broadens vessels, and drawn ridges are surer of themselves than a filter's. Fitted by hand on photographs of training eyes' maps: a
-compromise between the real ones' spectrum (power within 0.7 to 1.3 of it) and their vessels' density and calibres."""
+"""Standard deviations at which the noise on the logarithms of a new eye's texture is clipped."""
+GROWN_STRENGTH = 0.95
+"""Of a grown tree's planes: drawn ridges are surer of themselves than a filter's. Fitted by hand on photographs of training eyes' maps: a
+compromise between the real ones' spectrum and their vessels' calibres."""
+GROWN_FOVEA = 0.6
+"""Of a new eye's fovea, likewise: in photographs it is seldom as round and as sure of its place as its plane."""
+TEXTURE_LEFT = (1.15, 0.75, 0.8, 0.9, 0.8)
+"""On the amplitudes of a new eye's texture, likewise, fine to coarse: the photo generator draws some of its own and smooths the finest."""
 NOISE_SIDE = 512
 """Side at which an eye's noise is drawn; larger and smaller eyes have the same, finer or coarser."""
-FOVEA_STRENGTH = 0.75
-"""Of a new eye's fovea plane: training showed it at 1 for every eye, and photographs' foveas came out redder than real ones."""
 LESION_MARGIN = 3.0
 """Pixels at a side of 512 around haemorrhages, microaneurysms and hard exudates in which no vessel is shown."""
 
@@ -70,7 +73,7 @@ def shown_vessels(vessels: np.ndarray, tone: np.ndarray, logs: np.ndarray, grown
 
     ``vessels (S, S)`` in 0..1 and ``tone (S, S)`` in -1..1 are a ridge filter's or, ``grown``, a tree's.
     """
-    strength = GROWN_STRENGTH * vessels ** (GROWN_POWER - 1) if grown else 1.0
+    strength = GROWN_STRENGTH if grown else 1.0
     return (np.stack([vessels, tone]) * strength * vessel_gain(logs)).astype(np.float32)
 
 
@@ -102,10 +105,25 @@ def draw_eye(seed: int, statistics, latent_std: float = 0.8) -> EyeDraws:
     """The draws of a style seed; arguments as in :func:`make_eye`."""
     generator = torch.Generator().manual_seed(seed)
     tree_seed = int(torch.randint(2**62, (), generator=generator))  # the first draw, as in eye_seed
-    code = torch.randn(len(statistics.light_components), generator=generator) * latent_std
-    factor = statistics.texture_factor.float().cpu()
-    draw = torch.randn(len(factor), generator=generator).clamp(-MAX_TEXTURE, MAX_TEXTURE)
-    return EyeDraws(tree_seed, code, statistics.texture_mean.float().cpu() + factor @ draw, generator)
+    light, texture = draw_light_and_texture(statistics, generator)
+    return EyeDraws(tree_seed, light * latent_std, texture, generator)
+
+
+def draw_light_and_texture(statistics, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """A new eye's whitened light ``(K,)`` and its texture's logarithms ``(B,)``: near those of one training eye, as varied as theirs.
+
+    A smoothed bootstrap that keeps the covariance (Silverman and Young, Biometrika 74(3), 1987): lights are no normal cloud, so that a
+    sum of independent components is a patchwork that no photograph shows; and a bright eye is a clear one.
+    """
+    codes, logs, mean, factor = (
+        buffer.float().cpu()
+        for buffer in (statistics.light_codes, statistics.texture_logs, statistics.texture_mean, statistics.texture_factor)
+    )
+    near = int(torch.randint(len(codes), (), generator=generator))
+    rest = (1 - NEARNESS**2) ** 0.5
+    light = NEARNESS * codes[near] + rest * torch.randn(codes.shape[1], generator=generator)
+    draw = torch.randn(len(mean), generator=generator).clamp(-MAX_TEXTURE, MAX_TEXTURE)
+    return light, mean + NEARNESS * (logs[near] - mean) + rest * (factor @ draw)
 
 
 def draw_noise(size: int, generator: torch.Generator) -> torch.Tensor:
@@ -145,7 +163,7 @@ def make_eye(
         label_map: ``uint8 (S, S)``.
         seed: style seed, 0 … 2⁶³-1.
         statistics: ``retinagan.models.spade.EyeStatistics`` of the photo generator, on any device.
-        latent_std: standard deviation of the light's whitened code.
+        latent_std: factor on the light's whitened code.
         light, texture, vessels, tone, fovea: what replaces the seed's own, as a reference photograph or another style
             gives it: the light's whitened code ``(Z,)``, the texture's logarithms ``(B,)``, a vessel plane
             ``float32 (S, S)`` in 0..1 with the vessels' tone ``float32 (S, S)`` in -1..1 (None: all of one) and the
@@ -161,13 +179,14 @@ def make_eye(
     mean, components = statistics.light_mean.float().cpu(), statistics.light_components.float().cpu()
     anatomy = find_anatomy(label_map)
     if grown := vessels is None:
-        vessels, tone = grow_vessels_and_tone(label_map, draws.tree_seed, GROWN_WIDTH)
+        vessels, tone = grow_vessels_and_tone(label_map, draws.tree_seed)
     elif tone is None:
         tone = np.zeros((size, size), dtype=np.float32)
     planes = torch.empty(7, size, size)
-    planes[:3] = light_field(code, mean, components, size, anatomy.side, light_shift(anatomy))
+    field = light_field(code, mean, components, size, anatomy.side, light_shift(anatomy)).numpy()
     planes[[3, 6]] = torch.from_numpy(without_lesions(shown_vessels(vessels, tone, logs, grown), label_map))
-    centre = fovea or (anatomy.fovea_x, anatomy.fovea_y)
-    planes[4] = torch.from_numpy(draw_fovea(centre, anatomy.disc_radius, size)) * FOVEA_STRENGTH
-    planes[5] = torch.from_numpy(synthesise_texture(noise.numpy(), logs))
+    fovea_plane = draw_fovea(fovea or (anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius, size)
+    planes[:3] = torch.from_numpy(darken_fovea(field, GROWN_FOVEA * fovea_plane))
+    planes[4] = torch.from_numpy(fovea_plane)
+    planes[5] = torch.from_numpy(synthesise_texture(noise.numpy(), logs + np.log([*TEXTURE_LEFT, 1.0])))
     return EyePlanes(planes, code)

@@ -63,7 +63,7 @@ class Habit:
             vein_ratio=float(rng.uniform(1.2, 1.45)),
             artery_contrast=float(rng.uniform(0.72, 0.98)),
             broken=float(rng.uniform(0.75, 1.1)),
-            share=float(np.clip(rng.normal(0.091, 0.0065), 0.074, 0.108)),
+            share=float(np.clip(rng.normal(0.088, 0.005), 0.074, 0.102)),
             tone=float(rng.uniform(0.25, 0.55)),
         )
 

@@ -51,12 +51,12 @@ def draw_vessels(tree: VesselTree, size: int, share: float | None = None) -> np.
     return draw_kinds(tree, size, share).max(axis=0)
 
 
-def draw_kinds(tree: VesselTree, size: int, share: float | None = None, width: float = 1.0) -> np.ndarray:
-    """Arteries and veins of a tree, each as :func:`draw_vessels` draws both: ``float32 (2, size, size)``; ``width`` times as broad."""
+def draw_kinds(tree: VesselTree, size: int, share: float | None = None) -> np.ndarray:
+    """Arteries and veins of a tree, each as :func:`draw_vessels` draws both: ``float32 (2, size, size)``."""
     if size < 1:
         raise ValueError(f"size is {size}; it must be at least 1")
     factor = -(-REFERENCE // size)
-    planes = np.stack([_draw(tree, size * factor, tree.kind == kind, width) for kind in range(2)])
+    planes = np.stack([_draw(tree, size * factor, tree.kind == kind) for kind in range(2)])
     if share is not None:
         level = float(np.quantile(planes.max(axis=0)[_inside(size * factor)], 1 - share))
         planes *= np.clip(SEEN / max(level, 1e-6), *GAIN)
@@ -66,7 +66,7 @@ def draw_kinds(tree: VesselTree, size: int, share: float | None = None, width: f
     return planes.astype(np.float32)
 
 
-def _draw(tree: VesselTree, size: int, wanted: np.ndarray, width: float) -> np.ndarray:
+def _draw(tree: VesselTree, size: int, wanted: np.ndarray) -> np.ndarray:
     """The ``wanted`` segments (S,) of a tree at ``size`` ≥ 512.
 
     Each fills the box around it with its profile, the brightest wins.
@@ -75,8 +75,7 @@ def _draw(tree: VesselTree, size: int, wanted: np.ndarray, width: float) -> np.n
     radius = np.sqrt((tree.radius * REFERENCE) ** 2 + BLUR**2)
     radius /= (1 + (radius / LARGEST) ** 4) ** 0.25
     height = np.interp(radius, *zip(*BRIGHTNESS, strict=True)) * tree.strength
-    edge = (EDGE[0] + EDGE[1] * radius) * width
-    radius *= width
+    edge = EDGE[0] + EDGE[1] * radius
     start, end = tree.start * size, tree.end * size
     reach = (radius + edge) * scale
     low = np.floor(np.minimum(start, end) - reach[:, None]).astype(np.int64)

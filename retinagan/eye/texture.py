@@ -1,10 +1,12 @@
 """How clear an eye's photograph is: the retina's mottle and grain, and the contrast of its vessels.
 
-Measured on a photograph as a few logarithms, which follow a normal distribution together (a hazy eye has pale vessels *and* little
-mottle), and drawn from it for a new eye. The mottle is noise of a smooth power spectrum.
+Measured on a photograph as a few logarithms, which belong together (a hazy eye has pale vessels *and* little mottle), and drawn near
+those of a training eye for a new one (``retinagan.eye.draw_light_and_texture``). The mottle is noise of a smooth power spectrum.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 from scipy import ndimage
@@ -17,8 +19,12 @@ TEXTURE_BANDS = len(TEXTURE_SIGMAS) - 1
 TEXTURE_UNIT = 0.03
 """The texture plane is in units of this luminance, so that it is of about unit variance."""
 LUMINANCE = np.array([0.25, 0.65, 0.10], dtype=np.float32)
-LIGHT_WIDTH = 32.0
-"""Gaussian width in pixels at 512 up to which the texture's power is full; what is slower the light shows (``measure_light``)."""
+MIDDLE = 0.25
+"""Distance from the middle, in sides, up to which a texture's amplitudes are measured: further out light falls unevenly."""
+USUAL, USUAL_OF_NORMAL = 0.8, 1.28155
+"""Share of a band's pixels that its amplitude is told by, and the size, in standard deviations, that so many of a normal variable stay below."""
+COARSE_SLOPE = -3.5
+"""Slope of log power over log frequency below the coarsest band's middle, as in training photographs at 4 to 10 cycles."""
 VESSEL_UNIT = 0.1
 """Contrast of vessels, in green of 0..1, at which the ridge filter's 1 is a guidance plane's 1."""
 FAINTEST_VESSELS, CLEAREST_VESSELS = 0.02, 0.25
@@ -59,8 +65,11 @@ def texture_bands(photo: np.ndarray, clear: np.ndarray) -> Bands:
 def measure_texture(
     photo: np.ndarray, label_map: np.ndarray, vessels: np.ndarray, clear: np.ndarray, bands: Bands
 ) -> np.ndarray:
-    """The logarithms that describe a photograph's texture, ``float32 (6,)``: the log-amplitudes of its bands (root mean squares, weighted
-    to the middle, as the rim's light would dominate them) and the log of :func:`vessel_contrast`.
+    """The logarithms that describe a photograph's texture, ``float32 (6,)``: the log-amplitudes of its bands and the log of
+    :func:`vessel_contrast`.
+
+    The amplitudes are those of the texture plane's own bands, by plain Gaussians, as :func:`synthesise_texture` gives them back. They are
+    told by quantiles: fovea, reflexes and the disc's surroundings stand out of the mottle, and root mean squares would make clouds of them.
 
     Args:
         photo: ``uint8 (S, S, 3)``.
@@ -68,10 +77,12 @@ def measure_texture(
         vessels: ``float32 (S, S)`` in 0..1, the ridge filter's output.
         clear, bands: as for and from :func:`texture_bands`.
     """
-    usable = clear if clear.any() else label_map != BG
-    share = _towards_the_middle(len(photo))[usable] + 1e-9
-    share /= share.sum()
-    deviations = [np.sqrt(share @ band[usable] ** 2) for band, _ in bands]
+    plane = sum(band * known for band, known in bands)
+    middle = _middle(len(photo))
+    for sure in (middle & (bands[0][1] == 1), middle & clear, label_map != BG):
+        if sure.any():
+            break
+    deviations = [np.quantile(np.abs(band[sure]), USUAL) / USUAL_OF_NORMAL for band in _bands(plane)]
     return np.log([*(d + 1e-5 for d in deviations), vessel_contrast(photo, label_map, vessels)]).astype(np.float32)
 
 
@@ -85,18 +96,22 @@ def texture_plane(bands: Bands, logs: np.ndarray, noise: np.ndarray) -> tuple[np
         bands, logs: from :func:`texture_bands` and :func:`measure_texture`.
         noise: ``float32 (S, S)`` white noise of unit variance.
     """
-    scale = len(noise) / 512
-    drawn = synthesise_texture(noise, logs)
-    blurred = [drawn, *(ndimage.gaussian_filter(drawn, sigma * scale, truncate=3) for sigma in TEXTURE_SIGMAS[1:])]
-    shares = [share for _, share in bands]
-    made = sum((fine - coarse) * (1 - share) for fine, coarse, share in zip(blurred[:-1], blurred[1:], shares, strict=True))
-    return sum(band * share for band, share in bands) / TEXTURE_UNIT + made, made
+    drawn = _bands(synthesise_texture(noise, logs))
+    made = sum(band * (1 - known) for band, (_, known) in zip(drawn, bands, strict=True))
+    return sum(band * known for band, known in bands) / TEXTURE_UNIT + made, made
 
 
-def _towards_the_middle(side: int) -> np.ndarray:
-    """Weights ``float32 (side, side)``, 1 in the middle and 0 from the rim on."""
+def _bands(plane: np.ndarray) -> list[np.ndarray]:
+    """The bands of a plane that is known everywhere, fine to coarse."""
+    scale = len(plane) / 512
+    blurred = [plane, *(ndimage.gaussian_filter(plane, sigma * scale, truncate=3) for sigma in TEXTURE_SIGMAS[1:])]
+    return [fine - coarse for fine, coarse in itertools.pairwise(blurred)]
+
+
+def _middle(side: int) -> np.ndarray:
+    """Where light falls evenly, ``bool (side, side)``: not near the rim."""
     at = (np.arange(side) + 0.5) / side - 0.5
-    return np.clip(1 - 4 * (at[:, None] ** 2 + at**2), 0, None).astype(np.float32) ** 2
+    return at[:, None] ** 2 + at**2 < MIDDLE**2
 
 
 def vessel_contrast(photo: np.ndarray, label_map: np.ndarray, vessels: np.ndarray) -> float:
@@ -130,20 +145,21 @@ def synthesise_texture(noise: np.ndarray, logs: np.ndarray, scale: float | None 
     """Noise ``float32 (S, S)`` of unit variance → texture plane ``float32 (S, S)`` with bands of these amplitudes.
 
     ``logs`` as from :func:`measure_texture`; ``scale`` is the photograph's side / 512; None: S / 512, the plane being that of a whole
-    photograph. What the light shows is left out, in power: light and texture are drawn independently, so that their powers add up.
+    photograph. As in a photograph's own plane, what is coarser than all bands is left to the light.
     """
     scale = noise.shape[0] / 512 if scale is None else scale
     down, across = np.fft.fftfreq(noise.shape[0]), np.fft.rfftfreq(noise.shape[1])
     frequency = np.hypot(down[:, None], across) * scale
     gain = np.exp(0.5 * np.interp(np.log(np.maximum(frequency, 1e-6)), np.log(_FREQUENCIES), texture_spectrum(logs[:-1], scale)))
-    gain *= np.sqrt(1 - _passed(frequency, LIGHT_WIDTH) ** 2) / TEXTURE_UNIT
+    gain *= (1 - _passed(frequency, TEXTURE_SIGMAS[-1])) / TEXTURE_UNIT
     return np.fft.irfft2(np.fft.rfft2(noise) * gain, noise.shape).astype(np.float32)
 
 
 def texture_spectrum(log_amplitudes: np.ndarray, scale: float = 1.0) -> np.ndarray:
     """The smooth power spectrum whose bands have these amplitudes: log power ``float64 (F,)`` at :data:`_FREQUENCIES`.
 
-    On logarithmic scales it is straight between the bands' middles and runs straight on beyond them. Photographs' power falls steeply, so
+    On logarithmic scales it is straight between the bands' middles, runs straight on beyond the finest, and falls by :data:`COARSE_SLOPE`
+    before the coarsest. Photographs' power falls steeply, so
     that a band holds most of it at its coarser end: bands of white noise would heap it up at the finer one. The heights
     are found by fixed-point iteration on the bands' variances. A photograph of ``scale`` times 512 pixels holds frequencies up to half of that.
     """
@@ -151,6 +167,7 @@ def texture_spectrum(log_amplitudes: np.ndarray, scale: float = 1.0) -> np.ndarr
     fine, coarse = np.array(TEXTURE_SIGMAS[:-1]), np.array(TEXTURE_SIGMAS[1:])
     fine[0] = 0  # the finest band starts at the photograph itself
     responses = (_passed(_FREQUENCIES, fine[:, None]) - _passed(_FREQUENCIES, coarse[:, None])) ** 2
+    responses *= (1 - _passed(_FREQUENCIES, coarse[-1])) ** 2
     # Area of each ring of the square of frequencies, in shares of it; beyond its half side only corners are left.
     radius = _FREQUENCIES / scale
     inside, corners = np.pi * np.minimum(radius, 0.5) ** 2, np.clip((radius - 0.5) / (0.5**0.5 - 0.5), 0, 1) * (1 - np.pi / 4)
@@ -158,8 +175,8 @@ def texture_spectrum(log_amplitudes: np.ndarray, scale: float = 1.0) -> np.ndarr
     middles, at = np.log(0.19 / np.sqrt(np.maximum(fine, 0.4) * coarse))[::-1], np.log(_FREQUENCIES)
 
     def joined(heights: np.ndarray) -> np.ndarray:
-        first, last = ((heights[k + 1] - heights[k]) / (middles[k + 1] - middles[k]) for k in (0, -2))
-        beyond = first * np.minimum(at - middles[0], 0) + last * np.maximum(at - middles[-1], 0)
+        last = (heights[-1] - heights[-2]) / (middles[-1] - middles[-2])
+        beyond = COARSE_SLOPE * np.minimum(at - middles[0], 0) + last * np.maximum(at - middles[-1], 0)
         return np.interp(at, middles, heights) + beyond
 
     heights = (wanted - np.log(responses @ rings))[::-1]

@@ -31,6 +31,10 @@ MOTTLE = 0.33
 """How much the retina's mottle changes the contrast of a vessel of 0.008 disc-fovea distances' radius
 (about 4 pixels wide at 512)."""
 
+GAPS = 0.4
+"""Of the contrast that the ridge filter loses in real photographs where vessels emerge, fork and cross, how much a grown tree loses: the
+filter loses it once more in the photograph that is made from it."""
+
 WAVES = 40
 """Plane waves that make a random function of place."""
 
@@ -73,15 +77,14 @@ def grow_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
     return grow_vessels_and_tone(label_map, seed)[0]
 
 
-def grow_vessels_and_tone(label_map: np.ndarray, seed: int, width: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def grow_vessels_and_tone(label_map: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """:func:`grow_vessels`, and the vessels' tone ``float32 (S, S)`` in -1..1: arteries are light (negative), veins dark.
 
-    The counterpart of ``retinagan.data.tone.vessel_tone``; a tone's magnitude is at most the plane's. Vessels are drawn ``width`` times as
-    broad as the ridge filter would show them.
+    The counterpart of ``retinagan.data.tone.vessel_tone``; a tone's magnitude is at most the plane's.
     """
     anatomy = find_anatomy(label_map)
     tree = grow_tree(anatomy, seed)
-    arteries, veins = draw_kinds(tree, anatomy.size, tree.share, width) * (label_map != BG)
+    arteries, veins = draw_kinds(tree, anatomy.size, tree.share) * (label_map != BG)
     return np.maximum(arteries, veins), np.where(veins >= arteries, veins, -arteries) * np.float32(tree.tone)
 
 
@@ -177,15 +180,15 @@ def _strengths(growth: Growth, radius: np.ndarray, rng: np.random.Generator) -> 
     near = np.exp(-((from_disc2 / 0.56**2) ** 2))
     within = np.exp(-((from_disc2 / 0.20**2) ** 2))
     trunk = np.where(kind == VEIN, 0.42, 0.68)
-    strength *= 1 - np.where(growth.depth[:n] > 0, 0.75, trunk) * near
-    strength *= 1 - np.clip(0.28 + 0.35 * chance(xy), 0, 0.95) * within
+    strength *= 1 - GAPS * np.where(growth.depth[:n] > 0, 0.75, trunk) * near
+    strength *= 1 - GAPS * np.clip(0.28 + 0.35 * chance(xy), 0, 0.95) * within
     # Where they emerge they dive into the cup: upper and lower half seem apart.
-    strength *= 1 - 0.8 * np.exp(-((((xy - xy[0]) ** 2).sum(axis=1) / 0.10**2) ** 2))
+    strength *= 1 - GAPS * 0.8 * np.exp(-((((xy - xy[0]) ** 2).sum(axis=1) / 0.10**2) ** 2))
     # Side branches seem to begin a little beside their parent.
     fork = growth.fork[:n]
-    depth_of_gap = np.clip(0.35 + 0.55 * chance(xy[fork]), 0, 0.95) * (growth.depth[:n] > 0)
+    depth_of_gap = GAPS * np.clip(0.35 + 0.55 * chance(xy[fork]), 0, 0.95) * (growth.depth[:n] > 0)
     strength *= 1 - depth_of_gap * np.exp(-((growth.since[:n] / 2.2) ** 2))
-    strength *= 1 - _crossings(growth, radius)
+    strength *= 1 - GAPS * _crossings(growth, radius)
     return np.clip(strength, 0.0, 1.4)
 
 

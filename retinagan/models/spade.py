@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from retinagan.eye.light import LIGHT_SIDE
-from retinagan.eye.texture import TEXTURE_BANDS, VESSEL_UNIT
+from retinagan.eye.texture import LUMINANCE, TEXTURE_BANDS, VESSEL_UNIT
 from retinagan.labels import BG, EX, MA, NUM_CLASSES, VB
 
 GUIDANCE_PLANES = ("light_red", "light_green", "light_blue", "vessels", "fovea", "texture", "tone")
@@ -25,6 +25,11 @@ GUIDANCE_PLANES = ("light_red", "light_green", "light_blue", "vessels", "fovea",
 darker than others of its calibre a vessel is: veins; or lighter: arteries), both times how clear the eye's vessels are."""
 
 TEXTURE = GUIDANCE_PLANES.index("texture")
+
+GRAIN_SIDE = 5
+"""Pixels over which the texture is averaged to tell mottle from grain."""
+GRAIN_COLOUR = (1.15, 1.03, 0.51)
+"""How far grain swings in red, green and blue, in units of its luminance's swing: medians over IDRiD's training eyes."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,9 @@ class PhotoGeneratorConfig:
     guidance: str = "eye"
     """``eye``: the planes of :data:`GUIDANCE_PLANES` are needed. ``none``: the seven channels alone."""
     texture_skip: float = 0.0
-    """The texture plane times this is added to the light before the network's detail. A network smooths grain away that it
-    only has to pass on. 0.03 (``eye.texture.TEXTURE_UNIT``): as measured."""
+    """The texture plane times this is laid over the light (:meth:`PhotoGenerator.mottle`), and the network does not see it: it would smooth
+    grain away that it only has to pass on, and read from real texture what lies on vessels. 0: it sees the plane and draws it itself.
+    0.03 (``eye.texture.TEXTURE_UNIT``): as measured."""
     output: str = "light"
     """``light``: detail added to the eye's light, black outside the field. ``sigmoid``: the original's."""
     final_kernel: int = 3
@@ -94,6 +100,8 @@ class PhotoGeneratorConfig:
             raise ValueError("latent_dim, channels and spade_hidden must be positive")
         if self.size % self.reduction:
             raise ValueError(f"size is {self.size}; with {len(self.channels)} blocks it must divide by {self.reduction}")
+        if self.texture_skip < 0:
+            raise ValueError(f"texture_skip is {self.texture_skip}; allowed is 0 and more")
         if self.texture_skip and self.output != "light":
             raise ValueError("texture_skip adds to the eye's light: it needs output 'light'")
         if self.output == "light" and self.guidance != "eye":
@@ -111,7 +119,7 @@ class PhotoGeneratorConfig:
     @property
     def condition_channels(self) -> int:
         """Planes that SPADE sees: classes, with area-resizing a boosted plane of small lesions, and the guidance."""
-        return NUM_CLASSES + (1 if self.map_resize == "area" else 0) + self.guidance_channels
+        return NUM_CLASSES + (1 if self.map_resize == "area" else 0) + self.guidance_channels - (self.texture_skip > 0)
 
 
 class SPADE(nn.Module):
@@ -217,15 +225,25 @@ class PhotoGenerator(nn.Module):
             return torch.sigmoid(x)
         base = guidance[:, :3]
         if config.texture_skip:
-            base = base + config.texture_skip * guidance[:, TEXTURE : TEXTURE + 1]
+            base = base + self.mottle(base, guidance[:, TEXTURE : TEXTURE + 1])
         photo = (base + x) * (1 - onehot[:, BG : BG + 1])
         return photo if self.training else photo.clamp(0, 1)
+
+    def mottle(self, light: torch.Tensor, texture: torch.Tensor) -> torch.Tensor:
+        """What ``texture (N, 1, H, W)`` adds to ``light (N, 3, H, W)``: its mottle varies the light, in its own colour; its grain is the
+        camera's. (In IDRiD's retinas mottle swings by 1.6, 0.9, 0.25 of its luminance in red, green and blue, as their light does.)"""
+        luminance = (light * light.new_tensor(LUMINANCE)[:, None, None]).sum(1, keepdim=True).clamp(min=0.1)
+        mottle = F.avg_pool2d(texture, GRAIN_SIDE, stride=1, padding=GRAIN_SIDE // 2, count_include_pad=False)
+        grain = (texture - mottle) * light.new_tensor(GRAIN_COLOUR)[:, None, None]
+        return self.config.texture_skip * (mottle * light / luminance + grain)
 
     def _planes(self, onehot: torch.Tensor, guidance: torch.Tensor | None) -> torch.Tensor:
         planes = [onehot]
         if self.config.map_resize == "area":
             planes.append(onehot[:, EX : MA + 1].sum(1, keepdim=True))
-        if guidance is not None:
+        if guidance is not None and self.config.texture_skip:
+            planes += [guidance[:, :TEXTURE], guidance[:, TEXTURE + 1 :]]
+        elif guidance is not None:
             planes.append(guidance)
         return torch.cat(planes, 1)
 
@@ -277,11 +295,16 @@ def _without_lesions(onehot: torch.Tensor) -> torch.Tensor:
     return healthy
 
 
+KEPT_EYES = 256
+"""Training eyes of which a model keeps numbers of light and texture, to draw new ones near them."""
+
+
 class EyeStatistics(nn.Module):
     """What an eye's light and texture are drawn from, fitted on the training photographs; buffers, no weights.
 
     ``light_mean (3, 32, 32)`` and ``light_components (K, 3, 32, 32)`` (scaled by their standard deviation, disc at
-    the left) in 0..1 RGB; ``texture_mean (B,)`` and ``texture_factor (B, B)`` give the logarithms of ``retinagan.eye.texture``.
+    the left) in 0..1 RGB; ``texture_mean (B,)`` and ``texture_factor (B, B)`` give the logarithms of ``retinagan.eye.texture``;
+    ``light_codes (N, K)`` and ``texture_logs (N, B)`` are those of :data:`KEPT_EYES` training eyes, which new ones are drawn near to.
     """
 
     def __init__(self, components: int) -> None:
@@ -289,8 +312,10 @@ class EyeStatistics(nn.Module):
         side = LIGHT_SIDE
         self.register_buffer("light_mean", torch.full((3, side, side), 0.4))
         self.register_buffer("light_components", torch.zeros(components, 3, side, side))
+        self.register_buffer("light_codes", torch.randn(KEPT_EYES, components, generator=torch.Generator().manual_seed(0)))
         self.register_buffer("texture_mean", torch.tensor([-4.0] * TEXTURE_BANDS + [math.log(VESSEL_UNIT)]))
         self.register_buffer("texture_factor", torch.zeros(TEXTURE_BANDS + 1, TEXTURE_BANDS + 1))
+        self.register_buffer("texture_logs", self.texture_mean.repeat(KEPT_EYES, 1))
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from retinagan.data.augment import augment
 from retinagan.data.dataset import PreparedDataset
 from retinagan.data.tone import vessel_tone
 from retinagan.eye import draw_fovea, find_anatomy, shown_vessels
-from retinagan.eye.light import clear_retina, fit_light, light_field, measure_light, project_light
+from retinagan.eye.light import clear_retina, darken_fovea, fit_light, light_field, measure_light, project_light
 from retinagan.eye.texture import measure_texture, texture_bands, texture_plane, vessel_gain
 from retinagan.labels import EX, HE, MA, OD, SE
+from retinagan.models.spade import KEPT_EYES
 
 
 @dataclass
@@ -53,7 +54,7 @@ def measure_eyes(
         The eyes, and what new ones are drawn from: the buffers of ``retinagan.models.spade.EyeStatistics`` by name.
     """
     pictures = list(zip(data.photos, data.maps, data.vessels, data.fovea, strict=True))
-    clears = [clear_retina(label_map, vessels.astype(np.float32) / 255) for _, label_map, vessels, _ in pictures]
+    clears = [_clear(label_map, vessels, fovea) for _, label_map, vessels, fovea in pictures]
     lights = [_measured_light(photo, label_map, clear) for (photo, label_map, *_), clear in zip(pictures, clears)]
     mean, basis = fit_light(np.stack(lights), components)
     originals = len(pictures)
@@ -65,9 +66,9 @@ def measure_eyes(
             tensors = (torch.from_numpy(t) for t in (photo.transpose(2, 0, 1).copy(), label_map, vessels))
             moved, label_map, vessels = (t.numpy() for t in augment(*tensors, rng))
             photo = np.ascontiguousarray(moved.transpose(1, 2, 0))
-            clear = clear_retina(label_map, vessels.astype(np.float32) / 255)
-            # Where the fovea went is read off the moved disc.
-            pictures.append((photo, label_map, vessels, np.full(2, np.nan)))
+            fovea = np.full(2, np.nan)  # where it went is read off the moved disc
+            clear = _clear(label_map, vessels, fovea)
+            pictures.append((photo, label_map, vessels, fovea))
             clears.append(clear)
             lights.append(_measured_light(photo, label_map, clear))
     shown = {*observed, *range(originals, len(pictures))}
@@ -85,10 +86,9 @@ def measure_eyes(
         anatomy = find_anatomy(label_map)
         code, gain = project_light(light, mean, basis), vessel_gain(logs)
         field = light_field(*map(torch.from_numpy, (code, mean, basis)), len(photo), anatomy.side).numpy()
-        centre = (anatomy.fovea_x, anatomy.fovea_y) if np.isnan(fovea).any() else tuple(fovea)
-        fovea_plane = draw_fovea(centre, anatomy.disc_radius, len(photo))
+        fovea_plane = draw_fovea(_fovea_centre(label_map, fovea), anatomy.disc_radius, len(photo))
         ridges, tone = shown_vessels(ridges, vessel_tone(photo, vessels, label_map), logs, grown=False)
-        guidance = np.stack([*field, ridges, fovea_plane, texture, tone]).astype(np.float16)
+        guidance = np.stack([*darken_fovea(field, fovea_plane), ridges, fovea_plane, texture, tone]).astype(np.float16)
         lesions = np.argwhere(np.isin(label_map, (EX, HE, SE, MA)))
         disc = np.argwhere(label_map == OD)
         targets = np.concatenate([lesions, disc[:: max(1, 4 * len(disc) // max(len(lesions), 1))]])
@@ -96,7 +96,22 @@ def measure_eyes(
     logs = np.stack(all_logs).astype(np.float64)
     covariance = np.cov(logs.T) if len(logs) > 1 else np.zeros((logs.shape[1],) * 2)
     factor = np.linalg.cholesky(covariance + 1e-6 * np.eye(len(covariance)))
-    return eyes, {"light_mean": mean, "light_components": basis, "texture_mean": logs.mean(0), "texture_factor": factor}
+    # Evenly chosen, and repeated where there are fewer.
+    kept = np.linspace(0, originals, KEPT_EYES, endpoint=False).astype(int)
+    return eyes, {
+        "light_mean": mean, "light_components": basis, "light_codes": np.stack([project_light(lights[i], mean, basis) for i in kept]),
+        "texture_mean": logs.mean(0), "texture_factor": factor, "texture_logs": logs[kept],
+    }  # fmt: skip
+
+
+def _fovea_centre(label_map: np.ndarray, fovea: np.ndarray) -> tuple[float, float]:
+    """As marked, ``fovea (2,)``, or where the map's disc lets one expect it."""
+    anatomy = find_anatomy(label_map)
+    return (anatomy.fovea_x, anatomy.fovea_y) if np.isnan(fovea).any() else (float(fovea[0]), float(fovea[1]))
+
+
+def _clear(label_map: np.ndarray, vessels: np.ndarray, fovea: np.ndarray) -> np.ndarray:
+    return clear_retina(label_map, vessels.astype(np.float32) / 255, fovea=_fovea_centre(label_map, fovea))
 
 
 def _measured_light(photo: np.ndarray, label_map: np.ndarray, clear: np.ndarray) -> np.ndarray:

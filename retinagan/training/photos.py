@@ -17,8 +17,8 @@ from torch import nn
 
 from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset, load_prepared
-from retinagan.eye import GROWN_WIDTH, eye_seed, grow_vessels_and_tone, shown_vessels, without_lesions
-from retinagan.eye.light import light_field
+from retinagan.eye import draw_light_and_texture, eye_seed, grow_vessels_and_tone, shown_vessels, without_lesions
+from retinagan.eye.light import darken_fovea, light_field
 from retinagan.eye.texture import synthesise_texture
 from retinagan.labels import EX, MA, NUM_CLASSES, colours_from_map, one_hot
 from retinagan.models.segmenter import SEGMENTED
@@ -42,7 +42,7 @@ from retinagan.training.photo_losses import (
 from retinagan.training.segmenter import losses
 from retinagan.training.settings import LoopSettings
 
-VESSELS, TEXTURE, TONE = (GUIDANCE_PLANES.index(name) for name in ("vessels", "texture", "tone"))
+VESSELS, FOVEA, TEXTURE, TONE = (GUIDANCE_PLANES.index(name) for name in ("vessels", "fovea", "texture", "tone"))
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class PhotosTask:
         if (index, variant) not in self.grown:
             seed = self.training.seed * 1_000_003 + index * 101 + variant
             label_map = self.eyes[index].label_map
-            planes = np.stack(grow_vessels_and_tone(label_map, eye_seed(seed), GROWN_WIDTH))
+            planes = np.stack(grow_vessels_and_tone(label_map, eye_seed(seed)))
             self.grown[index, variant] = without_lesions(planes, label_map).astype(np.float16)
         vessels, tone = self.grown[index, variant]
         guidance[VESSELS], guidance[TONE] = vessels[window], tone[window]
@@ -167,18 +167,11 @@ class PhotosTask:
         texture; returns the light's code."""
         size = self.generator_config.size
         statistics = self.networks["generator"].eye
-        mean, components, texture_mean, texture_factor = (
-            buffer.cpu()
-            for buffer in (
-                statistics.light_mean,
-                statistics.light_components,
-                statistics.texture_mean,
-                statistics.texture_factor,
-            )
-        )
-        code = torch.randn(len(components), generator=rng) * self.generator_config.latent_std
-        guidance[:3] = light_field(code, mean, components, size, side)[(slice(None), *window)].numpy()
-        logs = (texture_mean + texture_factor @ torch.randn(len(texture_mean), generator=rng)).numpy()
+        light, logs = draw_light_and_texture(statistics, rng)
+        code, logs = light * self.generator_config.latent_std, logs.numpy()
+        mean, components = statistics.light_mean.cpu(), statistics.light_components.cpu()
+        field = light_field(code, mean, components, size, side)[(slice(None), *window)].numpy()
+        guidance[:3] = darken_fovea(field, guidance[FOVEA])
         noise = torch.randn(guidance.shape[1:], generator=rng).numpy()
         guidance[TEXTURE] = synthesise_texture(noise, logs, size / 512)
         guidance[[VESSELS, TONE]] = shown_vessels(guidance[VESSELS], guidance[TONE], logs, grown=True)
@@ -258,7 +251,7 @@ class PhotosTask:
         weight = 1 + (config.lesion_weight - 1) * onehot[paired, EX : MA + 1].sum(1, keepdim=True)
         # Made-up texture has no counterpart in the photograph: compared pixel by pixel it would be smoothed away, and vessels and
         # lesions would lie in a blur of their own.
-        made = self.generator_config.texture_skip * batch["made_texture"][paired]
+        made = generator.mottle(guidance[paired, :3], batch["made_texture"][paired])
         difference = (fake[paired] - made - photo[paired]) * weight
         l1 = difference.abs().mean()
         coarse = F.avg_pool2d(difference, 4).abs().mean()
