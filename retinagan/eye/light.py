@@ -6,6 +6,8 @@ linear model of principal components (whitened code, disc at the left).
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -15,8 +17,6 @@ from retinagan.eye.anatomy import Anatomy, find_anatomy
 from retinagan.labels import VB
 
 LIGHT_SIDE = 32
-SMOOTH_SIDE = 128
-"""Side to which the light is interpolated by splines."""
 USUAL_DISC = np.array([0.169, 0.488])
 """The disc's mean place in IDRiD's training eyes (x, y; shares of the side, disc at the left)."""
 USUAL_SPREAD = 0.085
@@ -112,10 +112,18 @@ def light_field(
         field = move_light(field, shift)
     if side == "right":
         field = field.flip(-1)
-    # By splines first: bicubic interpolation alone leaves the grid of the 32 × 32 light as stripes 16 pixels apart in the spectrum.
-    factor = (1, SMOOTH_SIDE / LIGHT_SIDE, SMOOTH_SIDE / LIGHT_SIDE)
-    field = torch.from_numpy(ndimage.zoom(field.float().numpy(), factor, order=3, mode="nearest", grid_mode=True))
-    return F.interpolate(field[None], (size, size), mode="bicubic", align_corners=False)[0].clamp(0, 1)
+    along = torch.from_numpy(_spline(size))
+    return (along @ field.float() @ along.T).clamp(0, 1)
+
+
+@functools.cache
+def _spline(size: int) -> np.ndarray:
+    """Cubic spline interpolation along one axis as a matrix ``float32 (size, 32)``.
+
+    Bicubic interpolation would leave the grid of the 32 × 32 light as stripes in the photograph's spectrum.
+    """
+    pixels = np.eye(LIGHT_SIDE)
+    return ndimage.zoom(pixels, (size / LIGHT_SIDE, 1), order=3, mode="nearest", grid_mode=True).astype(np.float32)
 
 
 def darken_fovea(light: np.ndarray, fovea: np.ndarray) -> np.ndarray:
