@@ -131,7 +131,7 @@ def read_reference(
         )
     disc = (anatomy.disc_x, anatomy.disc_y, anatomy.disc_radius)
     fovea = find_fovea(cut, (anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius)
-    clear = clear_retina(own_map, vessels, fovea=fovea)
+    clear = clear_retina(own_map, vessels, fovea=(*fovea, anatomy.disc_radius))
     if clear.mean() < 0.05:
         raise ValueError(
             "the reference shows too little clear retina between vessels and lesions to take over its light"

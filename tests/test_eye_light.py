@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from retinagan import labels
-from retinagan.eye import draw_fovea, eye_seed, make_eye
+from retinagan.eye import draw_fovea, draw_light_and_texture, eye_seed, make_eye
 from retinagan.eye.light import (
+    FOVEA_DEPTH,
     clear_retina,
+    darken_fovea,
     fit_light,
     light_field,
     measure_light,
@@ -64,6 +66,35 @@ def test_light_field_is_mirrored_for_a_disc_at_the_right():
     left = light_field(torch.zeros(1), mean, torch.zeros(1, 3, 32, 32), 64, "left")
     right = light_field(torch.zeros(1), mean, torch.zeros(1, 3, 32, 32), 64, "right")
     assert torch.allclose(left.flip(-1), right, atol=1e-6) and left[0, 0, 0] < left[0, 0, -1]
+
+
+def test_light_and_texture_are_drawn_near_those_of_one_eye_and_vary_as_they_do():
+    statistics = EyeStatistics(8)
+    generator = torch.Generator().manual_seed(1)
+    statistics.light_codes.normal_(generator=generator)
+    statistics.texture_factor.copy_(torch.eye(6) * 0.2)
+    # The eye's number is written in both: a light and a texture of different eyes would not agree.
+    statistics.light_codes[:, 0] = torch.linspace(-1.7, 1.7, len(statistics.light_codes))
+    statistics.texture_logs[:, 0] = statistics.texture_mean[0] + 0.2 * statistics.light_codes[:, 0]
+    drawn = [draw_light_and_texture(statistics, generator) for _ in range(3000)]
+    light, texture = (torch.stack(parts) for parts in zip(*drawn))
+    wanted = (0.81 * statistics.light_codes.var(0) + 0.19).sqrt()
+    assert light.std(0).numpy() == pytest.approx(wanted.numpy(), rel=0.06)
+    nearest = torch.cdist(light, 0.9 * statistics.light_codes).min(1).values
+    assert 0.8 < float(nearest.square().mean().sqrt() / (8 * (1 - 0.9**2)) ** 0.5) < 1.02
+    assert float(torch.corrcoef(torch.stack([light[:, 0], texture[:, 0]]))[0, 1]) == pytest.approx(0.81, abs=0.03)
+
+
+def test_a_fovea_is_darker_than_its_light_by_its_depth_and_no_clear_retina():
+    light = np.full((3, 64, 64), 0.5, dtype=np.float32)
+    fovea = draw_fovea((32.5, 32.5), 8, 64)
+    dark = darken_fovea(light, fovea)
+    assert dark[:, 32, 32] == pytest.approx(0.5 * (1 - FOVEA_DEPTH)) and dark[:, 2, 2] == pytest.approx(0.5)
+    label_map, vessels = labels.empty_map(64, None), np.zeros((64, 64), dtype=np.float32)
+    clear, without = clear_retina(label_map, vessels), clear_retina(label_map, vessels, fovea=(32, 32, 8))
+    y, x = np.mgrid[:64, :64] + 0.5
+    near = np.hypot(x - 32, y - 32)
+    assert clear[near < 8].all() and not without[near < 8].any() and np.array_equal(clear[near > 9], without[near > 9])
 
 
 def test_an_eye_is_its_seed():

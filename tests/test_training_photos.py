@@ -81,6 +81,8 @@ def test_eye_statistics_are_fitted_on_the_photographs(task, dataset):
     retina = dataset.photos[dataset.maps == labels.VB].mean(0) / 255
     assert statistics.light_mean.mean((1, 2)).numpy() == pytest.approx(retina, abs=0.06)
     assert statistics.light_components[0].abs().max() > 0.02
+    assert statistics.light_codes[[0, 100, 200]].numpy() == pytest.approx(np.stack([eye.code for eye in task.eyes[:3]]), abs=1e-5)
+    assert statistics.texture_logs.unique(dim=0).mean(0).numpy() == pytest.approx(statistics.texture_mean.numpy(), abs=1e-4)
     # Fovea: from the markup where there is one, else from the disc.
     foveas = [np.unravel_index(eye.guidance[4].astype(np.float32).argmax(), (SIZE, SIZE)) for eye in task.eyes]
     assert foveas[0] == (33, 40) or foveas[0] == (32, 39)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from retinagan.eye.anatomy import Anatomy, find_anatomy
+from retinagan.eye.anatomy import Anatomy
 from retinagan.labels import VB
 
 LIGHT_SIDE = 32
@@ -30,7 +30,7 @@ VESSEL_THRESHOLD = 0.12
 
 
 def clear_retina(
-    label_map: np.ndarray, vessels: np.ndarray, margin: float = 3.0, fovea: tuple[float, float] | None = None
+    label_map: np.ndarray, vessels: np.ndarray, margin: float = 3.0, fovea: tuple[float, float, float] | None = None
 ) -> np.ndarray:
     """Where a photograph shows retina alone: ``bool (H, W)``, away from rim, disc, lesions, vessels and fovea.
 
@@ -38,14 +38,14 @@ def clear_retina(
         label_map: ``uint8 (H, W)``.
         vessels: ``float32 (H, W)`` in 0..1, the ridge filter's output.
         margin: pixels, at a side of 512, kept from anything else.
-        fovea: its centre (x, y) in pixels: a disc's radius around it is not clear, so that light and texture of another eye do not
-            show a second one. None: nothing is left out.
+        fovea: (x, y, radius) in pixels of what is left out, so that an eye that is drawn near this one does not show a second fovea.
+            None: nothing.
     """
     scale = label_map.shape[0] / 512
     other = (label_map != VB) | (vessels > VESSEL_THRESHOLD)
     if fovea is not None:
         y, x = np.ogrid[: label_map.shape[0], : label_map.shape[1]]
-        other |= (x + 0.5 - fovea[0]) ** 2 + (y + 0.5 - fovea[1]) ** 2 < find_anatomy(label_map).disc_radius ** 2
+        other |= (x + 0.5 - fovea[0]) ** 2 + (y + 0.5 - fovea[1]) ** 2 < fovea[2] ** 2
     return ndimage.distance_transform_edt(~other) > margin * scale
 
 

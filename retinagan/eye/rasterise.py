@@ -74,8 +74,8 @@ def _draw(tree: VesselTree, size: int, wanted: np.ndarray) -> np.ndarray:
     scale = size / REFERENCE
     radius = np.sqrt((tree.radius * REFERENCE) ** 2 + BLUR**2)
     radius /= (1 + (radius / LARGEST) ** 4) ** 0.25
-    height = np.interp(radius, *zip(*BRIGHTNESS, strict=True)) * tree.strength
     edge = EDGE[0] + EDGE[1] * radius
+    height = np.interp(radius, *zip(*BRIGHTNESS, strict=True)) * tree.strength
     start, end = tree.start * size, tree.end * size
     reach = (radius + edge) * scale
     low = np.floor(np.minimum(start, end) - reach[:, None]).astype(np.int64)

@@ -159,9 +159,9 @@ def texture_spectrum(log_amplitudes: np.ndarray, scale: float = 1.0) -> np.ndarr
     """The smooth power spectrum whose bands have these amplitudes: log power ``float64 (F,)`` at :data:`_FREQUENCIES`.
 
     On logarithmic scales it is straight between the bands' middles, runs straight on beyond the finest, and falls by :data:`COARSE_SLOPE`
-    before the coarsest. Photographs' power falls steeply, so
-    that a band holds most of it at its coarser end: bands of white noise would heap it up at the finer one. The heights
-    are found by fixed-point iteration on the bands' variances. A photograph of ``scale`` times 512 pixels holds frequencies up to half of that.
+    before the coarsest. Photographs' power falls steeply, so that a band holds most of it at its coarser end: bands of white noise would
+    heap it up at the finer one. The heights are found by fixed-point iteration on the bands' variances; what is coarser than all bands
+    (:func:`texture_plane` has none of it) does not count. A photograph of ``scale`` times 512 pixels holds frequencies up to half of that.
     """
     wanted = 2 * np.asarray(log_amplitudes, dtype=np.float64)
     fine, coarse = np.array(TEXTURE_SIGMAS[:-1]), np.array(TEXTURE_SIGMAS[1:])

@@ -71,10 +71,11 @@ def measure_eyes(
             pictures.append((photo, label_map, vessels, fovea))
             clears.append(clear)
             lights.append(_measured_light(photo, label_map, clear))
+    codes = [project_light(light, mean, basis) for light in lights]
     shown = {*observed, *range(originals, len(pictures))}
     eyes, all_logs = [], []
-    progress = tqdm(zip(pictures, clears, lights, strict=True), total=len(pictures), desc="eyes", leave=False)
-    for index, ((photo, label_map, vessels, fovea), clear, light) in enumerate(progress):
+    progress = tqdm(zip(pictures, clears, codes, strict=True), total=len(pictures), desc="eyes", leave=False)
+    for index, ((photo, label_map, vessels, fovea), clear, code) in enumerate(progress):
         ridges, bands = vessels.astype(np.float32) / 255, texture_bands(photo, clear)
         logs = measure_texture(photo, label_map, ridges, clear, bands)
         if index < originals:
@@ -84,34 +85,35 @@ def measure_eyes(
         noise = np.random.default_rng([seed, index]).standard_normal(clear.shape, dtype=np.float32)
         texture, made = texture_plane(bands, logs, noise)
         anatomy = find_anatomy(label_map)
-        code, gain = project_light(light, mean, basis), vessel_gain(logs)
         field = light_field(*map(torch.from_numpy, (code, mean, basis)), len(photo), anatomy.side).numpy()
-        fovea_plane = draw_fovea(_fovea_centre(label_map, fovea), anatomy.disc_radius, len(photo))
+        x, y, radius = _fovea(label_map, fovea)
+        fovea_plane = draw_fovea((x, y), radius, len(photo))
         ridges, tone = shown_vessels(ridges, vessel_tone(photo, vessels, label_map), logs, grown=False)
         guidance = np.stack([*darken_fovea(field, fovea_plane), ridges, fovea_plane, texture, tone]).astype(np.float16)
         lesions = np.argwhere(np.isin(label_map, (EX, HE, SE, MA)))
         disc = np.argwhere(label_map == OD)
         targets = np.concatenate([lesions, disc[:: max(1, 4 * len(disc) // max(len(lesions), 1))]])
-        eyes.append(Eye(photo, label_map, guidance, made.astype(np.float16), gain, code, anatomy.side, targets, len(lesions) > 0))
+        eyes.append(Eye(photo, label_map, guidance, made.astype(np.float16), vessel_gain(logs), code, anatomy.side, targets, len(lesions) > 0))
     logs = np.stack(all_logs).astype(np.float64)
     covariance = np.cov(logs.T) if len(logs) > 1 else np.zeros((logs.shape[1],) * 2)
     factor = np.linalg.cholesky(covariance + 1e-6 * np.eye(len(covariance)))
     # Evenly chosen, and repeated where there are fewer.
     kept = np.linspace(0, originals, KEPT_EYES, endpoint=False).astype(int)
     return eyes, {
-        "light_mean": mean, "light_components": basis, "light_codes": np.stack([project_light(lights[i], mean, basis) for i in kept]),
+        "light_mean": mean, "light_components": basis, "light_codes": np.stack(codes)[kept],
         "texture_mean": logs.mean(0), "texture_factor": factor, "texture_logs": logs[kept],
     }  # fmt: skip
 
 
-def _fovea_centre(label_map: np.ndarray, fovea: np.ndarray) -> tuple[float, float]:
-    """As marked, ``fovea (2,)``, or where the map's disc lets one expect it."""
+def _fovea(label_map: np.ndarray, marked: np.ndarray) -> tuple[float, float, float]:
+    """Its centre, as ``marked (2,)`` or where the map's disc lets one expect it, and its radius: the disc's."""
     anatomy = find_anatomy(label_map)
-    return (anatomy.fovea_x, anatomy.fovea_y) if np.isnan(fovea).any() else (float(fovea[0]), float(fovea[1]))
+    x, y = (anatomy.fovea_x, anatomy.fovea_y) if np.isnan(marked).any() else map(float, marked)
+    return x, y, anatomy.disc_radius
 
 
-def _clear(label_map: np.ndarray, vessels: np.ndarray, fovea: np.ndarray) -> np.ndarray:
-    return clear_retina(label_map, vessels.astype(np.float32) / 255, fovea=_fovea_centre(label_map, fovea))
+def _clear(label_map: np.ndarray, vessels: np.ndarray, marked: np.ndarray) -> np.ndarray:
+    return clear_retina(label_map, vessels.astype(np.float32) / 255, fovea=_fovea(label_map, marked))
 
 
 def _measured_light(photo: np.ndarray, label_map: np.ndarray, clear: np.ndarray) -> np.ndarray:
