@@ -67,7 +67,8 @@ def test_photo_map_and_vessels_of_a_crop_belong_together(task):
         for photo, label_map, guidance, paired in zip(*(batch[k] for k in ("photo", "map", "guidance", "paired"))):
             assert (photo[:, label_map == labels.BG] == 0).all()
             if (label_map == labels.OD).sum() > 20:  # fewer are all edge
-                assert photo[2][label_map == labels.OD].median() > 0.5  # nothing but the disc is that blue
+                blue = photo[2] / guidance[2]
+                assert blue[label_map == labels.OD].median() > 1.8  # nothing but the disc is that blue
             if paired:
                 vessel = (guidance[3] > 0.5) & (label_map == labels.VB)
                 plain = (guidance[3] == 0) & (label_map == labels.VB)
@@ -136,6 +137,7 @@ def test_bad_settings_are_named(dataset):
         (dict(crop=33), "training.crop is 33; it must divide by 2"),
         (dict(batch_size=0), "training.batch_size is 0"),
         (dict(grown_share=1.0), "training.grown_share is 1.0"),
+        (dict(relit_share=1.5), "training.relit_share is 1.5"),
     ):
         with pytest.raises(ValueError, match=message):
             PhotosTask(CONFIG | {"training": CONFIG["training"] | change}, dataset)
@@ -149,6 +151,48 @@ def test_degraded_guidance_changes_the_vessels_alone():
     assert np.array_equal(np.delete(degraded, [3, 6], 0), np.delete(guidance, [3, 6], 0))
     assert degraded[3].min() >= 0 and 1 < degraded[3].max() <= 1.5 * 1.1
     assert (degraded[6] <= guidance[6]).all()  # a twig that is dropped has no tone
+
+
+def test_another_light_changes_the_contrasts_with_it_and_not_what_is_reflected():
+    draw = np.random.default_rng(0)
+    own, other = (draw.uniform(0.3, 0.4, (3, 1, 1)).astype(np.float32) * np.ones((3, 8, 8), np.float32) for _ in range(2))
+    guidance = draw.uniform(0.2, 0.6, (7, 8, 8)).astype(np.float32)
+    guidance[:3] = own
+    texture = guidance[photos.TEXTURE] * 0.03  # in the light's own colour, as a generator lays it over the light
+    reflectance = 1 + texture / np.tensordot(photos.LUMINANCE, own, 1)
+    reflectance[2, 2] = 0.7  # a lesion
+    photo, made = (own * reflectance).transpose(1, 2, 0), guidance[photos.TEXTURE] / 2
+    relit, relit_made, planes = photos._relit(photo, made, guidance, own, other)
+    assert relit.transpose(2, 0, 1) == pytest.approx(other * reflectance, rel=1e-5)
+    assert planes[:3] == pytest.approx(other, rel=1e-5)
+    shown = 1 + planes[photos.TEXTURE] * 0.03 / np.tensordot(photos.LUMINANCE, other, 1)
+    shown[2, 2] = 0.7
+    assert planes[:3] * shown == pytest.approx(relit.transpose(2, 0, 1), rel=1e-5)
+    assert relit_made / made == pytest.approx(planes[photos.TEXTURE] / guidance[photos.TEXTURE], rel=1e-5)
+    for plane in (photos.VESSELS, photos.TONE):
+        assert planes[plane] / guidance[plane] == pytest.approx(other[1] / own[1], rel=1e-5)
+    assert (planes[photos.FOVEA] == guidance[photos.FOVEA]).all()
+    # Three times the light is more than a photograph can bear.
+    assert photos._relit(photo, made, guidance, own, 3 * own)[2][:3] == pytest.approx(photos.RELIT[1] * own, rel=1e-5)
+
+
+def test_the_share_of_relit_crops_is_what_the_settings_say(dataset):
+    def lights(share):
+        config = {**CONFIG, "training": {**CONFIG["training"], "relit_share": share}}
+        return PhotosTask(config, dataset).batch(rng(5))
+
+    never, always = lights(0.0), lights(1.0)
+    # All crops of a batch are drawn in turn, so that the first paired one is the same crop in both.
+    first = int(torch.nonzero(never["paired"])[0])
+    assert torch.equal(never["map"][first], always["map"][first])
+    assert not torch.equal(never["photo"][first], always["photo"][first])
+    assert not torch.equal(never["latent"][first], always["latent"][first])
+    # A photograph is lit as its guidance says, and that of a crop with drawn light by that light.
+    for batch in (never, always):
+        for photo, label_map, guidance in zip(batch["photo"], batch["map"], batch["guidance"], strict=True):
+            retina = label_map == labels.VB
+            ratio = (photo[:, retina] / guidance[:3, retina]).median(1).values
+            assert ratio.numpy() == pytest.approx(1, abs=0.15)
 
 
 def test_local_contrast_tells_blur_from_detail_wherever_the_detail_lies():

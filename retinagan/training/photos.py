@@ -2,7 +2,8 @@
 
 Losses after pix2pixHD (Wang et al., CVPR 2018): least-squares GAN, feature matching, L1 at full and quarter resolution, and
 local contrast (no perceptual network: its weights cannot be shipped or fetched everywhere). Part of each batch shows a real map with a *grown*
-tree and drawn light, judged by the discriminator alone, so that the generator meets the guidance it will be used with.
+tree and drawn light, judged by the discriminator and by the colour of its lesions alone, so that the generator meets the guidance it will be
+used with. Crops are relit, too: what the retina reflects stays, the light is another eye's.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.eye import draw_light_and_texture, eye_seed, grow_vessels_and_tone, shown_vessels, without_lesions
 from retinagan.eye.light import darken_fovea, light_field
-from retinagan.eye.texture import synthesise_texture
+from retinagan.eye.texture import LUMINANCE, synthesise_texture
 from retinagan.labels import EX, MA, NUM_CLASSES, colours_from_map, one_hot
 from retinagan.models.segmenter import SEGMENTED
 from retinagan.models.spade import (
@@ -41,6 +42,9 @@ from retinagan.training.photo_losses import (
 )
 from retinagan.training.segmenter import losses
 from retinagan.training.settings import LoopSettings
+
+RELIT = (0.6, 1.7)
+"""A crop's light changes by factors within these: further, a dark photograph's noise would be a bright one's texture."""
 
 VESSELS, FOVEA, TEXTURE, TONE = (GUIDANCE_PLANES.index(name) for name in ("vessels", "fovea", "texture", "tone"))
 
@@ -75,8 +79,11 @@ class PhotoTraining(LoopSettings):
     feature_matching: float = 1.5
     varied_copies: int = 1
     """Copies of every eye turned, scaled, shifted, mirrored and recoloured (retinagan.data.augment), 0 and more."""
+    relit_share: float = 0.5
+    """Share of the paired crops that are shown in another training eye's light, as if that had lit them (:func:`_relit`): few eyes are
+    annotated, and most of those are dark, so that lesions in bright light would else never have a photograph to be like."""
     grown_share: float = 0.25
-    """Share of a batch with grown vessels and drawn light, without a paired photograph."""
+    """Share of a batch with grown vessels and drawn light, without a paired photograph but for the lesions' colour."""
     grown_trees: int = 2
     """How many different trees are grown for each training eye."""
     latent_noise: float = 0.3
@@ -97,6 +104,8 @@ class PhotoTraining(LoopSettings):
             raise ValueError(f"training.varied_copies is {self.varied_copies}; it must be 0 or more")
         if self.segmentation > 0 and not self.segmenter:
             raise ValueError(f"training.segmentation is {self.segmentation}; it needs training.segmenter, a checkpoint")
+        if not 0 <= self.relit_share <= 1:
+            raise ValueError(f"training.relit_share is {self.relit_share}; allowed are 0 to 1")
         if not 0 <= self.grown_share < 1:
             raise ValueError(f"training.grown_share is {self.grown_share}; allowed are 0 up to, not including, 1")
 
@@ -169,13 +178,17 @@ class PhotosTask:
         statistics = self.networks["generator"].eye
         light, logs = draw_light_and_texture(statistics, rng)
         code, logs = light * self.generator_config.latent_std, logs.numpy()
-        mean, components = statistics.light_mean.cpu(), statistics.light_components.cpu()
-        field = light_field(code, mean, components, size, side)[(slice(None), *window)].numpy()
-        guidance[:3] = darken_fovea(field, guidance[FOVEA])
+        guidance[:3] = darken_fovea(self._light(code, side, window), guidance[FOVEA])
         noise = torch.randn(guidance.shape[1:], generator=rng).numpy()
         guidance[TEXTURE] = synthesise_texture(noise, logs, size / 512)
         guidance[[VESSELS, TONE]] = shown_vessels(guidance[VESSELS], guidance[TONE], logs, grown=True)
         return code
+
+    def _light(self, code: torch.Tensor, side: str, window: tuple[slice, slice]) -> np.ndarray:
+        """A crop of a code's light, ``float32 (3, crop, crop)``."""
+        statistics = self.networks["generator"].eye
+        mean, components = statistics.light_mean.cpu(), statistics.light_components.cpu()
+        return light_field(code, mean, components, self.generator_config.size, side)[(slice(None), *window)].numpy()
 
     def batch(self, rng: torch.Generator) -> dict[str, torch.Tensor]:
         """Crops with their planes; ``paired`` tells which have their own photograph."""
@@ -190,16 +203,24 @@ class PhotosTask:
             y, x = self._crop_corner(eye, rng)
             window = (slice(y, y + config.crop), slice(x, x + config.crop))
             guidance = eye.guidance[(slice(None), *window)].astype(np.float32)
+            photo, made = eye.photo[window].astype(np.float32) / 255, eye.made_texture[window].astype(np.float32)
             if position < grown_count:
                 variant = int(torch.randint(config.grown_trees, (), generator=rng))
                 self._grow(index, variant, guidance, window)
-                code = self._new_light(guidance, eye.side, window, rng)
+                own, code = code, self._new_light(guidance, eye.side, window, rng)
+                # No photograph of this eye, but one of its lesions in this light.
+                photo, *_ = _relit(photo, made, guidance, *(self._light(c, eye.side, window) for c in (own, code)))
             else:
                 guidance = _degraded(guidance, eye.vessel_gain, rng)
-            photo = torch.from_numpy(eye.photo[window].copy()).permute(2, 0, 1).float() / 255
+                other = eyes[int(torch.randint(len(eyes), (), generator=rng))]
+                if _uniform(rng) < config.relit_share:
+                    own, code = code, torch.from_numpy(other.code)
+                    lights = (self._light(c, eye.side, window) for c in (own, code))
+                    photo, made, guidance = _relit(photo, made, guidance, *lights)
+            photo = torch.from_numpy(photo.transpose(2, 0, 1).copy())
             label_map = torch.from_numpy(eye.label_map[window].copy())
             planes = torch.from_numpy(guidance[: self.generator_config.guidance_channels])
-            made = torch.from_numpy(eye.made_texture[window].astype(np.float32))[None]
+            made = torch.from_numpy(made)[None]
             for axis in (-1, -2):
                 if _uniform(rng) < 0.5:
                     photo, label_map, planes, made = (t.flip(axis) for t in (photo, label_map, planes, made))
@@ -260,7 +281,7 @@ class PhotosTask:
             for f, r in zip(band_contrast(fake[paired]), band_contrast(photo[paired]), strict=True)
         )
         light = light_difference(fake, onehot, guidance)
-        lesions = lesion_difference(fake[paired], photo[paired], onehot[paired])
+        lesions = lesion_difference(fake, photo, onehot)
         loss = (
             config.l1 * l1
             + config.sharpness * sharpness
@@ -342,6 +363,30 @@ def _degraded(guidance: np.ndarray, vessel_gain: float, rng: torch.Generator) ->
     degraded[VESSELS] = vessel_gain * (0.9 + 0.2 * gain) * vessels ** (0.8 + 0.4 * gamma)
     degraded[TONE] *= np.minimum(degraded[VESSELS] / np.maximum(guidance[VESSELS], 1e-3), 1)
     return degraded
+
+
+def _relit(
+    photo: np.ndarray, made: np.ndarray, guidance: np.ndarray, own: np.ndarray, other: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A crop with its guidance as if another light had fallen on it: what it reflects stays, so all its contrasts grow with the light.
+
+    Args:
+        photo: ``float32 (C, C, 3)`` in 0..1.
+        made: ``float32 (C, C)``, what of the texture plane is noise.
+        guidance: ``float32 (7, C, C)``.
+        own, other: its light and the other one, ``float32 (3, C, C)`` in 0..1.
+
+    Returns:
+        ``photo``, ``made`` and ``guidance`` in the other light, which is kept within :data:`RELIT` of its own.
+    """
+    ratio = np.clip(other / np.maximum(own, 0.02), *RELIT)
+    weights = LUMINANCE[:, None, None]
+    brightness = (weights * guidance[:3] * ratio).sum(0) / np.maximum((weights * guidance[:3]).sum(0), 0.02)
+    relit = guidance.copy()
+    relit[:3] *= ratio
+    relit[TEXTURE] *= brightness
+    relit[[VESSELS, TONE]] *= ratio[1].mean()  # how clear vessels are is measured in green
+    return np.clip(photo * ratio.transpose(1, 2, 0), 0, 1), made * brightness, relit
 
 
 SECTIONS = {"network": PhotoGeneratorConfig, "discriminator": PhotoDiscriminatorConfig, "training": PhotoTraining}
