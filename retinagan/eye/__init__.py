@@ -31,8 +31,9 @@ MAX_TEXTURE = 2.0
 GROWN_STRENGTH = 0.95
 """Of a grown tree's planes: drawn ridges are surer of themselves than a filter's. Fitted by hand on photographs of training eyes' maps: a
 compromise between the real ones' spectrum and their vessels' calibres."""
-GROWN_FOVEA = 0.6
-"""Of a new eye's fovea, likewise: in photographs it is seldom as round and as sure of its place as its plane."""
+MACULA = 1.28
+"""How much wider than its plane the fovea darkens a new eye's light, likewise: towards its edge the photo generator lightens what a training
+eye's own light leaves dark there, and the light of another eye does not."""
 TEXTURE_LEFT = (1.15, 0.75, 0.8, 0.9, 0.8)
 """On the amplitudes of a new eye's texture, likewise, fine to coarse: the photo generator draws some of its own and smooths the finest."""
 NOISE_SIDE = 512
@@ -185,8 +186,8 @@ def make_eye(
     planes = torch.empty(7, size, size)
     field = light_field(code, mean, components, size, anatomy.side, light_shift(anatomy)).numpy()
     planes[[3, 6]] = torch.from_numpy(without_lesions(shown_vessels(vessels, tone, logs, grown), label_map))
-    fovea_plane = draw_fovea(fovea or (anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius, size)
-    planes[:3] = torch.from_numpy(darken_fovea(field, GROWN_FOVEA * fovea_plane))
-    planes[4] = torch.from_numpy(fovea_plane)
+    centre = fovea or (anatomy.fovea_x, anatomy.fovea_y)
+    planes[:3] = torch.from_numpy(darken_fovea(field, draw_fovea(centre, MACULA * anatomy.disc_radius, size)))
+    planes[4] = torch.from_numpy(draw_fovea(centre, anatomy.disc_radius, size))
     planes[5] = torch.from_numpy(synthesise_texture(noise.numpy(), logs + np.log([*TEXTURE_LEFT, 1.0])))
     return EyePlanes(planes, code)
