@@ -28,13 +28,13 @@ NEARNESS = 0.9
 """How near a new eye's light and texture lie to those of the training eye that they are drawn from: their correlation."""
 MAX_TEXTURE = 2.0
 """Standard deviations at which the noise on the logarithms of a new eye's texture is clipped."""
-GROWN_STRENGTH = 0.95
+GROWN_STRENGTH = 0.9
 """Of a grown tree's planes: drawn ridges are surer of themselves than a filter's. Fitted by hand on photographs of training eyes' maps: a
 compromise between the real ones' spectrum and their vessels' calibres."""
 MACULA = 1.28
 """How much wider than its plane the fovea darkens a new eye's light, likewise: towards its edge the photo generator lightens what a training
 eye's own light leaves dark there, and the light of another eye does not."""
-TEXTURE_LEFT = (1.15, 0.75, 0.8, 0.9, 0.8)
+TEXTURE_LEFT = (0.95, 0.65, 0.75, 0.85, 0.7)
 """On the amplitudes of a new eye's texture, likewise, fine to coarse: the photo generator draws some of its own and smooths the finest."""
 NOISE_SIDE = 512
 """Side at which an eye's noise is drawn; larger and smaller eyes have the same, finer or coarser."""

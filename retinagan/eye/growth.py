@@ -36,6 +36,13 @@ CLEARANCE = 0.035
 """Distance that a vessel keeps from others of its kind (about 8 pixels at 512)."""
 
 
+FAR = 0.8
+"""How much wider the spacing of branches grows far beyond the fovea; eyes with their disc at the rim show that periphery."""
+
+FARTHEST_TIP = 0.9
+"""Factor on the radius of tips far from the disc, at least."""
+
+
 @dataclass(frozen=True)
 class Habit:
     """What distinguishes one tree from another, drawn once a tree."""
@@ -83,7 +90,7 @@ LEVELS = (
     Level(spacing=0.27, candidates=300, reach=1.1, tip=0.0054, coarse=True),
     Level(spacing=0.19, candidates=500, reach=0.8, tip=0.0037, coarse=True),
     Level(spacing=0.155, candidates=800, reach=0.6, tip=0.0024, coarse=False),
-    Level(spacing=0.125, candidates=1200, reach=0.45, tip=0.0020, coarse=False),
+    Level(spacing=0.145, candidates=1200, reach=0.45, tip=0.0020, coarse=False),
 )
 """Spacings and tips fitted (see ``retinagan.evaluation.vessels``) so that density and width, by distance
 from disc and fovea, are those of real guidance."""
@@ -246,7 +253,7 @@ class Growth:
             return
         parent = int(node[free[0]])
         from_fovea2 = (place[0] - 1) ** 2 + place[1] ** 2
-        finer = (1 - 0.4 * np.exp(-((from_fovea2 / 0.6**2) ** 2))) * np.clip(1.25 - 0.4 * np.hypot(*place), 0.5, 1.0)
+        finer = (1 - 0.4 * np.exp(-((from_fovea2 / 0.6**2) ** 2))) * np.clip(1.25 - 0.4 * np.hypot(*place), FARTHEST_TIP, 1.0)
         tip = level.tip * (0.85 + 0.3 * draws[3]) * finer
         wavelength = min(0.26, 0.5 * float(away[parent]))
         self.add(curves[free[0]], parent, tip, int(self.depth[parent]) + 1, 0.046, wavelength, draws[4:])
@@ -266,14 +273,15 @@ class Growth:
 
 
 def _thinning(places: np.ndarray) -> np.ndarray:
-    """Factor on spacing at places (..., 2): wide at the disc, nasally, outside the arcades, beside the fovea."""
+    """Factor on spacing at places (..., 2): wide at the disc, nasally, outside the arcades, beside the fovea, far beyond it."""
     x, y = places[..., 0], places[..., 1]
     from_disc, from_fovea = np.hypot(x, y), np.hypot(x - 1, y)
     near_disc = 0.5 * np.exp(-((from_disc / 0.45) ** 2))
     nasal = 0.6 / (1 + np.exp((x + 0.05) / 0.05))
     outside = 0.8 / (1 + np.exp((0.75 - np.abs(y)) / 0.06))
+    beyond = FAR / (1 + np.exp((1.6 - x) / 0.06))
     ring = 0.48 * np.exp(-(((from_fovea - 0.5) / 0.2) ** 2))
-    return 1.0 + near_disc + nasal + outside - ring + 0.40 * np.exp(-((from_fovea / 0.25) ** 2))
+    return 1.0 + near_disc + nasal + outside + beyond - ring + 0.40 * np.exp(-((from_fovea / 0.25) ** 2))
 
 
 def _drift(place: np.ndarray) -> np.ndarray:

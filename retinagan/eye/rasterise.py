@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 REFERENCE = 512
 """Side at which widths and edges below are given in pixels; smaller planes are averaged down from at least this."""
 
-BLUR = 1.0
-"""The ridge filter's own width: a vessel of radius r is drawn with half-width √(r² + BLUR²), pixels at 512."""
+BLUR = 0.7
+"""A vessel of radius r is drawn with half-width √(r² + BLUR²), pixels at 512. The ridge filter's own width is 1; less, as the photo generator
+broadens what it is shown."""
 
-LARGEST = 4.0
+LARGEST = 3.8
 """Half-width, pixels at 512, that no vessel exceeds: the ridge filter's widest kernel sees no wider ones."""
 
 EDGE = (0.6, 0.5)

@@ -31,9 +31,13 @@ MOTTLE = 0.33
 """How much the retina's mottle changes the contrast of a vessel of 0.008 disc-fovea distances' radius
 (about 4 pixels wide at 512)."""
 
-GAPS = 0.4
-"""Of the contrast that the ridge filter loses in real photographs where vessels emerge, fork and cross, how much a grown tree loses: the
-filter loses it once more in the photograph that is made from it."""
+GAPS = 0.3
+"""Of the contrast that the ridge filter loses in real photographs where vessels emerge, fork, cross and sink into mottle, how much a grown
+tree loses: the filter loses it once more in the photograph that is made from it."""
+
+SHOWN = 0.8
+"""Of the share of the field that a ridge filter finds to be vessel, how much a grown tree's plane shows: the photo generator broadens what it
+is shown, and the filter takes some of the mottle for vessels."""
 
 WAVES = 40
 """Plane waves that make a random function of place."""
@@ -84,7 +88,7 @@ def grow_vessels_and_tone(label_map: np.ndarray, seed: int) -> tuple[np.ndarray,
     """
     anatomy = find_anatomy(label_map)
     tree = grow_tree(anatomy, seed)
-    arteries, veins = draw_kinds(tree, anatomy.size, tree.share) * (label_map != BG)
+    arteries, veins = draw_kinds(tree, anatomy.size, SHOWN * tree.share) * (label_map != BG)
     return np.maximum(arteries, veins), np.where(veins >= arteries, veins, -arteries) * np.float32(tree.tone)
 
 
@@ -173,7 +177,7 @@ def _strengths(growth: Growth, radius: np.ndarray, rng: np.random.Generator) -> 
     ending = 0.4 + 0.6 * np.clip(growth.left[:n] / 6, 0, 1)
     strength = artery * ending * (1 + 0.4 * growth.contrast[:n] + 0.2 * slow(xy))
     # The filter answers with the vessel's contrast plus that of the mottle, which matters to thin vessels alone.
-    mottle = MOTTLE * habit.broken * np.clip((0.008 / radius) ** 2, 0, 1.4)
+    mottle = GAPS * MOTTLE * habit.broken * np.clip((0.008 / radius) ** 2, 0, 1.4)
     strength *= np.clip(1 + mottle * (fast(xy) + 0.25 * chance(xy)), 0, 1.4)
     # Beside and in the bright disc it sees little of thin vessels, and the trunks only here and there.
     from_disc2 = (xy**2).sum(axis=1)
