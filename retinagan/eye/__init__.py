@@ -34,7 +34,7 @@ compromise between the real ones' spectrum and their vessels' calibres."""
 MACULA = 1.28
 """How much wider than its plane the fovea darkens a new eye's light, likewise: towards its edge the photo generator lightens what a training
 eye's own light leaves dark there, and the light of another eye does not."""
-TEXTURE_LEFT = (0.95, 0.65, 0.75, 0.85, 0.7)
+TEXTURE_LEFT = (0.95, 0.65, 0.75, 0.8, 0.6)
 """On the amplitudes of a new eye's texture, likewise, fine to coarse: the photo generator draws some of its own and smooths the finest."""
 NOISE_SIDE = 512
 """Side at which an eye's noise is drawn; larger and smaller eyes have the same, finer or coarser."""
