@@ -6,6 +6,7 @@ import torch
 
 from retinagan import checkpoints, labels
 from retinagan.data.dataset import PreparedDataset
+from retinagan.eye import draw_light_and_texture, make_eye
 from retinagan.training import photo_losses, photos
 from retinagan.training.loop import export_run, train
 from retinagan.training.photos import PhotosTask
@@ -261,6 +262,45 @@ def test_the_segmenter_pulls_lesions_towards_what_it_finds(dataset, tmp_path):
     beyond = torch.full((1, 3, 32, 32), 1.2, requires_grad=True)
     task._judge(beyond).sum().backward()
     assert beyond.grad.abs().sum() > 0
+
+
+def test_drawn_light_in_training_is_that_of_new_eyes(task, dataset):
+    """A crop as large as the map gets the light that ``make_eye`` gives the same draws."""
+    eye, statistics = task.eyes[0], task.networks["generator"].eye
+    guidance = eye.guidance.astype(np.float32)
+    code = task._new_light(guidance, eye.side, (slice(None), slice(None)), rng(5))
+    light, logs = draw_light_and_texture(statistics, rng(5))
+    light = light * task.generator_config.latent_std
+    centre = tuple(dataset.fovea[0])
+    expected = make_eye(eye.label_map, 0, statistics, light=light, texture=logs, fovea=centre).guidance.numpy()
+    assert torch.equal(code, light)
+    assert guidance[:3] == pytest.approx(expected[:3], abs=5e-3)  # planes are kept as float16
+    power, wanted = (float(planes[photos.TEXTURE].std()) for planes in (guidance, expected))
+    assert power == pytest.approx(wanted, rel=0.1)  # of another noise
+
+
+def test_what_judges_a_photograph_sees_it_mirrored_in_every_other_step(dataset, monkeypatch):
+    config = {**CONFIG, "training": {**CONFIG["training"], "segmentation": 1.0, "segmenter": "not loaded"}}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        task = PhotosTask(config, dataset)
+    seen = {"judge": [], "discriminator": []}
+
+    def judge(photo):
+        seen["judge"].append(photo)
+        return photo.new_zeros(len(photo), len(photos.SEGMENTED), *photo.shape[2:])
+
+    monkeypatch.setattr(task, "_judge", judge)
+    task.networks["discriminator"].register_forward_pre_hook(lambda _, arguments: seen["discriminator"].append(arguments))
+    batch = task.batch(rng(1))
+    steps = [task.step(batch, step, rng(0), lambda *_: None) for step in (0, 1)]
+    even, odd = seen["judge"]
+    assert torch.equal(odd, even.flip(-1)) and not torch.equal(odd, even)
+    # The generator's turn comes after the discriminator's own: what it made, then what is real, each with its map and guidance.
+    a_turn = len(seen["discriminator"]) // 2
+    for even, odd in zip(seen["discriminator"][a_turn - 2 : a_turn], seen["discriminator"][-2:], strict=True):
+        assert all(torch.equal(mirrored, plain.flip(-1)) for plain, mirrored in zip(even, odd, strict=True))
+    assert steps[0]["l1"] == pytest.approx(steps[1]["l1"])  # what is compared pixel by pixel is not turned
 
 
 def test_lesions_are_compared_by_their_mean_colour_small_ones_as_much_as_large_ones():

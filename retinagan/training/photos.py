@@ -18,7 +18,15 @@ from torch import nn
 
 from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset, load_prepared
-from retinagan.eye import draw_light_and_texture, eye_seed, grow_vessels_and_tone, shown_vessels, without_lesions
+from retinagan.eye import (
+    MACULA,
+    TEXTURE_LEFT,
+    draw_light_and_texture,
+    eye_seed,
+    grow_vessels_and_tone,
+    shown_vessels,
+    without_lesions,
+)
 from retinagan.eye.light import darken_fovea, light_field
 from retinagan.eye.texture import LUMINANCE, synthesise_texture
 from retinagan.labels import EX, MA, NUM_CLASSES, colours_from_map, one_hot
@@ -178,9 +186,10 @@ class PhotosTask:
         statistics = self.networks["generator"].eye
         light, logs = draw_light_and_texture(statistics, rng)
         code, logs = light * self.generator_config.latent_std, logs.numpy()
-        guidance[:3] = darken_fovea(self._light(code, side, window), guidance[FOVEA])
+        # As in retinagan.eye.make_eye; a Gaussian that is MACULA times wider is the narrower one's root.
+        guidance[:3] = darken_fovea(self._light(code, side, window), guidance[FOVEA] ** (1 / MACULA**2))
         noise = torch.randn(guidance.shape[1:], generator=rng).numpy()
-        guidance[TEXTURE] = synthesise_texture(noise, logs, size / 512)
+        guidance[TEXTURE] = synthesise_texture(noise, logs + np.log([*TEXTURE_LEFT, 1.0]), size / 512)
         guidance[[VESSELS, TONE]] = shown_vessels(guidance[VESSELS], guidance[TONE], logs, grown=True)
         return code
 
@@ -264,9 +273,14 @@ class PhotosTask:
             discriminator_loss = least_squares(real_logits, fake_logits)
             update("discriminator", discriminator_loss)
 
-        fake_features = discriminator(fake, onehot, guidance)
+        # Mirrored in every other step, too: networks with strides look at every other column first, and the generator's own columns lie
+        # on the same grid, so that what pleases them would be a pattern of two pixels.
+        def turned(t: torch.Tensor) -> torch.Tensor:
+            return t.flip(-1) if step % 2 else t
+
+        fake_features = discriminator(turned(fake), turned(onehot), turned(guidance))
         with torch.no_grad():
-            real_features = discriminator(photo[paired], onehot[paired], guidance[paired])
+            real_features = discriminator(*(turned(t[paired]) for t in (photo, onehot, guidance)))
         adversarial = ((fake_features[-1] - 1) ** 2).mean()
         matching = feature_matching([f[paired] for f in fake_features[:-1]], real_features[:-1])
         weight = 1 + (config.lesion_weight - 1) * onehot[paired, EX : MA + 1].sum(1, keepdim=True)
@@ -293,7 +307,8 @@ class PhotosTask:
         )
         logged = {}
         if config.segmentation:
-            entropy, dice = losses(self._judge(fake), onehot[:, SEGMENTED], onehot.new_ones(len(fake), len(SEGMENTED)))
+            wanted = turned(onehot[:, SEGMENTED])
+            entropy, dice = losses(self._judge(turned(fake)), wanted, onehot.new_ones(len(fake), len(SEGMENTED)))
             logged["segmentation"] = 10 * entropy + dice.mean()
             loss = loss + config.segmentation * logged["segmentation"]
         update("generator", loss)
