@@ -163,7 +163,7 @@ def test_another_light_changes_the_contrasts_with_it_and_not_what_is_reflected()
     reflectance = 1 + texture / np.tensordot(photos.LUMINANCE, own, 1)
     reflectance[2, 2] = 0.7  # a lesion
     photo, made = (own * reflectance).transpose(1, 2, 0), guidance[photos.TEXTURE] / 2
-    relit, relit_made, planes = photos._relit(photo, made, guidance, own, other)
+    relit, relit_made, planes = photos._relit(photo, made, guidance, photos._light_ratio(own, other))
     assert relit.transpose(2, 0, 1) == pytest.approx(other * reflectance, rel=1e-5)
     assert planes[:3] == pytest.approx(other, rel=1e-5)
     shown = 1 + planes[photos.TEXTURE] * 0.03 / np.tensordot(photos.LUMINANCE, other, 1)
@@ -174,7 +174,7 @@ def test_another_light_changes_the_contrasts_with_it_and_not_what_is_reflected()
         assert planes[plane] / guidance[plane] == pytest.approx(other[1] / own[1], rel=1e-5)
     assert (planes[photos.FOVEA] == guidance[photos.FOVEA]).all()
     # Three times the light is more than a photograph can bear.
-    assert photos._relit(photo, made, guidance, own, 3 * own)[2][:3] == pytest.approx(photos.RELIT[1] * own, rel=1e-5)
+    assert photos._relit(photo, made, guidance, photos._light_ratio(own, 3 * own))[2][:3] == pytest.approx(photos.RELIT[1] * own, rel=1e-5)
 
 
 def test_the_share_of_relit_crops_is_what_the_settings_say(dataset):

@@ -7,6 +7,7 @@ centre a real fovea's red, green and blue are those of the retina around it time
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def profile(photo: np.ndarray, label_map: np.ndarray, centre: Sequence[float], d
         ring = retina & (away >= near) & (away < far)
         return np.median(photo[ring], axis=0) if ring.any() else np.full(3, np.nan)
 
-    return np.stack([brightness(*ring) for ring in zip(RINGS[:-1], RINGS[1:])]) / np.maximum(brightness(*AROUND), 1)
+    return np.stack([brightness(*ring) for ring in itertools.pairwise(RINGS)]) / np.maximum(brightness(*AROUND), 1)
 
 
 def profiles(data: Path, model: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -72,11 +73,11 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"--count is {options.count}; it must be at least 1")
     real, generated = profiles(options.data, options.model, options.count)
     print(f"{len(real)} training eyes; brightness over that {AROUND[0]:g}-{AROUND[1]:g} disc radii away, medians")
-    print(f"{'disc radii':<12}" + "".join(f"{middle:>7.1f}" for middle in (RINGS[:-1] + RINGS[1:]) / 2))
+    print(f"{'disc radii':<16}" + "".join(f"{middle:>7.1f}" for middle in (RINGS[:-1] + RINGS[1:]) / 2))
     for channel, name in enumerate(("red", "green", "blue")):
         for what, rows in (("real", real), ("generated", generated)):
             medians = np.nanmedian(rows[..., channel], axis=0)
-            print(f"{name if what == 'real' else '':<6}{what:<10}"[:12] + "".join(f"{value:>7.2f}" for value in medians))
+            print(f"{name:<6}{what:<10}" + "".join(f"{value:>7.2f}" for value in medians))
 
 
 if __name__ == "__main__":

@@ -275,7 +275,8 @@ def table(figures: dict) -> str:
 def report(data: str | Path, out: str | Path, count: int | None = None, seed: int = 1000) -> dict:
     """Real trees of the training split in ``data`` against those grown on the same maps.
 
-    Grown trees are drawn with fewer gaps than the filter leaves in real ones (``retinagan.eye.vessels.GAPS``): beside the disc they are denser.
+    Grown trees are drawn for the photo generator, which broadens them, with fewer gaps, finer and fainter than a filter shows real ones
+    (``GAPS`` and ``SHOWN`` of ``retinagan.eye.vessels``, ``BLUR`` of ``retinagan.eye.rasterise``).
 
     Writes ``vessels.json`` and ``vessels.png`` (real planes above grown ones) to ``out``. The picture shows planes
     derived from the data: it is not for publication where the data's licence forbids that.

@@ -21,7 +21,7 @@ from retinagan.labels import EX, HE, MA
 
 __all__ = [
     "Anatomy", "EyeDraws", "EyePlanes", "draw_eye", "draw_fovea", "draw_light_and_texture", "draw_noise", "eye_seed", "find_anatomy", "grow_vessels",
-    "grow_vessels_and_tone", "make_eye", "shown_vessels", "visible_vessels", "without_lesions",
+    "grow_vessels_and_tone", "make_eye", "new_texture", "shown_vessels", "visible_vessels", "without_lesions",
 ]  # fmt: skip
 
 NEARNESS = 0.9
@@ -76,6 +76,12 @@ def shown_vessels(vessels: np.ndarray, tone: np.ndarray, logs: np.ndarray, grown
     """
     strength = GROWN_STRENGTH if grown else 1.0
     return (np.stack([vessels, tone]) * strength * vessel_gain(logs)).astype(np.float32)
+
+
+def new_texture(noise: np.ndarray, logs: np.ndarray, scale: float | None = None) -> np.ndarray:
+    """The texture plane that a new eye of these ``logs`` is shown with; as :func:`retinagan.eye.texture.synthesise_texture`, but for
+    :data:`TEXTURE_LEFT`."""
+    return synthesise_texture(noise, logs + np.log([*TEXTURE_LEFT, 1.0]), scale)
 
 
 def without_lesions(vessels: np.ndarray, label_map: np.ndarray) -> np.ndarray:
@@ -189,5 +195,5 @@ def make_eye(
     centre = fovea or (anatomy.fovea_x, anatomy.fovea_y)
     planes[:3] = torch.from_numpy(darken_fovea(field, draw_fovea(centre, MACULA * anatomy.disc_radius, size)))
     planes[4] = torch.from_numpy(draw_fovea(centre, anatomy.disc_radius, size))
-    planes[5] = torch.from_numpy(synthesise_texture(noise.numpy(), logs + np.log([*TEXTURE_LEFT, 1.0])))
+    planes[5] = torch.from_numpy(new_texture(noise.numpy(), logs))
     return EyePlanes(planes, code)

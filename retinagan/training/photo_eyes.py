@@ -53,8 +53,11 @@ def measure_eyes(
     Returns:
         The eyes, and what new ones are drawn from: the buffers of ``retinagan.models.spade.EyeStatistics`` by name.
     """
-    pictures = list(zip(data.photos, data.maps, data.vessels, data.fovea, strict=True))
-    clears = [_clear(label_map, vessels, fovea) for _, label_map, vessels, fovea in pictures]
+    pictures = [
+        (photo, label_map, vessels, _fovea(label_map, marked))
+        for photo, label_map, vessels, marked in zip(data.photos, data.maps, data.vessels, data.fovea, strict=True)
+    ]
+    clears = [_clear(*picture[1:]) for picture in pictures]
     lights = [_measured_light(photo, label_map, clear) for (photo, label_map, *_), clear in zip(pictures, clears)]
     mean, basis = fit_light(np.stack(lights), components)
     originals = len(pictures)
@@ -66,7 +69,7 @@ def measure_eyes(
             tensors = (torch.from_numpy(t) for t in (photo.transpose(2, 0, 1).copy(), label_map, vessels))
             moved, label_map, vessels = (t.numpy() for t in augment(*tensors, rng))
             photo = np.ascontiguousarray(moved.transpose(1, 2, 0))
-            fovea = np.full(2, np.nan)  # where it went is read off the moved disc
+            fovea = _fovea(label_map, np.full(2, np.nan))  # where it went is read off the moved disc
             clear = _clear(label_map, vessels, fovea)
             pictures.append((photo, label_map, vessels, fovea))
             clears.append(clear)
@@ -86,8 +89,7 @@ def measure_eyes(
         texture, made = texture_plane(bands, logs, noise)
         anatomy = find_anatomy(label_map)
         field = light_field(*map(torch.from_numpy, (code, mean, basis)), len(photo), anatomy.side).numpy()
-        x, y, radius = _fovea(label_map, fovea)
-        fovea_plane = draw_fovea((x, y), radius, len(photo))
+        fovea_plane = draw_fovea(fovea[:2], fovea[2], len(photo))
         ridges, tone = shown_vessels(ridges, vessel_tone(photo, vessels, label_map), logs, grown=False)
         guidance = np.stack([*darken_fovea(field, fovea_plane), ridges, fovea_plane, texture, tone]).astype(np.float16)
         lesions = np.argwhere(np.isin(label_map, (EX, HE, SE, MA)))
@@ -112,8 +114,8 @@ def _fovea(label_map: np.ndarray, marked: np.ndarray) -> tuple[float, float, flo
     return x, y, anatomy.disc_radius
 
 
-def _clear(label_map: np.ndarray, vessels: np.ndarray, marked: np.ndarray) -> np.ndarray:
-    return clear_retina(label_map, vessels.astype(np.float32) / 255, fovea=_fovea(label_map, marked))
+def _clear(label_map: np.ndarray, vessels: np.ndarray, fovea: tuple[float, float, float]) -> np.ndarray:
+    return clear_retina(label_map, vessels.astype(np.float32) / 255, fovea=fovea)
 
 
 def _measured_light(photo: np.ndarray, label_map: np.ndarray, clear: np.ndarray) -> np.ndarray:

@@ -20,15 +20,15 @@ from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.eye import (
     MACULA,
-    TEXTURE_LEFT,
     draw_light_and_texture,
     eye_seed,
     grow_vessels_and_tone,
+    new_texture,
     shown_vessels,
     without_lesions,
 )
 from retinagan.eye.light import darken_fovea, light_field
-from retinagan.eye.texture import LUMINANCE, synthesise_texture
+from retinagan.eye.texture import LUMINANCE
 from retinagan.labels import EX, MA, NUM_CLASSES, colours_from_map, one_hot
 from retinagan.models.segmenter import SEGMENTED
 from retinagan.models.spade import (
@@ -189,7 +189,7 @@ class PhotosTask:
         # As in retinagan.eye.make_eye; a Gaussian that is MACULA times wider is the narrower one's root.
         guidance[:3] = darken_fovea(self._light(code, side, window), guidance[FOVEA] ** (1 / MACULA**2))
         noise = torch.randn(guidance.shape[1:], generator=rng).numpy()
-        guidance[TEXTURE] = synthesise_texture(noise, logs + np.log([*TEXTURE_LEFT, 1.0]), size / 512)
+        guidance[TEXTURE] = new_texture(noise, logs, size / 512)
         guidance[[VESSELS, TONE]] = shown_vessels(guidance[VESSELS], guidance[TONE], logs, grown=True)
         return code
 
@@ -198,6 +198,10 @@ class PhotosTask:
         statistics = self.networks["generator"].eye
         mean, components = statistics.light_mean.cpu(), statistics.light_components.cpu()
         return light_field(code, mean, components, self.generator_config.size, side)[(slice(None), *window)].numpy()
+
+    def _change_of_light(self, eye: Eye, code: torch.Tensor, window: tuple[slice, slice]) -> np.ndarray:
+        """:func:`_light_ratio` of a crop from the eye's own light to that of a code."""
+        return _light_ratio(*(self._light(c, eye.side, window) for c in (torch.from_numpy(eye.code), code)))
 
     def batch(self, rng: torch.Generator) -> dict[str, torch.Tensor]:
         """Crops with their planes; ``paired`` tells which have their own photograph."""
@@ -216,16 +220,15 @@ class PhotosTask:
             if position < grown_count:
                 variant = int(torch.randint(config.grown_trees, (), generator=rng))
                 self._grow(index, variant, guidance, window)
-                own, code = code, self._new_light(guidance, eye.side, window, rng)
+                code = self._new_light(guidance, eye.side, window, rng)
                 # No photograph of this eye, but one of its lesions in this light.
-                photo, *_ = _relit(photo, made, guidance, *(self._light(c, eye.side, window) for c in (own, code)))
+                photo = _lit(photo, self._change_of_light(eye, code, window))
             else:
                 guidance = _degraded(guidance, eye.vessel_gain, rng)
                 other = eyes[int(torch.randint(len(eyes), (), generator=rng))]
                 if _uniform(rng) < config.relit_share:
-                    own, code = code, torch.from_numpy(other.code)
-                    lights = (self._light(c, eye.side, window) for c in (own, code))
-                    photo, made, guidance = _relit(photo, made, guidance, *lights)
+                    code = torch.from_numpy(other.code)
+                    photo, made, guidance = _relit(photo, made, guidance, self._change_of_light(eye, code, window))
             photo = torch.from_numpy(photo.transpose(2, 0, 1).copy())
             label_map = torch.from_numpy(eye.label_map[window].copy())
             planes = torch.from_numpy(guidance[: self.generator_config.guidance_channels])
@@ -380,8 +383,18 @@ def _degraded(guidance: np.ndarray, vessel_gain: float, rng: torch.Generator) ->
     return degraded
 
 
+def _light_ratio(own: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Another light over the own one, both ``float32 (3, C, C)`` in 0..1, kept within :data:`RELIT`."""
+    return np.clip(other / np.maximum(own, 0.02), *RELIT)
+
+
+def _lit(photo: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    """A photograph ``float32 (C, C, 3)`` in 0..1 under ``ratio (3, C, C)`` times its light."""
+    return np.clip(photo * ratio.transpose(1, 2, 0), 0, 1)
+
+
 def _relit(
-    photo: np.ndarray, made: np.ndarray, guidance: np.ndarray, own: np.ndarray, other: np.ndarray
+    photo: np.ndarray, made: np.ndarray, guidance: np.ndarray, ratio: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A crop with its guidance as if another light had fallen on it: what it reflects stays, so all its contrasts grow with the light.
 
@@ -389,19 +402,18 @@ def _relit(
         photo: ``float32 (C, C, 3)`` in 0..1.
         made: ``float32 (C, C)``, what of the texture plane is noise.
         guidance: ``float32 (7, C, C)``.
-        own, other: its light and the other one, ``float32 (3, C, C)`` in 0..1.
+        ratio: from :func:`_light_ratio`.
 
     Returns:
-        ``photo``, ``made`` and ``guidance`` in the other light, which is kept within :data:`RELIT` of its own.
+        ``photo``, ``made`` and ``guidance`` in the other light.
     """
-    ratio = np.clip(other / np.maximum(own, 0.02), *RELIT)
     weights = LUMINANCE[:, None, None]
     brightness = (weights * guidance[:3] * ratio).sum(0) / np.maximum((weights * guidance[:3]).sum(0), 0.02)
     relit = guidance.copy()
     relit[:3] *= ratio
     relit[TEXTURE] *= brightness
     relit[[VESSELS, TONE]] *= ratio[1].mean()  # how clear vessels are is measured in green
-    return np.clip(photo * ratio.transpose(1, 2, 0), 0, 1), made * brightness, relit
+    return _lit(photo, ratio), made * brightness, relit
 
 
 SECTIONS = {"network": PhotoGeneratorConfig, "discriminator": PhotoDiscriminatorConfig, "training": PhotoTraining}
