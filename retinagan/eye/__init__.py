@@ -20,7 +20,7 @@ from retinagan.eye.vessels import grow_vessels, grow_vessels_and_tone
 from retinagan.labels import EX, HE, MA
 
 __all__ = [
-    "Anatomy", "EyeDraws", "EyePlanes", "draw_eye", "draw_fovea", "draw_light_and_texture", "draw_noise", "eye_seed", "find_anatomy", "grow_vessels",
+    "Anatomy", "EyeDraws", "EyePlanes", "draw_eye", "draw_fovea", "draw_light_and_texture", "draw_macula", "draw_noise", "eye_seed", "find_anatomy", "grow_vessels",
     "grow_vessels_and_tone", "make_eye", "new_texture", "shown_vessels", "visible_vessels", "without_lesions",
 ]  # fmt: skip
 
@@ -28,9 +28,10 @@ NEARNESS = 0.9
 """How near a new eye's light and texture lie to those of the training eye that they are drawn from: their correlation."""
 MAX_TEXTURE = 2.0
 """Standard deviations at which the noise on the logarithms of a new eye's texture is clipped."""
-GROWN_STRENGTH = 0.9
-"""Of a grown tree's planes: drawn ridges are surer of themselves than a filter's. Fitted by hand on photographs of training eyes' maps: a
-compromise between the real ones' spectrum and their vessels' calibres."""
+GROWN_STRENGTH, GROWN_CLEARNESS = 0.87, 0.65
+"""Of a grown tree's planes, and the power of how clear the eye's vessels are: drawn ridges are surer of themselves than a filter's, and the
+photo generator draws what is clear broader, too. Fitted by hand on photographs of training eyes' maps: a compromise between the real ones'
+spectrum and their vessels' calibres."""
 MACULA = 1.28
 """How much wider than its plane the fovea darkens a new eye's light, likewise: towards its edge the photo generator lightens what a training
 eye's own light leaves dark there, and the light of another eye does not."""
@@ -64,6 +65,11 @@ def draw_fovea(centre: tuple[float, float], disc_radius: float, size: int) -> np
     return np.exp(-squared / (2 * sigma**2)).astype(np.float32)
 
 
+def draw_macula(centre: tuple[float, float], disc_radius: float, size: int) -> np.ndarray:
+    """The plane ``float32 (size, size)`` in 0..1 by which a new eye's light is darkened; as :func:`draw_fovea`, but for :data:`MACULA`."""
+    return draw_fovea(centre, MACULA * disc_radius, size)
+
+
 def visible_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
     """The grown tree, ``float32 (S, S)`` in 0..1, without what lesions cover (:func:`without_lesions`)."""
     return without_lesions(grow_vessels(label_map, seed), label_map)
@@ -74,8 +80,9 @@ def shown_vessels(vessels: np.ndarray, tone: np.ndarray, logs: np.ndarray, grown
 
     ``vessels (S, S)`` in 0..1 and ``tone (S, S)`` in -1..1 are a ridge filter's or, ``grown``, a tree's.
     """
-    strength = GROWN_STRENGTH if grown else 1.0
-    return (np.stack([vessels, tone]) * strength * vessel_gain(logs)).astype(np.float32)
+    gain = vessel_gain(logs)
+    strength = GROWN_STRENGTH * gain**GROWN_CLEARNESS if grown else gain
+    return (np.stack([vessels, tone]) * strength).astype(np.float32)
 
 
 def new_texture(noise: np.ndarray, logs: np.ndarray, scale: float | None = None) -> np.ndarray:
@@ -193,7 +200,7 @@ def make_eye(
     field = light_field(code, mean, components, size, anatomy.side, light_shift(anatomy)).numpy()
     planes[[3, 6]] = torch.from_numpy(without_lesions(shown_vessels(vessels, tone, logs, grown), label_map))
     centre = fovea or (anatomy.fovea_x, anatomy.fovea_y)
-    planes[:3] = torch.from_numpy(darken_fovea(field, draw_fovea(centre, MACULA * anatomy.disc_radius, size)))
+    planes[:3] = torch.from_numpy(darken_fovea(field, draw_macula(centre, anatomy.disc_radius, size)))
     planes[4] = torch.from_numpy(draw_fovea(centre, anatomy.disc_radius, size))
     planes[5] = torch.from_numpy(new_texture(noise.numpy(), logs))
     return EyePlanes(planes, code)

@@ -32,6 +32,8 @@ class Eye:
     """What the ridge filter's vessels were multiplied by: how clear they are in this eye."""
     code: np.ndarray
     side: str
+    fovea: tuple[float, float, float]
+    """Its centre x, y and its radius, the disc's, in pixels."""
     targets: np.ndarray
     """Pixels (y, x) around which crops are worth taking: lesions and the disc."""
     has_lesions: bool
@@ -95,7 +97,7 @@ def measure_eyes(
         lesions = np.argwhere(np.isin(label_map, (EX, HE, SE, MA)))
         disc = np.argwhere(label_map == OD)
         targets = np.concatenate([lesions, disc[:: max(1, 4 * len(disc) // max(len(lesions), 1))]])
-        eyes.append(Eye(photo, label_map, guidance, made.astype(np.float16), vessel_gain(logs), code, anatomy.side, targets, len(lesions) > 0))
+        eyes.append(Eye(photo, label_map, guidance, made.astype(np.float16), vessel_gain(logs), code, anatomy.side, fovea, targets, len(lesions) > 0))
     logs = np.stack(all_logs).astype(np.float64)
     covariance = np.cov(logs.T) if len(logs) > 1 else np.zeros((logs.shape[1],) * 2)
     factor = np.linalg.cholesky(covariance + 1e-6 * np.eye(len(covariance)))

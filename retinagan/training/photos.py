@@ -19,8 +19,8 @@ from torch import nn
 from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.eye import (
-    MACULA,
     draw_light_and_texture,
+    draw_macula,
     eye_seed,
     grow_vessels_and_tone,
     new_texture,
@@ -54,7 +54,7 @@ from retinagan.training.settings import LoopSettings
 RELIT = (0.6, 1.7)
 """A crop's light changes by factors within these: further, a dark photograph's noise would be a bright one's texture."""
 
-VESSELS, FOVEA, TEXTURE, TONE = (GUIDANCE_PLANES.index(name) for name in ("vessels", "fovea", "texture", "tone"))
+VESSELS, TEXTURE, TONE = (GUIDANCE_PLANES.index(name) for name in ("vessels", "texture", "tone"))
 
 
 @dataclass(frozen=True)
@@ -179,15 +179,14 @@ class PhotosTask:
         vessels, tone = self.grown[index, variant]
         guidance[VESSELS], guidance[TONE] = vessels[window], tone[window]
 
-    def _new_light(self, guidance: np.ndarray, side: str, window: tuple[slice, slice], rng: torch.Generator) -> torch.Tensor:
-        """Write drawn light and texture into a crop's ``guidance (7, crop, crop)`` with a grown tree, which becomes as clear as that
-        texture; returns the light's code."""
+    def _new_light(self, guidance: np.ndarray, eye: Eye, window: tuple[slice, slice], rng: torch.Generator) -> torch.Tensor:
+        """Write drawn light and texture into a crop's ``guidance (7, crop, crop)`` with a tree grown for ``eye``, which becomes as clear
+        as that texture, as ``retinagan.eye.make_eye`` does; returns the light's code."""
         size = self.generator_config.size
         statistics = self.networks["generator"].eye
         light, logs = draw_light_and_texture(statistics, rng)
         code, logs = light * self.generator_config.latent_std, logs.numpy()
-        # As in retinagan.eye.make_eye; a Gaussian that is MACULA times wider is the narrower one's root.
-        guidance[:3] = darken_fovea(self._light(code, side, window), guidance[FOVEA] ** (1 / MACULA**2))
+        guidance[:3] = darken_fovea(self._light(code, eye.side, window), draw_macula(eye.fovea[:2], eye.fovea[2], size)[window])
         noise = torch.randn(guidance.shape[1:], generator=rng).numpy()
         guidance[TEXTURE] = new_texture(noise, logs, size / 512)
         guidance[[VESSELS, TONE]] = shown_vessels(guidance[VESSELS], guidance[TONE], logs, grown=True)
@@ -220,7 +219,7 @@ class PhotosTask:
             if position < grown_count:
                 variant = int(torch.randint(config.grown_trees, (), generator=rng))
                 self._grow(index, variant, guidance, window)
-                code = self._new_light(guidance, eye.side, window, rng)
+                code = self._new_light(guidance, eye, window, rng)
                 # No photograph of this eye, but one of its lesions in this light.
                 photo = _lit(photo, self._change_of_light(eye, code, window))
             else:
@@ -353,7 +352,7 @@ class PhotosTask:
             planes = eye.guidance.astype(np.float32)
             guidance = torch.from_numpy(planes[:channels].copy())[None].to(device)
             self._grow(index, 0, planes, everywhere)
-            code = self._new_light(planes, eye.side, everywhere, rng)
+            code = self._new_light(planes, eye, everywhere, rng)
             grown = torch.from_numpy(planes[:channels])[None].to(device)
             same = generator(onehot, torch.from_numpy(eye.code)[None].to(device), guidance)[0]
             new = generator(onehot, code[None].to(device), grown)[0]
