@@ -8,7 +8,7 @@ import torch
 
 from retinagan.data.tone import vessel_tone
 from retinagan.data.vesselness import vesselness
-from retinagan.eye import draw_eye, find_anatomy
+from retinagan.eye import GROWN_CLEARNESS, draw_eye, find_anatomy
 from retinagan.eye.texture import vessel_gain
 from retinagan.labels import BG, HE, OD, VB, empty_map
 from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
@@ -109,7 +109,7 @@ def test_a_reference_gives_its_colour_and_the_seed_the_rest(model):
         # Vessels and fovea stay the seed's: all planes but light and texture; how clear the vessels are goes with the texture.
         planes, seeds = (model._eye(own, as_style(s)).guidance for s in (style, 5))
         assert torch.equal(planes[4], seeds[4]) and not torch.equal(planes[:3], seeds[:3])
-        vessels, own_vessels = (p[3] / vessel_gain(t) for p, t in ((planes, style.texture), (seeds, draw_eye(5, shown).texture)))
+        vessels, own_vessels = (p[3] / vessel_gain(t) ** GROWN_CLEARNESS for p, t in ((planes, style.texture), (seeds, draw_eye(5, shown).texture)))
         assert torch.allclose(vessels, own_vessels, atol=1e-6)
 
 

@@ -105,7 +105,7 @@ def test_steps_bring_the_photograph_nearer(task):
     losses = [task.step(task.batch(rng(step)), step, rng(step), update) for step in range(60)]
     early, late = (np.mean([entry["l1"] for entry in part]) for part in (losses[:8], losses[-8:]))
     assert late < 0.6 * early
-    assert set(losses[0]) == {"discriminator", "adversarial", "matching", "l1", "l1_coarse", "sharpness", "light", "lesions"}
+    assert set(losses[0]) == {"discriminator", "adversarial", "matching", "l1", "l1_coarse", "sharpness", "light", "lesions", "grid"}
 
 
 def test_varied_copies_are_other_pictures_of_exact_classes(task):
@@ -278,6 +278,18 @@ def test_drawn_light_in_training_is_that_of_new_eyes(task, dataset):
     assert guidance[:3] == pytest.approx(expected[:3], abs=5e-3)  # make_eye moves light a little with the disc
     power, wanted = (float(planes[photos.TEXTURE].std()) for planes in (guidance, expected))
     assert power == pytest.approx(wanted, rel=0.1)  # of another noise
+
+
+def test_grids_of_pixels_stand_out_from_their_surroundings():
+    noise = torch.rand(16, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    plain = float(photo_losses.grid_excess(noise))
+    assert plain < 0.2
+    for period in (2, 4):
+        columns = torch.cos(2 * np.pi * torch.arange(96) / period) * 0.1
+        assert photo_losses.grid_excess(noise + columns) > 5 > 10 * plain, period
+        assert photo_losses.grid_excess(noise + columns[:, None]) > 5, period
+    elsewhere = torch.cos(2 * np.pi * torch.arange(96) / 3) * 0.1
+    assert float(photo_losses.grid_excess(noise + elsewhere)) == pytest.approx(plain, abs=0.05)
 
 
 def test_what_judges_a_photograph_sees_it_mirrored_in_every_other_step(dataset, monkeypatch):

@@ -121,7 +121,7 @@ def test_report_writes_figures_and_a_picture(tmp_path, monkeypatch):
 
 
 def test_grown_eyes_are_within_the_real_range(monkeypatch):
-    """Percentiles 10 and 90 of the 163 training eyes of IDRiD; most eyes must lie between or nearly, and so must their mean."""
+    """Percentiles 10 and 90 of the 163 training eyes of IDRiD; most eyes must lie between or nearly, and their mean between."""
     for constant in ("vessels.GAPS", "vessels.SHOWN", "rasterise.BLUR"):  # as the ridge filter would see them
         monkeypatch.setattr(f"retinagan.eye.{constant}", 1.0)
     real = {
@@ -134,5 +134,5 @@ def test_grown_eyes_are_within_the_real_range(monkeypatch):
     rows = [vessel_statistics(grow_vessels(label_map, seed), label_map) for seed in range(10)]
     for name, (low, high) in real.items():
         values = np.array([row[name] for row in rows])
-        assert 0.95 * low < values.mean() < high, name
-        assert ((values >= 0.9 * low) & (values <= 1.1 * high)).mean() >= 0.7, (name, values)
+        assert low < values.mean() < high, name
+        assert ((values >= 0.9 * low) & (values <= 1.1 * high)).mean() >= 0.6, (name, values)

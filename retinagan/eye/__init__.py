@@ -28,19 +28,20 @@ NEARNESS = 0.9
 """How near a new eye's light and texture lie to those of the training eye that they are drawn from: their correlation."""
 MAX_TEXTURE = 2.0
 """Standard deviations at which the noise on the logarithms of a new eye's texture is clipped."""
-GROWN_STRENGTH, GROWN_CLEARNESS = 0.87, 0.65
+GROWN_STRENGTH, GROWN_CLEARNESS = 0.84, 0.5
 """Of a grown tree's planes, and the power of how clear the eye's vessels are: drawn ridges are surer of themselves than a filter's, and the
 photo generator draws what is clear broader, too. Fitted by hand on photographs of training eyes' maps: a compromise between the real ones'
 spectrum and their vessels' calibres."""
 MACULA = 1.28
 """How much wider than its plane the fovea darkens a new eye's light, likewise: towards its edge the photo generator lightens what a training
 eye's own light leaves dark there, and the light of another eye does not."""
-TEXTURE_LEFT = (0.95, 0.65, 0.75, 0.8, 0.6)
+TEXTURE_LEFT = (0.93, 0.62, 0.77, 0.8, 0.65)
 """On the amplitudes of a new eye's texture, likewise, fine to coarse: the photo generator draws some of its own and smooths the finest."""
 NOISE_SIDE = 512
 """Side at which an eye's noise is drawn; larger and smaller eyes have the same, finer or coarser."""
-LESION_MARGIN = 3.0
-"""Pixels at a side of 512 around haemorrhages, microaneurysms and hard exudates in which no vessel is shown."""
+LESION_MARGIN = 5.0
+"""Pixels at a side of 512 around haemorrhages, microaneurysms and hard exudates in which no vessel is shown; likewise, as the photo generator
+draws vessels on beside them."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ BLUR = 0.7
 """A vessel of radius r is drawn with half-width √(r² + BLUR²), pixels at 512. The ridge filter's own width is 1; less, as the photo generator
 broadens what it is shown."""
 
-LARGEST = 3.7
+LARGEST = 3.6
 """Half-width, pixels at 512, that no vessel exceeds: the ridge filter's widest kernel sees no wider ones."""
 
 EDGE = (0.6, 0.5)

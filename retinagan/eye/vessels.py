@@ -31,11 +31,11 @@ MOTTLE = 0.33
 """How much the retina's mottle changes the contrast of a vessel of 0.008 disc-fovea distances' radius
 (about 4 pixels wide at 512)."""
 
-GAPS = 0.3
+GAPS = 0.15
 """Of the contrast that the ridge filter loses in real photographs where vessels emerge, fork, cross and sink into mottle, how much a grown
 tree loses: the filter loses it once more in the photograph that is made from it."""
 
-SHOWN = 0.78
+SHOWN = 0.84
 """Of the share of the field that a ridge filter finds to be vessel, how much a grown tree's plane shows: the photo generator broadens what it
 is shown, and the filter takes some of the mottle for vessels."""
 

@@ -44,6 +44,7 @@ from retinagan.training.photo_losses import (
     CONTRAST_CELL,
     band_contrast,
     feature_matching,
+    grid_excess,
     least_squares,
     lesion_difference,
     light_difference,
@@ -83,6 +84,8 @@ class PhotoTraining(LoopSettings):
     crops that have no photograph of their own."""
     lesions: float = 0.1
     """Weight of the difference in the lesions' mean colours; see ``photo_losses.lesion_difference``."""
+    grid: float = 0.3
+    """Weight of the power at frequencies of pixel grids; see ``photo_losses.grid_excess``."""
     adversarial: float = 1.0
     feature_matching: float = 1.5
     varied_copies: int = 1
@@ -298,11 +301,13 @@ class PhotosTask:
         )
         light = light_difference(fake, onehot, guidance)
         lesions = lesion_difference(fake, photo, onehot)
+        grid = grid_excess(fake)
         loss = (
             config.l1 * l1
             + config.sharpness * sharpness
             + config.light * light
             + config.lesions * lesions
+            + config.grid * grid
             + config.l1_coarse * coarse
             + config.adversarial * adversarial
             + config.feature_matching * matching
@@ -323,6 +328,7 @@ class PhotosTask:
             "sharpness": float(sharpness.detach()),
             "light": float(light.detach()),
             "lesions": float(lesions.detach()),
+            "grid": float(grid.detach()),
         }
 
     def _judge(self, photo: torch.Tensor) -> torch.Tensor:
