@@ -64,9 +64,9 @@ class Habit:
         return cls(
             opening=tuple(np.clip(opening + rng.normal(0, 0.06, 2), 0.7, 1.2)),
             closing=tuple(rng.uniform(0.0, 1.0, 2)),
-            tortuosity=float(np.clip(rng.lognormal(-0.2, 0.35), 0.4, 1.25)),
+            tortuosity=float(np.clip(rng.lognormal(-0.32, 0.35), 0.35, 1.15)),
             density=float(np.clip(rng.lognormal(0.03, 0.09), 0.85, 1.29)),
-            calibre=float(np.clip(rng.lognormal(0.04, 0.025), 0.91, 1.18)),
+            calibre=float(np.clip(rng.lognormal(0.0, 0.025), 0.88, 1.13)),
             vein_ratio=float(rng.uniform(1.2, 1.45)),
             artery_contrast=float(rng.uniform(0.72, 0.98)),
             broken=float(rng.uniform(0.75, 1.1)),
@@ -229,9 +229,9 @@ class Growth:
         chord = delta[near] / away[near, None]
         bend = np.abs(signed_angle(self.way[near], chord))
         drift = _drift(place)
-        ideal = 1.05 if level.coarse else 1.35
+        ideal = 1.0 if level.coarse else 1.2
         detour = 2.5 * (bend - ideal) ** 2 + 0.7 * (1 - chord @ drift) + 0.15 * self.depth[near]
-        cost = np.where((bend < 0.25) | (bend > 1.7), np.inf, away[near] * (1 + detour))
+        cost = np.where((bend < 0.25) | (bend > 1.6), np.inf, away[near] * (1 + detour))
         best = np.argsort(cost, kind="stable")[:48:4]
         best = best[np.isfinite(cost[best])]
         if len(best) == 0:
@@ -239,7 +239,7 @@ class Growth:
         node, chord = near[best], chord[best]
         # It leaves at an acute angle and goes on turning the same way to its target: an easy arc, never a hook.
         angle = signed_angle(self.way[node], chord)
-        lean = np.sign(angle) * np.clip(np.abs(angle) * (0.95 + 0.25 * draws[2]), 0.6, 1.5)
+        lean = np.sign(angle) * np.clip(np.abs(angle) * (0.9 + 0.25 * draws[2]), 0.55, 1.4)
         over = np.clip(angle - lean, -0.5, 0.5)
         onwards = np.clip(0.5 * over + 0.5 * np.clip(signed_angle(chord, drift), -0.6, 0.6), -0.5, 0.5)
         # Vessels run on along the drift of their place where there is room; else they end there.

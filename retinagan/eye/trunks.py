@@ -43,7 +43,7 @@ def _half(growth: Growth, rng: np.random.Generator, roots: dict[int, int], half:
         line = _arcade(growth, half, up, shared, gap)
         line = spline(np.concatenate([growth.xy[roots[kind]][None], line]))
         draws = arcades.uniform(0, 1, WAVE_DRAWS + 1)
-        trunks[kind] = growth.add(line, roots[kind], TRUNK_TIP[kind], 0, 0.015, 0.45, draws)
+        trunks[kind] = growth.add(line, roots[kind], TRUNK_TIP[kind], 0, 0.013, 0.45, draws)
     heights = (inner.uniform(0.28, 0.44), inner.uniform(0.52, 0.70))
     kinds = (ARTERY, VEIN) if inner.random() < 0.5 else (VEIN, ARTERY)
     count = 2 if inner.random() < 0.2 else 1
