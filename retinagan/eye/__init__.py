@@ -35,7 +35,7 @@ spectrum and their vessels' calibres."""
 MACULA = 1.28
 """How much wider than its plane the fovea darkens a new eye's light, likewise: towards its edge the photo generator lightens what a training
 eye's own light leaves dark there, and the light of another eye does not."""
-TEXTURE_LEFT = (0.93, 0.62, 0.77, 0.8, 0.65)
+TEXTURE_LEFT = (1.12, 0.74, 0.84, 0.8, 0.65)
 """On the amplitudes of a new eye's texture, likewise, fine to coarse: the photo generator draws some of its own and smooths the finest."""
 NOISE_SIDE = 512
 """Side at which an eye's noise is drawn; larger and smaller eyes have the same, finer or coarser."""

@@ -35,7 +35,7 @@ GAPS = 0.15
 """Of the contrast that the ridge filter loses in real photographs where vessels emerge, fork, cross and sink into mottle, how much a grown
 tree loses: the filter loses it once more in the photograph that is made from it."""
 
-SHOWN = 0.84
+SHOWN = 0.82
 """Of the share of the field that a ridge filter finds to be vessel, how much a grown tree's plane shows: the photo generator broadens what it
 is shown, and the filter takes some of the mottle for vessels."""
 
