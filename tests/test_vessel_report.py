@@ -73,9 +73,9 @@ def test_mirrored_maps_have_mirrored_statistics():
     plane = grow_vessels(left, 2)
     a = vessel_statistics(plane, left)
     b = vessel_statistics(plane[:, ::-1], np.ascontiguousarray(left[:, ::-1]))
-    # Skeletons are not quite mirrored, as pixels of even vessels lie on one side; so few junctions have no stable median.
-    for name in set(a) - {"angle"}:
-        assert b[name] == pytest.approx(a[name], rel=0.1, abs=0.01), name
+    for name in a:
+        # Skeletons are not quite mirrored: pixels of even vessels lie on one side.
+        assert b[name] == pytest.approx(a[name], rel=0.1, abs=10 if name == "angle" else 0.01), name
 
 
 def test_what_lesions_cover_is_not_counted():
@@ -121,7 +121,7 @@ def test_report_writes_figures_and_a_picture(tmp_path, monkeypatch):
 
 
 def test_grown_eyes_are_within_the_real_range(monkeypatch):
-    """Percentiles 10 and 90 of the 163 training eyes of IDRiD; most eyes must lie between or nearly, and their mean between."""
+    """Percentiles 10 and 90 of the 163 training eyes of IDRiD; most eyes must lie between, their mean well within."""
     for constant in ("vessels.GAPS", "vessels.SHOWN", "rasterise.BLUR"):  # as the ridge filter would see them
         monkeypatch.setattr(f"retinagan.eye.{constant}", 1.0)
     real = {
@@ -135,4 +135,4 @@ def test_grown_eyes_are_within_the_real_range(monkeypatch):
     for name, (low, high) in real.items():
         values = np.array([row[name] for row in rows])
         assert low < values.mean() < high, name
-        assert ((values >= 0.9 * low) & (values <= 1.1 * high)).mean() >= 0.6, (name, values)
+        assert ((values >= 0.9 * low) & (values <= 1.1 * high)).mean() >= 0.7, (name, values)

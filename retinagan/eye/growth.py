@@ -64,7 +64,7 @@ class Habit:
         return cls(
             opening=tuple(np.clip(opening + rng.normal(0, 0.06, 2), 0.7, 1.2)),
             closing=tuple(rng.uniform(0.0, 1.0, 2)),
-            tortuosity=float(np.clip(rng.lognormal(-0.32, 0.35), 0.35, 1.15)),
+            tortuosity=float(np.clip(rng.lognormal(-0.35, 0.35), 0.35, 1.15)),
             density=float(np.clip(rng.lognormal(0.03, 0.09), 0.85, 1.29)),
             calibre=float(np.clip(rng.lognormal(0.0, 0.025), 0.88, 1.13)),
             vein_ratio=float(rng.uniform(1.2, 1.45)),
