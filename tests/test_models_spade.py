@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from retinagan.models.spade import (
     GRAIN_COLOUR,
+    MOTTLE_COLOUR,
     GUIDANCE_PLANES,
     SPADE,
     PhotoDiscriminator,
@@ -238,12 +239,17 @@ def test_texture_is_laid_over_the_light_and_not_seen():
     light, texture = guidance[:, :3], guidance[:, 5:]
     inside = 1 - onehot[:, :1]
     torch.testing.assert_close(generator(onehot, torch.zeros(1, 4), guidance), (light + generator.mottle(light, texture)) * inside)
-    luminance = 0.25 * light[:, :1] + 0.65 * light[:, 1:2] + 0.1 * light[:, 2:]
     even = torch.ones_like(texture)
-    torch.testing.assert_close(generator.mottle(light, even), 0.03 * light / luminance.clamp(min=0.1))  # in the light's colour
-    grain = even * (torch.arange(64) % 2 * 2 - 1)
-    swing = generator.mottle(light, grain)[..., 4:-4].abs().mean((0, 2, 3)) / 0.03
-    torch.testing.assert_close(swing, torch.tensor(GRAIN_COLOUR), atol=0.25, rtol=0)  # in its own
+    mottle = generator.mottle(light, even)
+    colour = mottle / light  # in units of the light's own
+    torch.testing.assert_close(colour / colour[:, :1], (torch.tensor(MOTTLE_COLOUR) / MOTTLE_COLOUR[0])[:, None, None].expand_as(colour))
+    luminance = (mottle * torch.tensor([0.25, 0.65, 0.1])[:, None, None]).sum(1)
+    lit = light.mean(1) > 0.2
+    assert lit.any()
+    torch.testing.assert_close(luminance[lit], torch.full_like(luminance[lit], 0.03))
+    grain = even * torch.tensor([1.0, -1.0, 0.0, 1.0, -1.0])[torch.arange(64) % 5]  # nothing over any five pixels
+    swing = generator.mottle(light, grain)[..., 5:-4].abs().mean((0, 2, 3)) / 0.03
+    torch.testing.assert_close(swing, 0.8 * torch.tensor(GRAIN_COLOUR))  # the camera's
     torch.nn.init.normal_(generator.output.weight)
     flat = guidance.clone()
     flat[:, 5] = 0

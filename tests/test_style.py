@@ -8,7 +8,8 @@ import torch
 
 from retinagan.data.tone import vessel_tone
 from retinagan.data.vesselness import vesselness
-from retinagan.eye import GROWN_CLEARNESS, draw_eye, find_anatomy
+from retinagan.eye import GROWN_CLEARNESS, draw_eye, draw_macula, find_anatomy
+from retinagan.eye.light import darken_fovea, light_field, light_shift
 from retinagan.eye.texture import vessel_gain
 from retinagan.labels import BG, HE, OD, VB, empty_map
 from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
@@ -106,9 +107,13 @@ def test_a_reference_gives_its_colour_and_the_seed_the_rest(model):
         assert np.abs(light.mean((1, 2)).numpy() * 255 - colour).max() < 12
         near, far = (mean_colour(model.render(own[None], [s])[0], own) for s in (style, 5))
         assert np.abs(near - colour).mean() < np.abs(far - colour).mean()
-        # Vessels and fovea stay the seed's: all planes but light and texture; how clear the vessels are goes with the texture.
+        # Vessels and fovea stay the seed's; how clear the vessels are goes with the texture.
         planes, seeds = (model._eye(own, as_style(s)).guidance for s in (style, 5))
-        assert torch.equal(planes[4], seeds[4]) and not torch.equal(planes[:3], seeds[:3])
+        anatomy = find_anatomy(own)
+        field = light_field(torch.tensor(style.light), shown.light_mean, shown.light_components, 64, anatomy.side, light_shift(anatomy))
+        macula = draw_macula((anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius, 64)
+        assert planes[:3].numpy() == pytest.approx(darken_fovea(field.numpy(), macula), abs=1e-5)
+        assert not torch.equal(planes[:3], seeds[:3])
         vessels, own_vessels = (p[3] / vessel_gain(t) ** GROWN_CLEARNESS for p, t in ((planes, style.texture), (seeds, draw_eye(5, shown).texture)))
         assert torch.allclose(vessels, own_vessels, atol=1e-6)
 

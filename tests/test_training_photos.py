@@ -86,9 +86,12 @@ def test_eye_statistics_are_fitted_on_the_photographs(task, dataset):
     assert statistics.light_codes[[0, 100, 200]].numpy() == pytest.approx(np.stack([eye.code for eye in task.eyes[:3]]), abs=1e-5)
     assert statistics.texture_logs.unique(dim=0).mean(0).numpy() == pytest.approx(statistics.texture_mean.numpy(), abs=1e-4)
     # Fovea: from the markup where there is one, else from the disc.
-    foveas = [np.unravel_index(eye.guidance[4].astype(np.float32).argmax(), (SIZE, SIZE)) for eye in task.eyes]
-    assert foveas[0] == (33, 40) or foveas[0] == (32, 39)
-    assert foveas[1][1] < SIZE / 2  # disc at the right: fovea at the left
+    assert task.eyes[0].fovea[:2] == pytest.approx((40, 33), abs=1)
+    assert task.eyes[1].fovea[0] < SIZE / 2  # disc at the right: fovea at the left
+    light = task.eyes[0].guidance[:3].astype(np.float32)
+    x, y, radius = task.eyes[0].fovea
+    away = np.hypot(*(np.mgrid[:SIZE, :SIZE] + 0.5 - np.array([y, x])[:, None, None]))
+    assert light[1][away < 0.3 * radius].mean() < 0.85 * light[1][(away > 1.5 * radius) & (away < 2 * radius)].mean()
 
 
 def test_steps_bring_the_photograph_nearer(task):

@@ -35,7 +35,7 @@ spectrum and their vessels' calibres."""
 MACULA = 1.28
 """How much wider than its plane the fovea darkens a new eye's light, likewise: towards its edge the photo generator lightens what a training
 eye's own light leaves dark there, and the light of another eye does not."""
-TEXTURE_LEFT = (1.12, 0.74, 0.84, 0.8, 0.65)
+TEXTURE_LEFT = (1.12, 0.83, 0.98, 1.0, 0.92)
 """On the amplitudes of a new eye's texture, likewise, fine to coarse: the photo generator draws some of its own and smooths the finest."""
 NOISE_SIDE = 512
 """Side at which an eye's noise is drawn; larger and smaller eyes have the same, finer or coarser."""
@@ -202,6 +202,6 @@ def make_eye(
     planes[[3, 6]] = torch.from_numpy(without_lesions(shown_vessels(vessels, tone, logs, grown), label_map))
     centre = fovea or (anatomy.fovea_x, anatomy.fovea_y)
     planes[:3] = torch.from_numpy(darken_fovea(field, draw_macula(centre, anatomy.disc_radius, size)))
-    planes[4] = torch.from_numpy(draw_fovea(centre, anatomy.disc_radius, size))
+    planes[4] = 0
     planes[5] = torch.from_numpy(new_texture(noise.numpy(), logs))
     return EyePlanes(planes, code)

@@ -23,8 +23,9 @@ MIDDLE = 0.25
 """Distance from the middle, in sides, up to which a texture's amplitudes are measured: further out light falls unevenly."""
 USUAL, USUAL_OF_NORMAL = 0.8, 1.28155
 """Share of a band's pixels that its amplitude is told by, and the size, in standard deviations, that so many of a normal variable stay below."""
-COARSE_SLOPE = -3.5
-"""Slope of log power over log frequency below the coarsest band's middle, as in training photographs at 4 to 10 cycles."""
+COARSE_SLOPE = -2.0
+"""Slope of log power over log frequency below the coarsest band's middle: less steep than a photograph's at 4 to 10 cycles (-3.5), as much of
+that is the light's. Fitted by hand on photographs of training eyes' maps."""
 VESSEL_UNIT = 0.1
 """Contrast of vessels, in green of 0..1, at which the ridge filter's 1 is a guidance plane's 1."""
 FAINTEST_VESSELS, CLEAREST_VESSELS = 0.02, 0.25

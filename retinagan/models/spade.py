@@ -21,7 +21,8 @@ from retinagan.eye.texture import LUMINANCE, TEXTURE_BANDS, VESSEL_UNIT
 from retinagan.labels import BG, EX, MA, NUM_CLASSES, VB
 
 GUIDANCE_PLANES = ("light_red", "light_green", "light_blue", "vessels", "fovea", "texture", "tone")
-"""The eye's planes, in order. Light is 0..1 RGB, fovea 0..1, texture about unit variance; vessels are 0..1 and their tone -1..1 (how much
+"""The eye's planes, in order. Light is 0..1 RGB, darkened at the fovea; the fovea's own plane is empty: networks that are told where it is draw
+rings around it. Texture is of about unit variance; vessels are 0..1 and their tone -1..1 (how much
 darker than others of its calibre a vessel is: veins; or lighter: arteries), both times how clear the eye's vessels are."""
 
 TEXTURE = GUIDANCE_PLANES.index("texture")
@@ -30,6 +31,10 @@ GRAIN_SIDE = 5
 """Pixels over which the texture is averaged to tell mottle from grain."""
 GRAIN_COLOUR = (1.15, 1.03, 0.51)
 """How far grain swings in red, green and blue, in units of its luminance's swing: medians over IDRiD's training eyes."""
+MOTTLE_COLOUR = (0.78, 1.17, 2.0)
+"""How far mottle swings in red, green and blue, in units of what it would if it had the light's colour: pigment and blood take little of the
+red. Between medians over IDRiD's training eyes of what goes with luminance (0.66, 1.23, 1.6) and of all (0.77, 1.28, 3.5); one plane cannot
+have channels that swing on their own, as blue does most."""
 
 
 @dataclass(frozen=True)
@@ -230,12 +235,13 @@ class PhotoGenerator(nn.Module):
         return photo if self.training else photo.clamp(0, 1)
 
     def mottle(self, light: torch.Tensor, texture: torch.Tensor) -> torch.Tensor:
-        """What ``texture (N, 1, H, W)`` adds to ``light (N, 3, H, W)``: its mottle varies the light, in its own colour; its grain is the
-        camera's. (In IDRiD's retinas mottle swings by 1.6, 0.9, 0.25 of its luminance in red, green and blue, as their light does.)"""
-        luminance = (light * light.new_tensor(LUMINANCE)[:, None, None]).sum(1, keepdim=True).clamp(min=0.1)
+        """What ``texture (N, 1, H, W)`` adds to ``light (N, 3, H, W)``: its mottle varies the light, in :data:`MOTTLE_COLOUR`; its grain is
+        the camera's, in :data:`GRAIN_COLOUR`. Both swing luminance by ``texture_skip`` times the plane."""
+        tint = light * light.new_tensor(MOTTLE_COLOUR)[:, None, None]
+        luminance = (tint * light.new_tensor(LUMINANCE)[:, None, None]).sum(1, keepdim=True).clamp(min=0.1)
         mottle = F.avg_pool2d(texture, GRAIN_SIDE, stride=1, padding=GRAIN_SIDE // 2, count_include_pad=False)
         grain = (texture - mottle) * light.new_tensor(GRAIN_COLOUR)[:, None, None]
-        return self.config.texture_skip * (mottle * light / luminance + grain)
+        return self.config.texture_skip * (mottle * tint / luminance + grain)
 
     def _planes(self, onehot: torch.Tensor, guidance: torch.Tensor | None) -> torch.Tensor:
         planes = [onehot]
