@@ -33,8 +33,8 @@ GROWN_STRENGTH, GROWN_CLEARNESS = 0.84, 0.5
 photo generator draws what is clear broader, too. Fitted by hand on photographs of training eyes' maps: a compromise between the real ones'
 spectrum and their vessels' calibres."""
 MACULA = 1.28
-"""How much wider than its plane the fovea darkens a new eye's light, likewise: towards its edge the photo generator lightens what a training
-eye's own light leaves dark there, and the light of another eye does not."""
+"""How much wider the fovea darkens a new eye's light than a training eye's, likewise (``retinagan.evaluation.fovea``): a training eye's own
+light stays a little darker around it, and the light of another eye does not."""
 TEXTURE_LEFT = (1.12, 0.83, 0.98, 1.0, 0.92)
 """On the amplitudes of a new eye's texture, likewise, fine to coarse: the photo generator draws some of its own and smooths the finest."""
 NOISE_SIDE = 512
@@ -202,6 +202,6 @@ def make_eye(
     planes[[3, 6]] = torch.from_numpy(without_lesions(shown_vessels(vessels, tone, logs, grown), label_map))
     centre = fovea or (anatomy.fovea_x, anatomy.fovea_y)
     planes[:3] = torch.from_numpy(darken_fovea(field, draw_macula(centre, anatomy.disc_radius, size)))
-    planes[4] = 0
+    planes[4] = 0  # the light tells of the fovea; see retinagan.models.spade.GUIDANCE_PLANES
     planes[5] = torch.from_numpy(new_texture(noise.numpy(), logs))
     return EyePlanes(planes, code)

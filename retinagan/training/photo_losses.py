@@ -88,8 +88,8 @@ def grid_excess(photo: torch.Tensor) -> torch.Tensor:
     """How much more power photographs ``(N, 3, S, S)`` have at the frequencies of grids of 2 and :data:`GRID` pixels than around them.
 
     The mean over those frequencies of what is above 1, power being that of the windowed mean of the colours, averaged over the photographs.
-    Layers that double the side leave such grids, too faint to be seen and to be told from a few crops by a discriminator. S divides by
-    :data:`GRID`.
+    Layers that double the side leave such grids, too faint to be seen and to be told from a few crops by a discriminator. Differentiable
+    and for crops; whole photographs are judged by ``retinagan.evaluation.spectrum.grid_peaks``. S divides by :data:`GRID`.
     """
     side = photo.shape[-1]
     window = torch.hann_window(side, device=photo.device)
