@@ -9,8 +9,8 @@ import torch.nn.functional as F
 
 from retinagan.models.spade import (
     GRAIN_COLOUR,
-    MOTTLE_COLOUR,
     GUIDANCE_PLANES,
+    MOTTLE_COLOUR,
     SPADE,
     PhotoDiscriminator,
     PhotoDiscriminatorConfig,

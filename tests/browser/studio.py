@@ -38,6 +38,11 @@ class Studio:
         self.page.locator(IDLE).wait_for(state="attached")
         self.page.wait_for_function(f"() => document.querySelector('{IDLE}') && !document.querySelector('{BUSY}')")
 
+    def faded(self) -> None:
+        """As :meth:`idle`, and wait until nothing fades any more: what was of an older run comes back by degrees."""
+        self.idle()
+        self.page.wait_for_function("() => !document.getAnimations().some(a => a instanceof CSSTransition && a.playState === 'running')")
+
     def go_to(self, name: str) -> None:
         """By the navigation's link."""
         self.page.get_by_test_id("stTopNavLink").filter(has_text=name).first.click()

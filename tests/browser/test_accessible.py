@@ -92,7 +92,7 @@ def test_text_is_readable_in_both_themes(browser, tiny_address, theme):
             if name == "random":
                 studio.page.get_by_role("button", name="Enlarge").first.click()
                 studio.page.get_by_text("Signs of the ICDR scale").wait_for()
-                studio.idle()
+            studio.faded()
             found = studio.page.evaluate(COLOURS)
             assert len(found) >= 10
             dim = luminance(found[0]["behind"]) < 0.2
