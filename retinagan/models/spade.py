@@ -21,9 +21,9 @@ from retinagan.eye.texture import LUMINANCE, TEXTURE_BANDS, VESSEL_UNIT
 from retinagan.labels import BG, EX, MA, NUM_CLASSES, VB
 
 GUIDANCE_PLANES = ("light_red", "light_green", "light_blue", "vessels", "fovea", "texture", "tone")
-"""The eye's planes, in order. Light is 0..1 RGB, darkened at the fovea; the fovea's own plane is empty: networks that are told where it is draw
-rings around it. Texture is of about unit variance; vessels are 0..1 and their tone -1..1 (how much
-darker than others of its calibre a vessel is: veins; or lighter: arteries), both times how clear the eye's vessels are."""
+"""The eye's planes, in order. Light is 0..1 RGB, darkened at the fovea; the fovea's own plane is empty, as networks that are told where it is
+draw rings around it, and keeps its place for the weights' shapes. Texture is of about unit variance; vessels are 0..1 and their tone -1..1
+(how much darker than others of its calibre a vessel is: veins; or lighter: arteries), both times how clear the eye's vessels are."""
 
 TEXTURE = GUIDANCE_PLANES.index("texture")
 
