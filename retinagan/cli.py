@@ -89,9 +89,9 @@ def _train(options: argparse.Namespace) -> int:
 def _sample(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from retinagan.maps_io import encode_map_png, encode_photo_png
+    from retinagan.files.maps import encode_map_png, encode_photo_png
+    from retinagan.files.provenance import Provenance, map_digest
     from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
-    from retinagan.provenance import Provenance, map_digest
     from retinagan.seeds import style_of
 
     model = RetinaGAN.from_pretrained(options.model or DEFAULT_MODEL, options.device)
@@ -117,7 +117,7 @@ def _sample(options: argparse.Namespace) -> int:
 def _render(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from retinagan.maps_io import encode_photo_png
+    from retinagan.files.maps import encode_photo_png
     from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
 
     paths = [Path(path) for path in options.maps]
@@ -142,8 +142,8 @@ def _render(options: argparse.Namespace) -> int:
 
 def _read_map(path: Path, size: int):
     """A map file → (lesion map, its provenance): what the file says of itself if that is about this very map."""
-    from retinagan.maps_io import read_map_png
-    from retinagan.provenance import Provenance, map_digest, read_png
+    from retinagan.files.maps import read_map_png
+    from retinagan.files.provenance import Provenance, map_digest, read_png
 
     try:
         label_map = read_map_png(path, size)
@@ -192,7 +192,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _import_original(options: argparse.Namespace) -> int:
-    from retinagan.original import import_original
+    from retinagan.original.convert import import_original
 
     def warn(text: str) -> None:
         print(f"retinagan: warning: {text}", file=sys.stderr)

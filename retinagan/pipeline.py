@@ -11,16 +11,16 @@ import torch
 import torch.nn.functional as F
 
 from retinagan import checkpoints
-from retinagan.data.tone import vessel_tone
 from retinagan.device import choose_device
 from retinagan.eye import EyePlanes, draw_eye, eye_seed, find_anatomy, grow_vessels, make_eye, without_lesions
-from retinagan.labels import OD, check_map, clean_map, is_plausible_disc, one_hot
+from retinagan.eye.measured import MIN_SIDE, MIN_SIDE_WHOLE, read_reference
+from retinagan.eye.style import Style, as_style, place_vessels
+from retinagan.eye.tone import vessel_tone
+from retinagan.maps.labels import OD, check_map, clean_map, is_plausible_disc, one_hot
 from retinagan.models.spade import PhotoGenerator
 from retinagan.models.stylegan import MapGenerator, logits_to_maps
 from retinagan.models.superres import FACTOR, SuperResolver
-from retinagan.reference import MIN_SIDE, MIN_SIDE_WHOLE, read_reference
 from retinagan.seeds import check_grade, check_seed, check_share
-from retinagan.style import Style, as_style, place_vessels
 
 DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "checkpoints" / "default"
 
@@ -118,7 +118,7 @@ class RetinaGAN:
             grade: ICDR grade, 0-4.
             seeds: integers 0 … 2⁶³-1.
             truncation: 0..1; below 1 towards the grade's mean style: fewer oddities, less variety.
-            clean: False leaves what the network draws first as it is, without :func:`retinagan.labels.clean_map`.
+            clean: False leaves what the network draws first as it is, without :func:`retinagan.maps.labels.clean_map`.
 
         Raises:
             ValueError: a grade, seed or truncation outside its range. TypeError: not integers.
@@ -252,7 +252,7 @@ class RetinaGAN:
             seed: what the photograph does not give: the noise of the texture and, without ``whole_eye``, the vessels.
 
         Raises:
-            TypeError, ValueError: as :func:`retinagan.reference.read_reference`; a model without an eye.
+            TypeError, ValueError: as :func:`retinagan.eye.measured.read_reference`; a model without an eye.
         """
         if not self.has_eye:
             raise ValueError(
@@ -324,7 +324,7 @@ class RetinaGAN:
 
         Args:
             maps: ``uint8 (N, self.size, self.size)`` of classes 0-6.
-            styles: one a map: a style seed 0 … 2⁶³-1 or a :class:`retinagan.style.Style`; the same on maps with the
+            styles: one a map: a style seed 0 … 2⁶³-1 or a :class:`retinagan.eye.style.Style`; the same on maps with the
                 same disc is the same eye.
             size: side of the photographs; None: the model's own. Twice that needs the trained last stage
                 (``superres.safetensors``); averaged over 2×2 pixels its photographs are the smaller ones.
@@ -336,7 +336,7 @@ class RetinaGAN:
         if maps.ndim != 3 or maps.shape[1:] != (self.size, self.size):
             raise ValueError(
                 f"maps have shape {maps.shape}; this model renders (N, {self.size}, {self.size}); "
-                "retinagan.maps_io.read_map_png brings any map to that size"
+                "retinagan.files.maps.read_map_png brings any map to that size"
             )
         for label_map in maps:
             check_map(label_map)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from retinagan.labels import GRADE_NAMES, NUM_GRADES
+from retinagan.maps.labels import GRADE_NAMES, NUM_GRADES
 
 MAX_SEED = 2**63 - 1
 """Largest seed of maps and styles: the largest that ``torch.Generator`` and JSON readers take alike."""

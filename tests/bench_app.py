@@ -16,7 +16,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.paths import ROOT
+
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 PHOTOGRAPHS = (
     "count => [...document.querySelectorAll('[data-testid=\"stImage\"] img')]"
@@ -72,9 +73,9 @@ def stroke_seconds(model: str, runs: int = 7) -> float:
 
     The page is run as the server runs it: the stroke is painted, its photograph rendered beside the page and shown.
     """
-    from retinagan.labels import HE
+    from retinagan.maps.labels import HE
+    from tests.app.test_board import disc, sent
     from tests.app_pages import new_app, on
-    from tests.test_app_board import disc, sent
 
     before = os.environ.get("RETINAGAN_MODEL")
     os.environ["RETINAGAN_MODEL"] = model

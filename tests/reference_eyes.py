@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from retinagan.eye import draw_fovea, find_anatomy, grow_vessels
-from retinagan.labels import BG, OD, empty_map
+from retinagan.maps.labels import BG, OD, empty_map
 from retinagan.pipeline import RetinaGAN
 from tests.helpers import tiny_map_generator, tiny_photo_generator
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from retinagan.labels import EX, HE, MA, OD, SE, colours_from_map
+from retinagan.maps.labels import EX, HE, MA, OD, SE, colours_from_map
 
 WIDTH, HEIGHT = 193, 128
 CENTRE, RADIUS = (89.0, 63.0), 77.0

@@ -21,11 +21,11 @@ from retinagan import checkpoints, cli
 from retinagan.cli import main
 from retinagan.cli_arguments import EVALUATIONS, build_parser, parse_seeds
 from retinagan.data.prepare import read_manifest
-from retinagan.labels import EX, HE, MA, SE, empty_map
-from retinagan.maps_io import encode_map_png, read_map_png
+from retinagan.files.maps import encode_map_png, read_map_png
+from retinagan.files.provenance import map_digest, read_png
+from retinagan.maps.labels import EX, HE, MA, SE, empty_map
 from retinagan.models.superres import SuperResolver, SuperResolverConfig
 from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
-from retinagan.provenance import map_digest, read_png
 from tests.helpers import TINY_SIZE, tiny_model
 from tests.synthetic_eyes import write_fgadr, write_folder, write_idrid
 

@@ -9,9 +9,10 @@ import torch
 from scipy import ndimage
 
 import retinagan
-from retinagan import labels, pipeline
+from retinagan import pipeline
 from retinagan.checkpoints import CheckpointError
 from retinagan.device import choose_device
+from retinagan.maps import labels
 from retinagan.pipeline import RetinaGAN
 from retinagan.seeds import check_seed
 from tests.helpers import tiny_model

@@ -6,8 +6,8 @@ import yaml
 
 from retinagan.cli import main
 from retinagan.data.prepare import read_manifest
-from retinagan.labels import OD
-from retinagan.maps_io import read_map_png
+from retinagan.files.maps import read_map_png
+from retinagan.maps.labels import OD
 from tests.synthetic_eyes import write_idrid
 
 SIZE = 64

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from hypothesis import HealthCheck, settings
 
-from retinagan.tfbundle import DTYPES, Bundle, BundleError
+from retinagan.original.bundle import DTYPES, Bundle, BundleError
 from tests import tfbundle_writer as tf
 from tests.tfbundle_writer import BundleWriter
 

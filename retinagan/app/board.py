@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from retinagan import lesions
 from retinagan.app.history import History
-from retinagan.canvas import MAX_OBJECTS, Mark, Window, describe, rasterise, read_mark
-from retinagan.labels import BG, CLASSES, OD, VB
+from retinagan.maps import lesions
+from retinagan.maps.canvas import MAX_OBJECTS, Mark, Window, describe, rasterise, read_mark
+from retinagan.maps.labels import BG, CLASSES, OD, VB
 
 CANVAS = 512
 """Side of the canvas in its own pixels; the page zooms it to its column."""

@@ -14,8 +14,8 @@ from retinagan.app.drawing import Drawing, sheet_of
 from retinagan.app.rendering import Renderer
 from retinagan.app.studio import Models, Photograph, Sheet, as_jpeg, overlaid
 from retinagan.app.widgets import MAX_SEED, download, fragment, plain, show_photo
-from retinagan.lesions import lesion_free
-from retinagan.provenance import map_digest
+from retinagan.files.provenance import map_digest
+from retinagan.maps.lesions import lesion_free
 
 VIEWS = ("Photograph", "Before and after", "Difference")
 

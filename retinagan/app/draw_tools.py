@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from retinagan import examples, lesions
-from retinagan.app import starts
+from retinagan.app import examples, starts
 from retinagan.app.drawing import Drawing, disc_side
 from retinagan.app.palette import BRUSHES, ORDER, buttons_css
 from retinagan.app.widgets import MAX_SEED, plain, show_map
-from retinagan.labels import CLASSES, EX, GRADE_NAMES, HE, MA, SE
-from retinagan.maps_io import MAX_BYTES, read_map_png
+from retinagan.files.maps import MAX_BYTES, read_map_png
+from retinagan.maps import lesions
+from retinagan.maps.labels import CLASSES, EX, GRADE_NAMES, HE, MA, SE
 
 TOOL = "freehand"
 TOOLS = {

@@ -8,13 +8,12 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from retinagan import examples
-from retinagan.app import starts
+from retinagan.app import examples, starts
 from retinagan.app.board import Board
 from retinagan.app.studio import Models, Sheet
 from retinagan.app.widgets import plain
-from retinagan.labels import OD, empty_map
-from retinagan.maps_io import encode_map_png, fit_map
+from retinagan.files.maps import encode_map_png, fit_map
+from retinagan.maps.labels import OD, empty_map
 
 
 class Drawing(Board):

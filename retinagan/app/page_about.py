@@ -9,7 +9,6 @@ from pathlib import Path
 import streamlit as st
 
 from retinagan import __version__
-from retinagan.app.figure import pipeline_svg
 from retinagan.app.widgets import ROOT, model_folder, page
 
 HOW = """
@@ -46,7 +45,7 @@ _PICTURE = re.compile(r"!\[([^\]]*)\]\((?!\w+:)([^)\s]+)\)")
 
 def show() -> None:
     st.image(
-        pipeline_svg(),
+        (ROOT / "assets" / "pipeline.svg").read_text("utf-8"),
         width="stretch",
         alt="From grade and seed to a lesion map, from map and style seed to photographs",
     )

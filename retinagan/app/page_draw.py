@@ -14,11 +14,11 @@ from retinagan.app.drawing import Drawing, current_drawing, sheet_of
 from retinagan.app.measures import show_measures
 from retinagan.app.studio import Models
 from retinagan.app.widgets import download, fragment, models, page, plain
-from retinagan.canvas import hex_colour, spray_colour
-from retinagan.labels import BG, OD
-from retinagan.maps_io import encode_map_png
+from retinagan.files.maps import encode_map_png
+from retinagan.maps.canvas import hex_colour, spray_colour
+from retinagan.maps.labels import BG, OD
 
-# The canvas' own names of the tools. A mark is a translucent point: see retinagan.canvas.
+# The canvas' own names of the tools. A mark is a translucent point: see retinagan.maps.canvas.
 _MODES = {"freehand": "freedraw", "rectangle": "rect", "spray": "freedraw", "disc": "point", "closer": "point"}
 _MARKS = {"disc": OD, "closer": BG}
 _MARK_RADIUS = 6

@@ -7,12 +7,12 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from retinagan.animation import caption, encode_gif, encode_webp
 from retinagan.app.enlarge import clickable, enlarge, title_of
 from retinagan.app.studio import Models, Sheet, zip_sheets
 from retinagan.app.widgets import download, models, page, seed_input, show_map, show_photo
-from retinagan.labels import GRADE_NAMES, NUM_GRADES, colours_from_map
-from retinagan.progression import frames_between
+from retinagan.files.animation import caption, encode_gif, encode_webp
+from retinagan.maps.labels import GRADE_NAMES, NUM_GRADES, colours_from_map
+from retinagan.maps.progression import frames_between
 
 STEPS = 4
 """Frames from one grade to the next."""

@@ -21,7 +21,7 @@ from retinagan.app.widgets import (
     show_map,
     show_photo,
 )
-from retinagan.labels import GRADE_NAMES
+from retinagan.maps.labels import GRADE_NAMES
 from retinagan.seeds import style_of
 
 ALL = "All"

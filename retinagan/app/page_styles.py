@@ -12,7 +12,7 @@ from retinagan.app.studio import Models, Sheet
 from retinagan.app.styles_between import between_maps, between_styles
 from retinagan.app.styles_reference import reference
 from retinagan.app.widgets import MAX_SEED, models, open_in_draw, page, seed_input, show_photo
-from retinagan.labels import GRADE_NAMES
+from retinagan.maps.labels import GRADE_NAMES
 
 EIGHT = 8
 OWN = "Own"

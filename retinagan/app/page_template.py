@@ -6,8 +6,8 @@ import streamlit as st
 
 from retinagan.app.palette import TEMPLATE_SIZE, gimp_palette, template_png
 from retinagan.app.widgets import page, swatch
-from retinagan.canvas import hex_colour
-from retinagan.labels import CLASSES
+from retinagan.maps.canvas import hex_colour
+from retinagan.maps.labels import CLASSES
 
 TEMPLATES = {"left": "Disc left", "right": "Disc right", None: "No disc"}
 

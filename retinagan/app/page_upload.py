@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from retinagan import provenance
 from retinagan.app.measures import show_measures
 from retinagan.app.restore import Remade, places, remake
 from retinagan.app.studio import Models, Sheet
@@ -20,10 +19,11 @@ from retinagan.app.widgets import (
     same_seeds,
     swatch,
 )
-from retinagan.companion import read_companion
-from retinagan.labels import CLASSES
-from retinagan.maps_io import fit_map, read_map_png
-from retinagan.photos_io import read_photo
+from retinagan.files import provenance
+from retinagan.files.companion import read_companion
+from retinagan.files.maps import fit_map, read_map_png
+from retinagan.files.photos import read_photo
+from retinagan.maps.labels import CLASSES
 
 
 def show() -> None:

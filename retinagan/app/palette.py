@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from retinagan.labels import BG, CLASSES, EX, HE, MA, OD, SE, VB, empty_map
-from retinagan.maps_io import encode_map_png
-from retinagan.provenance import Provenance, map_digest
+from retinagan.files.maps import encode_map_png
+from retinagan.files.provenance import Provenance, map_digest
+from retinagan.maps.labels import BG, CLASSES, EX, HE, MA, OD, SE, VB, empty_map
 
 TEMPLATE_SIZE = 512
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from retinagan.app.studio import Models, Sheet
 from retinagan.app.widgets import MAX_SEED
-from retinagan.provenance import Provenance, map_digest
+from retinagan.eye.style import Style
+from retinagan.files.provenance import Provenance, map_digest
 from retinagan.seeds import STYLE_STEP
-from retinagan.style import Style
 
 MOST_PHOTOS = 4
 """As many photographs of a map as the page Random shows."""

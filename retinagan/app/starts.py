@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from retinagan.examples import EXAMPLES
-from retinagan.labels import NUM_GRADES
+from retinagan.app.examples import EXAMPLES
+from retinagan.maps.labels import NUM_GRADES
 
 EMPTY = {"left": "Empty eye, disc left", "right": "Empty eye, disc right", "none": "Empty eye, no disc"}
 UPLOAD = "upload"
@@ -30,7 +30,7 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Bundled:
-    """One of ``retinagan.examples.EXAMPLES``."""
+    """One of ``retinagan.app.examples.EXAMPLES``."""
 
     name: str
 

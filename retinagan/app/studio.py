@@ -17,12 +17,12 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from retinagan.companion import map_chunk
-from retinagan.labels import BG, CLASSES, NUM_GRADES, OD, PALETTE, VB
-from retinagan.maps_io import encode_map_png, encode_photo_png
-from retinagan.progression import progression
-from retinagan.provenance import Provenance, map_digest
-from retinagan.style import Style, as_style
+from retinagan.eye.style import Style, as_style
+from retinagan.files.companion import map_chunk
+from retinagan.files.maps import encode_map_png, encode_photo_png
+from retinagan.files.provenance import Provenance, map_digest
+from retinagan.maps.labels import BG, CLASSES, NUM_GRADES, OD, PALETTE, VB
+from retinagan.maps.progression import progression
 
 
 class Models:
@@ -64,7 +64,7 @@ class Models:
         return _map_between(self.folder, self.stamp, end_a, end_b, position, self)
 
     def progression(self, seed: int, truncation: float = 1.0) -> np.ndarray:
-        """One eye at grades 0-4, ``uint8 (5, size, size)``: ``retinagan.progression`` of the sampled maps."""
+        """One eye at grades 0-4, ``uint8 (5, size, size)``: ``retinagan.maps.progression`` of the sampled maps."""
         return progression([self.sample(grade, seed, truncation) for grade in range(NUM_GRADES)], seed)
 
 
@@ -179,7 +179,7 @@ class Sheet:
         return encode_map_png(self.label_map, self.provenance().chunks())
 
     def photo_file(self, photograph: Photograph) -> bytes:
-        """The photograph as a PNG that also carries its lesion map (``retinagan.companion``)."""
+        """The photograph as a PNG that also carries its lesion map (``retinagan.files.companion``)."""
         chunks = self.provenance(photograph.style).chunks() | map_chunk(self.label_map)
         return encode_photo_png(photograph.pixels, chunks)
 

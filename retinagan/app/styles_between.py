@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from retinagan.animation import caption, encode_gif
 from retinagan.app.studio import Sheet
 from retinagan.app.widgets import download, download_buttons, same_seeds, seed_input, show_map, show_photo
-from retinagan.labels import GRADE_NAMES, colours_from_map
+from retinagan.files.animation import caption, encode_gif
+from retinagan.maps.labels import GRADE_NAMES, colours_from_map
 
 FRAMES = 9
 ENDS, WAY = 900, 160

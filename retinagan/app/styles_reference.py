@@ -11,9 +11,9 @@ from PIL import Image
 from retinagan.app import starts
 from retinagan.app.studio import Models, Sheet, as_jpeg
 from retinagan.app.widgets import download_buttons, open_in_draw, show_map, show_photo
-from retinagan.photos_io import read_photo
-from retinagan.reference import photo_digest
-from retinagan.style import Style
+from retinagan.eye.measured import photo_digest
+from retinagan.eye.style import Style
+from retinagan.files.photos import read_photo
 
 PARTS = ("Light and texture", "Whole eye")
 SHOWN_SIDE = 768

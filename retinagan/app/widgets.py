@@ -17,9 +17,9 @@ from streamlit import runtime
 
 from retinagan.app import starts
 from retinagan.app.studio import Models, Photograph, Sheet, as_jpeg, cached_models
-from retinagan.labels import CLASSES
-from retinagan.maps_io import encode_map_png
-from retinagan.style import Style, as_style
+from retinagan.eye.style import Style, as_style
+from retinagan.files.maps import encode_map_png
+from retinagan.maps.labels import CLASSES
 
 LOG = logging.getLogger("retinagan.app")
 ROOT = Path(__file__).resolve().parent.parent.parent

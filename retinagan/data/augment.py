@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from retinagan.data.vision import InterpolationMode, tv_tensors, v2
-from retinagan.labels import BG, VB, field_of_view
+from retinagan.maps.labels import BG, VB, field_of_view
 
 MARGIN = 4
 """Pixels around the picture that repeat its rim, for interpolation there."""

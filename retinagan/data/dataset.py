@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from retinagan.data.prepare import read_manifest
-from retinagan.labels import check_map
+from retinagan.maps.labels import check_map
 
 SPLITS = ("train", "heldout")
 

@@ -22,10 +22,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from retinagan.data.field import Square, cut_map, cut_mask, cut_photo, field_square, find_field, paint_map
 from retinagan.data.readers import SourceEye
-from retinagan.data.vesselness import vesselness
-from retinagan.labels import DISC_RADIUS, NUM_CLASSES, OD, PALETTE, map_from_colours
+from retinagan.eye.ridges import vesselness
+from retinagan.maps.field import Square, cut_map, cut_mask, cut_photo, field_square, find_field, paint_map
+from retinagan.maps.labels import DISC_RADIUS, NUM_CLASSES, OD, PALETTE, map_from_colours
 
 RECIPE = 1
 """Raised whenever preparation changes what it writes: older prepared pairs are then made again."""

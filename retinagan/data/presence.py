@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retinagan.labels import CLASSES, LESIONS
+from retinagan.maps.labels import CLASSES, LESIONS
 
 FILE = "pseudo.json"
 """Beside the manifest of a prepared folder whose maps were predicted (``retinagan.data.pseudo``)."""

@@ -18,10 +18,10 @@ from tqdm import tqdm
 
 from retinagan import checkpoints
 from retinagan.data.dataset import read_picture
-from retinagan.data.field import paint_map
 from retinagan.data.prepare import read_manifest, save_map_and_vessels, write_tables
 from retinagan.data.presence import FILE, presence
-from retinagan.labels import (
+from retinagan.maps.field import paint_map
+from retinagan.maps.labels import (
     CLASSES,
     DISC_RADIUS,
     EX,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from retinagan.labels import EX, HE, MA, NUM_GRADES, OD, SE
+from retinagan.maps.labels import EX, HE, MA, NUM_GRADES, OD, SE
 
 PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 

@@ -13,7 +13,7 @@ import numpy as np
 from skimage.color import rgb2lab
 
 from retinagan.evaluation.distances import wasserstein
-from retinagan.labels import field_of_view
+from retinagan.maps.labels import field_of_view
 
 MEANS = ("L*", "a*", "b*")
 CHANNELS = ("red", "green", "blue")

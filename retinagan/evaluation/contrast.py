@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from retinagan.labels import CLASSES, EX, HE, MA, OD, SE, VB
+from retinagan.maps.labels import CLASSES, EX, HE, MA, OD, SE, VB
 
 BRIGHTER = {EX: True, HE: False, SE: True, MA: False, OD: True}
 RING = (3, 10)

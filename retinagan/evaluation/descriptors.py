@@ -9,8 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from retinagan.labels import CLASSES, EX, HE, LESIONS, MA, SE
-from retinagan.measure import QUADRANTS, Measurements, measure
+from retinagan.maps.labels import CLASSES, EX, HE, LESIONS, MA, SE
+from retinagan.maps.measure import QUADRANTS, Measurements, measure
 
 DESCRIPTORS = (
     *(f"{CLASSES[index].short} {what}" for index in LESIONS for what in ("count", "area", "largest")),

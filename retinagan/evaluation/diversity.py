@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from retinagan.labels import field_of_view
+from retinagan.maps.labels import field_of_view
 
 SIDE = 32
 """Photographs are compared as means over blocks, at this side: pigment and light, not vessels or lesions."""

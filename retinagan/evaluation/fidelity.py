@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from retinagan.labels import BG, CLASSES, EX, HE, MA, OD, SE, check_map
+from retinagan.maps.labels import BG, CLASSES, EX, HE, MA, OD, SE, check_map
 from retinagan.models.segmenter import SEGMENTED
 
 LEAST = {EX: 0.9, HE: 0.9, SE: 0.8, MA: 0.8, OD: 0.9}

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from retinagan.data.dataset import load_prepared
 from retinagan.eye import find_anatomy
-from retinagan.labels import VB
+from retinagan.maps.labels import VB
 from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
 
 RINGS = np.arange(0, 2.2, 0.2)

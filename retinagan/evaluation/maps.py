@@ -30,8 +30,8 @@ from retinagan.evaluation.maps_distances import coverage, frechet_ratio, neighbo
 from retinagan.evaluation.maps_table import TRACE, criteria, table
 from retinagan.evaluation.nearest import Match, NearestMaps
 from retinagan.eye.anatomy import SPECK_AREA
-from retinagan.labels import LESIONS, MA, NUM_GRADES, OD, check_map, field_of_view, is_plausible_disc
-from retinagan.measure import Measurements
+from retinagan.maps.labels import LESIONS, MA, NUM_GRADES, OD, check_map, field_of_view, is_plausible_disc
+from retinagan.maps.measure import Measurements
 from retinagan.pipeline import RetinaGAN
 
 __all__ = ["MapSet", "evaluate", "judge_raw_map", "read_map_set", "table"]
@@ -174,7 +174,7 @@ def _sample(gan: RetinaGAN, count: int, progress: bool) -> tuple[list[np.ndarray
 
 def judge_raw_map(label_map: np.ndarray) -> dict[str, float]:
     """Whether a map ``uint8 (S, S)`` has ``one_disc`` (one connected region, specks of under 10 pixels at 512 aside), a
-    ``plausible_disc`` (one, of a radius within :data:`retinagan.labels.PLAUSIBLE_RADIUS`), ``no_speck`` of disc beside it, and all
+    ``plausible_disc`` (one, of a radius within :data:`retinagan.maps.labels.PLAUSIBLE_RADIUS`), ``no_speck`` of disc beside it, and all
     ``lesions_inside`` the circular field; and the ``lesions_outside``, a share of all lesion pixels."""
     components, count = ndimage.label(label_map == OD, structure=np.ones((3, 3), dtype=int))
     shares = np.bincount(components.ravel(), minlength=count + 1)[1:] / label_map.size

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from retinagan.evaluation.descriptors import Measured
 from retinagan.evaluation.maps_table import FGADR_SHARES
-from retinagan.labels import CLASSES, EX, HE, MA, NUM_GRADES, SE, colours_from_map
+from retinagan.maps.labels import CLASSES, EX, HE, MA, NUM_GRADES, SE, colours_from_map
 
 REAL, GENERATED, PUBLISHED = "#6b7280", "#b3452a", "#111827"
 PER_GRADE = 8

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from textwrap import wrap
 
-from retinagan.labels import CLASSES, GRADE_NAMES, LESIONS, NUM_GRADES
-from retinagan.measure import QUADRANTS
+from retinagan.maps.labels import CLASSES, GRADE_NAMES, LESIONS, NUM_GRADES
+from retinagan.maps.measure import QUADRANTS
 
 SHARE_TOLERANCE, LARGEST_RATIO, LEAST_COVERAGE, KAPPA_SHARE = 0.12, 3.0, 0.5, 0.9
 ENOUGH = 40

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from retinagan.labels import LESIONS, check_map
+from retinagan.maps.labels import LESIONS, check_map
 
 RINGS, SECTORS = 24, 180
 """Polar bins of the first comparison: sectors of 2 degrees."""

@@ -17,7 +17,7 @@ from retinagan.evaluation.copying import Copy
 from retinagan.evaluation.photo_measures import Measured, Measurer
 from retinagan.evaluation.photo_sets import Wanted
 from retinagan.evaluation.sheet import contact_sheet, shrunk
-from retinagan.labels import colours_from_map
+from retinagan.maps.labels import colours_from_map
 
 REAL, GENERATED = "#6b7280", "#b3452a"
 _PLANES = {"luminance": "#111827", "red": "#c0392b", "green": "#2e7d4f", "blue": "#2f6fb0"}

@@ -12,7 +12,7 @@ from retinagan.evaluation import (
 )
 from retinagan.evaluation.fidelity import LEAST as LEAST_DICE
 from retinagan.evaluation.vessels import HEADLINE
-from retinagan.labels import CLASSES
+from retinagan.maps.labels import CLASSES
 
 VESSEL_SHARE = 0.8
 """Share of photographs within the real 10th to 90th percentile, at least: what the real ones themselves have."""

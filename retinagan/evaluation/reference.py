@@ -17,11 +17,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from retinagan.data.dataset import load_prepared
-from retinagan.data.vesselness import vesselness
 from retinagan.eye.anatomy import find_anatomy
-from retinagan.labels import BG
+from retinagan.eye.measured import read_reference
+from retinagan.eye.ridges import vesselness
+from retinagan.maps.labels import BG
 from retinagan.pipeline import RetinaGAN
-from retinagan.reference import read_reference
 
 COUNT = 25
 """Held-out photographs unless told otherwise: all that IDRiD's split has with a map."""

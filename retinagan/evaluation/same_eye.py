@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from retinagan.evaluation.contrast import BRIGHTER, Region, regions
-from retinagan.labels import BG, CLASSES, LESIONS, VB, check_map
+from retinagan.maps.labels import BG, CLASSES, LESIONS, VB, check_map
 
 MARGIN = 8
 """Pixels at a side of 512 around lesions that belong to them: soft edges, and vessels that are hidden beside them."""

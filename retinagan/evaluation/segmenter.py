@@ -16,7 +16,7 @@ from retinagan import checkpoints
 from retinagan.data.dataset import load_prepared
 from retinagan.evaluation.feature_space import segmenter_logits
 from retinagan.evaluation.fidelity import Agreement
-from retinagan.labels import CLASSES, OD
+from retinagan.maps.labels import CLASSES, OD
 from retinagan.models.segmenter import SEGMENTED
 from retinagan.training.segmenter import fold_of
 

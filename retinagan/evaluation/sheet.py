@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from retinagan.labels import NUM_GRADES, colours_from_map
+from retinagan.maps.labels import NUM_GRADES, colours_from_map
 from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
 
 

@@ -1,7 +1,7 @@
 """Vessel statistics: is a grown tree, or the tree of a generated photograph, like those of real eyes?
 
 :func:`vessel_statistics` measures one plane, whatever it comes from: the ridge filter's answer to a photograph, real or
-generated (``retinagan.data.vesselness``), or a tree grown from a seed (``retinagan.eye.visible_vessels``).
+generated (``retinagan.eye.ridges``), or a tree grown from a seed (``retinagan.eye.visible_vessels``).
 :func:`report` holds grown trees against the real ones of a training split, on the same maps:
 ``python -m retinagan.evaluation.vessels --data data/idrid512 --out DIR``.
 """
@@ -20,7 +20,7 @@ from skimage.morphology import skeletonize
 
 from retinagan.eye import visible_vessels
 from retinagan.eye.anatomy import Anatomy, find_anatomy
-from retinagan.labels import BG, EX, HE, MA
+from retinagan.maps.labels import BG, EX, HE, MA
 
 THRESHOLD = 0.3
 """Planes above this are vessel."""
@@ -276,7 +276,7 @@ def report(data: str | Path, out: str | Path, count: int | None = None, seed: in
     """Real trees of the training split in ``data`` against those grown on the same maps.
 
     Grown trees are drawn for the photo generator, which broadens them, with fewer gaps, finer and fainter than a filter shows real ones
-    (``GAPS`` and ``SHOWN`` of ``retinagan.eye.vessels``, ``BLUR`` of ``retinagan.eye.rasterise``).
+    (``GAPS`` and ``SHOWN`` of ``retinagan.eye.tree.tree``, ``BLUR`` of ``retinagan.eye.tree.rasterise``).
 
     Writes ``vessels.json`` and ``vessels.png`` (real planes above grown ones) to ``out``. The picture shows planes
     derived from the data: it is not for publication where the data's licence forbids that.

@@ -16,8 +16,8 @@ from scipy import ndimage
 from retinagan.eye.anatomy import Anatomy, find_anatomy
 from retinagan.eye.light import darken_fovea, light_field, light_shift
 from retinagan.eye.texture import synthesise_texture, vessel_gain
-from retinagan.eye.vessels import grow_vessels, grow_vessels_and_tone
-from retinagan.labels import EX, HE, MA
+from retinagan.eye.tree.tree import grow_vessels, grow_vessels_and_tone
+from retinagan.maps.labels import EX, HE, MA
 
 __all__ = [
     "Anatomy", "EyeDraws", "EyePlanes", "draw_eye", "draw_fovea", "draw_light_and_texture", "draw_macula", "draw_noise", "eye_seed", "find_anatomy", "grow_vessels",
@@ -95,7 +95,7 @@ def new_texture(noise: np.ndarray, logs: np.ndarray, scale: float | None = None)
 def without_lesions(vessels: np.ndarray, label_map: np.ndarray) -> np.ndarray:
     """A vessel plane ``float32 (S, S)`` in 0..1, or several ``(N, S, S)``, without what the map's lesions cover.
 
-    The ridge filter is blind there too (``retinagan.data.vesselness``), so the photo generator has learned to draw a vessel's way through
+    The ridge filter is blind there too (``retinagan.eye.ridges``), so the photo generator has learned to draw a vessel's way through
     a lesion by itself; the tree below stays the same.
     """
     lesions = np.isin(label_map, (HE, MA, EX))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from retinagan.labels import DISC_RADIUS, OD, check_map
+from retinagan.maps.labels import DISC_RADIUS, OD, check_map
 
 SPECK_AREA = 10 / 512**2
 """Disc components smaller than this share of the map (10 pixels at 512) are slips of the brush, not discs."""
@@ -56,7 +56,7 @@ def find_anatomy(label_map: np.ndarray) -> Anatomy:
     The largest connected disc component counts. Specks of fewer than about 10 pixels at 512 are no disc.
 
     Raises:
-        TypeError, ValueError: not a lesion map (:func:`retinagan.labels.check_map`), or not square.
+        TypeError, ValueError: not a lesion map (:func:`retinagan.maps.labels.check_map`), or not square.
     """
     check_map(label_map)
     height, size = label_map.shape

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from retinagan.eye.anatomy import Anatomy
-from retinagan.labels import VB
+from retinagan.maps.labels import VB
 
 LIGHT_SIDE = 32
 USUAL_DISC = np.array([0.169, 0.488])

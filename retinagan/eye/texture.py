@@ -11,7 +11,7 @@ import itertools
 import numpy as np
 from scipy import ndimage
 
-from retinagan.labels import BG, VB
+from retinagan.maps.labels import BG, VB
 
 TEXTURE_SIGMAS = (0.6, 1.2, 2.4, 4.8, 9.6, 19.2)
 """Gaussian widths, in pixels at a side of 512, whose differences are the mottle's bands, fine to coarse."""

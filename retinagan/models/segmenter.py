@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from retinagan.labels import EX, HE, MA, OD, SE
+from retinagan.maps.labels import EX, HE, MA, OD, SE
 from retinagan.models.layers import checked_channels, checked_int
 
 SEGMENTED = (EX, HE, SE, MA, OD)

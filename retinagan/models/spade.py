@@ -18,7 +18,7 @@ from torch import nn
 
 from retinagan.eye.light import LIGHT_SIDE
 from retinagan.eye.texture import LUMINANCE, TEXTURE_BANDS, VESSEL_UNIT
-from retinagan.labels import BG, EX, MA, NUM_CLASSES, VB
+from retinagan.maps.labels import BG, EX, MA, NUM_CLASSES, VB
 
 GUIDANCE_PLANES = ("light_red", "light_green", "light_blue", "vessels", "fovea", "texture", "tone")
 """The eye's planes, in order. Light is 0..1 RGB, darkened at the fovea; the fovea's own plane is empty, as networks that are told where it is

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..labels import LESIONS, NUM_CLASSES, NUM_GRADES, VB
-from .layers import (
+from retinagan.maps.labels import LESIONS, NUM_CLASSES, NUM_GRADES, VB
+from retinagan.models.layers import (
     LEAK,
     EqualConv2d,
     EqualLinear,
@@ -356,7 +356,7 @@ def logits_to_maps(logits: Tensor, config: MapGeneratorConfig) -> Tensor:
     """``logits (N, 7, R, R) -> uint8 (N, R, R)`` of classes 0-6, in the way ``config.output`` names.
 
     "argmax": the largest logit. "original": :func:`original_classes`, with retina where no class wins; behind
-    :func:`retinagan.labels.clean_map` that is the original's clean-up (retina inside the field, background outside).
+    :func:`retinagan.maps.labels.clean_map` that is the original's clean-up (retina inside the field, background outside).
     """
     if config.output == "argmax":
         return logits.argmax(dim=1).to(torch.uint8)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from retinagan.labels import BG, NUM_CLASSES
+from retinagan.maps.labels import BG, NUM_CLASSES
 from retinagan.models.layers import LEAK, checked_float, checked_int
 
 FACTOR = 2

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from .settings import loop_settings, task_for
-from .state import read_latest, restore
+from retinagan.training.settings import loop_settings, task_for
+from retinagan.training.state import read_latest, restore
 
 if TYPE_CHECKING:
-    from .loop import Task
+    from retinagan.training.loop import Task
 
 
 PATHS = ("data", "initial", "segmenter")
@@ -68,7 +68,7 @@ def export_run(
 
     ``told`` are facts that a run cannot know, such as whose data it saw; they come first.
     """
-    from .. import checkpoints
+    from retinagan import checkpoints
 
     task, networks, facts = load_ema(run_dir, make_task)
     facts = {**(told or {}), **facts}

@@ -24,11 +24,11 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .batches import Batches, batch_items, mix, step_generator
-from .export import average_of, export_run, load_ema
-from .settings import LoopSettings, load_config, loop_settings, task_for
-from .state import StateError, collect, latest_state, read_latest, restore, write_state
-from .stopping import signals_for_children, stop_signals
+from retinagan.training.batches import Batches, batch_items, mix, step_generator
+from retinagan.training.export import average_of, export_run, load_ema
+from retinagan.training.settings import LoopSettings, load_config, loop_settings, task_for
+from retinagan.training.state import StateError, collect, latest_state, read_latest, restore, write_state
+from retinagan.training.stopping import signals_for_children, stop_signals
 
 __all__ = [
     "LoopSettings", "StateError", "Task", "TrainResult", "TrainingDiverged",

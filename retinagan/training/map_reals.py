@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from ..labels import BG, EX, HE, LESIONS, MA, NUM_CLASSES, NUM_GRADES, OD, SE, VB, field_of_view
+from retinagan.maps.labels import BG, EX, HE, LESIONS, MA, NUM_CLASSES, NUM_GRADES, OD, SE, VB, field_of_view
 
 SEVERE_HAEMORRHAGE = 0.0067
 """Share of the map that haemorrhages cover, from which an ungraded eye counts as grade 3 (geometric mean of the medians

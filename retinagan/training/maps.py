@@ -24,18 +24,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data.dataset import load_prepared
-from ..labels import BG, EX, HE, LESIONS, MA, NUM_GRADES, OD, SE, clean_map, colours_from_map, field_of_view
-from ..models.stylegan import (
+from retinagan.data.dataset import load_prepared
+from retinagan.maps.labels import (
+    BG,
+    EX,
+    HE,
+    LESIONS,
+    MA,
+    NUM_GRADES,
+    OD,
+    SE,
+    clean_map,
+    colours_from_map,
+    field_of_view,
+)
+from retinagan.models.stylegan import (
     MapDiscriminator,
     MapDiscriminatorConfig,
     MapGenerator,
     MapGeneratorConfig,
     logits_to_maps,
 )
-from .initial import start_from
-from .map_reals import RealMaps
-from .settings import LoopSettings
+from retinagan.training.initial import start_from
+from retinagan.training.map_reals import RealMaps
+from retinagan.training.settings import LoopSettings
 
 JUDGED = (EX, HE, SE, MA, OD)
 """Classes whose planes the discriminator sees; background is known and retina is what remains."""

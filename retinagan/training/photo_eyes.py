@@ -10,11 +10,11 @@ from tqdm import tqdm
 
 from retinagan.data.augment import augment
 from retinagan.data.dataset import PreparedDataset
-from retinagan.data.tone import vessel_tone
 from retinagan.eye import draw_fovea, find_anatomy, shown_vessels
 from retinagan.eye.light import clear_retina, darken_fovea, fit_light, light_field, measure_light, project_light
 from retinagan.eye.texture import measure_texture, texture_bands, texture_plane, vessel_gain
-from retinagan.labels import EX, HE, MA, OD, SE
+from retinagan.eye.tone import vessel_tone
+from retinagan.maps.labels import EX, HE, MA, OD, SE
 from retinagan.models.spade import KEPT_EYES
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from retinagan.eye.light import VESSEL_THRESHOLD
-from retinagan.labels import EX, MA, VB
+from retinagan.maps.labels import EX, MA, VB
 from retinagan.models.spade import GUIDANCE_PLANES
 
 _VESSELS = GUIDANCE_PLANES.index("vessels")

@@ -29,7 +29,7 @@ from retinagan.eye import (
 )
 from retinagan.eye.light import darken_fovea, light_field
 from retinagan.eye.texture import LUMINANCE
-from retinagan.labels import EX, MA, NUM_CLASSES, colours_from_map, one_hot
+from retinagan.maps.labels import EX, MA, NUM_CLASSES, colours_from_map, one_hot
 from retinagan.models.segmenter import SEGMENTED
 from retinagan.models.spade import (
     GUIDANCE_PLANES,

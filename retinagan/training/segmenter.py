@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from retinagan.data.dataset import PreparedDataset, load_prepared
-from retinagan.data.field import paint_map
 from retinagan.evaluation.fidelity import Agreement
-from retinagan.labels import CLASSES, EX, HE, MA, SE, colours_from_map
+from retinagan.maps.field import paint_map
+from retinagan.maps.labels import CLASSES, EX, HE, MA, SE, colours_from_map
 from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, photo_planes, turned_logits
 from retinagan.training.settings import LoopSettings
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from retinagan.data.dataset import PreparedDataset, load_prepared
-from retinagan.labels import EX, NUM_CLASSES, OD
+from retinagan.maps.labels import EX, NUM_CLASSES, OD
 from retinagan.models.superres import (
     FACTOR,
     DetailDiscriminator,

@@ -19,7 +19,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
-from retinagan.maps_io import read_map_png
+from retinagan.files.maps import read_map_png
 from tests.browser.studio import pixels
 
 CANVAS, TICKER = "drawable_canvas", "retinagan_ticker"

@@ -23,8 +23,8 @@ import pytest
 from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
 from tests.browser.studio import Studio
 from tests.helpers import tiny_model
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"

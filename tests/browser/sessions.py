@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from retinagan.app.board import CANVAS
-from retinagan.canvas import hex_colour, rasterise
-from retinagan.labels import LESIONS, empty_map
+from retinagan.maps.canvas import hex_colour, rasterise
+from retinagan.maps.labels import LESIONS, empty_map
 from tests.browser.clients import Client
 
 PATIENCE = 300

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from retinagan.maps_io import read_map_png
+from retinagan.files.maps import read_map_png
 
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 BUSY = '[data-stale="true"], [data-testid="stProgress"]'

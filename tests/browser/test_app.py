@@ -8,9 +8,9 @@ import time
 import numpy as np
 import pytest
 
-from retinagan import provenance
-from retinagan.labels import HE, empty_map, field_of_view
-from retinagan.maps_io import encode_map_png, encode_photo_png, read_map_png
+from retinagan.files import provenance
+from retinagan.files.maps import encode_map_png, encode_photo_png, read_map_png
+from retinagan.maps.labels import HE, empty_map, field_of_view
 from tests.browser.studio import PAGES, pixels
 
 NOTICE = "Synthetic images · not for diagnosis"

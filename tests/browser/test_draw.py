@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinagan import examples, lesions
-from retinagan.labels import BG, EX, HE, MA, OD, SE, VB, empty_map, field_of_view
-from retinagan.maps_io import encode_map_png
+from retinagan.app import examples
+from retinagan.files.maps import encode_map_png
+from retinagan.maps import lesions
+from retinagan.maps.labels import BG, EX, HE, MA, OD, SE, VB, empty_map, field_of_view
 from tests.browser.studio import pixels
 
 

@@ -14,6 +14,7 @@ import torch
 from safetensors import safe_open
 
 from tests.original_bundle import maps_shapes, photos_shapes, write_bundle
+from tests.paths import ROOT
 
 MAPS = list(maps_shapes(512, (512, 512, 512, 512, 256, 128, 64)))
 PHOTOS = list(photos_shapes(512, (1024, 1024, 1024, 512, 256, 128, 64, 32), hidden=128))
@@ -22,7 +23,7 @@ ALLOWED_MEMORY = NEEDED + (1 << 30)
 
 IMPORT = """
 import json, resource, sys
-from retinagan.original import import_original
+from retinagan.original.convert import import_original
 report = import_original(sys.argv[1], sys.argv[2], sys.argv[3], progress=False, warn=lambda text: None)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(json.dumps({"peak": peak, "seconds": report.seconds, "bytes_read": report.bytes_read}))
@@ -46,7 +47,7 @@ def run(script: str, *arguments: Path) -> dict:
     """Run in a process of its own, so that its peak memory is its own."""
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True, check=False,
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout.splitlines()[-1])

@@ -1,0 +1,427 @@
+"""The app's pages, run without a browser on tiny networks, and what they are made of."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from retinagan.app import studio
+from retinagan.files import provenance
+from retinagan.files.maps import encode_map_png, encode_photo_png
+from retinagan.maps.labels import HE, VB, empty_map
+from tests.app_pages import errors, new_app, on
+from tests.helpers import TINY_SIZE, tiny_model
+
+PAGES = ("random", "draw", "styles", "progression", "upload", "template", "about")
+
+
+# --- every page ---
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_without_an_error_and_says_synthetic(app, page):
+    on(app, page)
+    assert errors(app) == []
+    assert any("not for diagnosis" in box.body for box in app.html)
+
+
+@pytest.mark.parametrize("page", ["random", "draw"])
+def test_without_weights_a_page_says_what_is_missing(app, page, monkeypatch, tmp_path):
+    monkeypatch.setenv("RETINAGAN_MODEL", str(tmp_path / "nowhere"))
+    (message,) = errors(on(app, page))
+    assert "No model folder" in message.replace("\\", "")
+
+
+def test_damaged_weights_are_named(app, folder, monkeypatch, tmp_path):
+    for name in ("maps", "photos"):
+        content = (folder / f"{name}.safetensors").read_bytes()
+        (tmp_path / f"{name}.safetensors").write_bytes(content if name == "maps" else content[: len(content) // 2])
+    monkeypatch.setenv("RETINAGAN_MODEL", str(tmp_path))
+    (message,) = errors(on(app, "random"))
+    assert "not a whole safetensors file" in message.replace("\\", "")
+    on(app, "about")
+    assert errors(app) == []
+    assert any("Cannot be read" in caption.value for caption in app.caption)
+
+
+def test_an_unexpected_error_shows_no_details(app, monkeypatch, caplog):
+    def broken(*_):
+        raise RuntimeError("secret /path")
+
+    monkeypatch.setattr(studio.Models, "sample", broken)
+    (message,) = errors(on(app, "random"))
+    assert "RuntimeError" in message and "secret" not in message
+    assert "secret /path" in caplog.text, "the log has it"
+
+
+def test_other_folders_of_weights_beside_it_are_offered(app, folder, monkeypatch, tmp_path):
+    on(app, "random")
+    assert not app.sidebar.selectbox, "one model needs no choice"
+    for name in ("first", "second"):
+        tiny_model(tmp_path / name)
+    (tmp_path / "unfinished").mkdir()
+    monkeypatch.setenv("RETINAGAN_MODEL", str(tmp_path / "second"))
+    on(app, "random")
+    assert app.sidebar.selectbox[0].options == ["second", "first"]
+    app.sidebar.selectbox[0].select("first").run()
+    assert errors(app) == []
+
+
+# --- Random ---
+
+
+def test_random_shows_five_grades_then_what_each_control_asks_for(app):
+    app.run()
+    assert len([b for b in app.button if b.label == "Open in Draw"]) == 5
+    app.segmented_control(key="grade").set_value("3").run()
+    assert len([b for b in app.button if b.label == "Open in Draw"]) == 1
+    app.number_input(key="maps").set_value(2).run()
+    app.number_input(key="photos").set_value(3).run()
+    app.slider(key="truncation").set_value(0.5).run()
+    app.number_input(key="seed").set_value(100).run()
+    assert errors(app) == []
+    labels = [b.label for b in app.download_button]
+    assert labels.count("Map") == 2 and {
+        "Photograph 100",
+        "Photograph 1100",
+        "Photograph 2100",
+        "Photograph 101",
+    } <= set(labels)
+    assert "All 2 pairs as ZIP" in labels
+    old = app.session_state["seed"]
+    next(b for b in app.button if b.label == "New seed").click().run()
+    assert errors(app) == [] and 0 <= app.session_state["seed"] < 1_000_000 != old
+
+
+def test_random_enlarges_with_measurements(app):
+    app.query_params.update({"grade": "3", "seed": "12"})
+    app.run()
+    app.button(key="enlarge_3_12_1").click().run()
+    assert errors(app) == []
+    assert any("rg-measures" in box.body for box in app.html), "the measurements are there"
+    assert {"Other styles", "Other grades"} <= set(labels(app))
+    app.slider(key="enlarged_overlay").set_value(50).run()
+    assert errors(app) == []
+
+
+def test_random_reads_its_state_from_the_link_and_passes_over_nonsense(app):
+    app.query_params.update({"grade": "3", "seed": "12", "photos": "2"})
+    app.run()
+    assert (app.session_state["grade"], app.session_state["seed"], app.session_state["photos"]) == ("3", 12, 2)
+    assert "Photograph 1012" in [b.label for b in app.download_button]
+    for wrong in ({"grade": "9"}, {"seed": "-1"}, {"seed": "x"}, {"maps": "99"}, {"truncation": "nan"}):
+        fresh = new_app()
+        fresh.query_params.update({"grade": "0"} | wrong)
+        fresh.run()
+        assert errors(fresh) == [], wrong
+        assert fresh.session_state["seed"] >= 0 and fresh.session_state["maps"] <= 6
+
+
+# --- Upload ---
+
+
+def upload(app, content, name="map.png"):
+    app.file_uploader[0].set_value((name, content, "image/png"))
+    return app.run()
+
+
+def png16(side=64):
+    raw = b"".join(b"\0" + b"\0" * side * 6 for _ in range(side))
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", side, side, 16, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(raw)),
+        (b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in parts
+    )
+
+
+def huge_png(side=20_000):
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + b"IHDR"
+        + header
+        + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+        + b"\0" * 40
+    )
+
+
+def grey_png():
+    buffer = io.BytesIO()
+    Image.new("L", (64, 64), 255).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+BAD = {
+    "unknown colour": (encode_photo_png(np.full((64, 64, 3), 250, np.uint8)), "not in the palette"),
+    "greyscale": (grey_png(), "greyscale"),
+    "16 bits": (png16(), "16 bits"),
+    "1 x 1": (encode_map_png(np.full((1, 1), VB, np.uint8)), "allowed are sides"),
+    "20000 x 20000": (huge_png(), "allowed are sides"),
+    "no PNG": (b"GIF89a" + b"\0" * 100, "not a PNG"),
+    "cut short": (encode_map_png(empty_map(256))[:300], "damaged"),
+    "empty": (b"", "not a PNG"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_uploads_are_explained(app, kind):
+    on(app, "upload")
+    content, message = BAD[kind]
+    upload(app, content)
+    (shown,) = errors(app)
+    assert message in shown.replace("\\", "")
+
+
+def test_a_good_upload_after_a_bad_one(app):
+    on(app, "upload")
+    upload(app, b"nothing")
+    assert len(errors(app)) == 1
+    mine = np.full((100, 200), VB, np.uint8)
+    mine[20:40, 50:80] = HE
+    upload(app, encode_map_png(mine))
+    assert errors(app) == []
+    summary = " ".join(box.body for box in app.html)
+    assert "200 × 100 pixels, fitted to 64 × 64" in summary and "Haemorrhage" in summary
+    app.number_input(key="upload_photos").set_value(2).run()
+    app.number_input(key="upload_style").set_value(5).run()
+    assert {"Map", "Photograph 5", "Photograph 6", "All as ZIP"} <= {b.label for b in app.download_button}
+    next(b for b in app.button if b.label == "Open in Draw").click().run()
+    assert errors(app) == []
+
+
+def test_an_uploaded_map_opens_in_draw(app):
+    mine = empty_map(TINY_SIZE, "right")
+    mine[20:30, 20:30] = HE
+    app.session_state["draw_upload"] = mine
+    on(app, "draw", start="upload")
+    assert errors(app) == [] and not app.warning
+    assert np.array_equal(app.session_state["drawing"].map, mine)
+
+
+# --- a PNG that was made here comes back ---
+
+
+@pytest.fixture(scope="module")
+def sheet(folder):
+    """A sampled map with photographs in its own and in another style."""
+    networks = studio.Models(str(folder), ())
+    return studio.Sheet(networks.sample(3, 7), "sampled", networks, 3, 7, 1.0).with_photographs([1007, 9])
+
+
+def labels(app):
+    return [button.label for button in app.button]
+
+
+def test_a_sampled_photograph_is_made_again_compared_and_opened_in_random(app, sheet):
+    on(app, "upload")
+    upload(app, sheet.photo_file(sheet.photographs[0]))
+    assert errors(app) == [] and not app.warning
+    assert "map seed 7" in app.info[0].value and "style seed 1007" in app.info[0].value
+    found = app.success[0].value.replace("\\", "")
+    assert "has the hash" in found and "seeds give that map again" in found and "the photograph is the same" in found
+    assert labels(app)[:3] == ["Open in Random", "Open in Styles", "Open in Draw"]
+    app.button(key="restore_0").click().run()
+    assert errors(app) == [] and "Photograph 1007" in [b.label for b in app.download_button]
+    assert (app.session_state["grade"], app.session_state["seed"], app.session_state["photos"]) == ("3", 7, 2)
+
+
+def test_a_photograph_in_another_style_opens_in_styles(app, sheet):
+    on(app, "upload")
+    upload(app, sheet.photo_file(sheet.photographs[1]))
+    assert errors(app) == [] and labels(app)[:2] == ["Open in Styles", "Open in Draw"]
+    app.button(key="restore_0").click().run()
+    assert errors(app) == [] and "Enlarge style 9" in labels(app)
+    assert (app.session_state["map_grade"], app.session_state["map_seed"]) == ("3", 7)
+
+
+def test_a_drawn_photograph_brings_its_map_back_to_draw(app, sheet):
+    mine = empty_map(TINY_SIZE, "right")
+    mine[20:30, 20:30] = HE
+    drawn = studio.Sheet(mine, "drawn", sheet.models, 3, 7, 1.0).with_photographs([9])
+    on(app, "upload")
+    upload(app, drawn.photo_file(drawn.photographs[0]))
+    assert errors(app) == [] and not app.warning and "the photograph is the same" in app.success[0].value
+    assert labels(app)[0] == "Open in Draw"
+    app.button(key="to_draw_restore").click().run()
+    assert errors(app) == [] and np.array_equal(app.session_state["drawing"].map, mine)
+    assert app.session_state["style"] == 9
+
+
+def test_a_photograph_of_a_progression_opens_there(app, sheet):
+    stages = sheet.models.progression(5)
+    grown = studio.Sheet(stages[4], "progression", sheet.models, 4, 5, 1.0).with_photographs([6])
+    on(app, "upload")
+    upload(app, grown.photo_file(grown.photographs[0]))
+    assert errors(app) == [] and "seeds give that map again" in app.success[0].value
+    app.button(key="restore_0").click().run()
+    assert errors(app) == [] and "Enlarge the photograph of grade 4" in labels(app)
+    assert (app.session_state["map_seed"], app.session_state["style_seed"]) == (5, 6)
+
+
+@pytest.mark.parametrize("kind", ["styles", "maps"])
+def test_a_photograph_between_two_opens_where_it_was_made(app, sheet, kind):
+    networks = sheet.models
+    if kind == "styles":
+        made = sheet.with_photographs([networks.pipeline.style_between(3, 4, 0.25)])
+    else:
+        label_map = networks.between((3, 7), (1, 2), 0.25)
+        made = studio.Sheet(label_map, "sampled", networks, 3, 7, 1.0, (1, 2, 0.25)).with_photographs([3])
+    on(app, "upload")
+    upload(app, made.photo_file(made.photographs[0]))
+    assert errors(app) == [] and not app.warning and "the photograph is the same" in app.success[0].value
+    app.button(key="restore_0").click().run()
+    assert errors(app) == [] and app.session_state["position"] == 25
+    assert app.session_state["mode"] == ("Two styles" if kind == "styles" else "Two maps")
+
+
+def test_a_sampled_map_comes_back_with_its_seeds_and_a_changed_one_does_not(app, sheet):
+    on(app, "upload")
+    upload(app, sheet.map_file())
+    assert errors(app) == [] and "seeds give that map again" in app.success[0].value
+    assert "Open in Random" in labels(app)
+    changed = sheet.label_map.copy()
+    changed[30:34, 30:34] = HE
+    upload(app, encode_map_png(changed, sheet.provenance().chunks()))
+    assert errors(app) == [] and "it was changed afterwards" in app.warning[0].value
+    assert "Open in Random" not in labels(app)
+
+
+def test_other_weights_and_changed_pixels_are_said(app, sheet):
+    on(app, "upload")
+    photograph = sheet.photographs[0]
+    other = provenance.Provenance("photograph", "sampled", "a" * 64, grade=3, map_seed=7, style_seed=9)
+    upload(app, encode_photo_png(photograph.pixels, other.chunks()))
+    assert errors(app) == [] and "Other weights" in app.warning[0].value
+    retouched = photograph.pixels.copy()
+    retouched[32, 32] ^= 1
+    chunks = sheet.provenance(photograph.style).chunks()
+    upload(app, encode_photo_png(retouched, chunks))
+    assert errors(app) == [] and "differs from the file" in app.warning[0].value.replace("\\", "")
+
+
+# --- Styles ---
+
+
+def test_gallery_shows_eight_styles_and_keeps_those_that_are_kept(app):
+    on(app, "styles", map_seed="5", style_seed="3", keep="11-4-x--99999999999")
+    assert errors(app) == []
+    shown = [label for label in labels(app) if label.startswith("Enlarge")]
+    assert shown == [f"Enlarge style {n}" for n in (11, 4, 3, 5, 6, 7, 8, 9)]
+    assert labels(app).count("Kept") == 2 and labels(app).count("Keep") == 6
+    app.button(key="keep_8").click().run()
+    app.button(key="keep_4").click().run()
+    assert app.query_params["keep"] == "11-8" and errors(app) == []
+    app.button(key="fresh_style_seed").click().run()
+    shown = [label for label in labels(app) if label.startswith("Enlarge")]
+    assert shown[:2] == ["Enlarge style 11", "Enlarge style 8"] and errors(app) == []
+    app.segmented_control(key="map_grade").set_value("4").run()
+    app.number_input(key="map_seed").set_value(6).run()
+    app.number_input(key="style_seed").set_value(60).run()
+    assert "Enlarge style 60" in labels(app) and errors(app) == []
+    app.button(key="enlarge_style60").click().run()
+    assert errors(app) == [] and {"Map", "Photograph"} <= {b.label for b in app.download_button}
+    app.button(key="draw_style_60").click().run()
+    assert errors(app) == [] and (app.session_state["style"], app.query_params["start"]) == (60, "g4-s6")
+
+
+@pytest.mark.parametrize("mode", ["Two styles", "Two maps"])
+def test_between_two_each_control_changed_once(app, mode):
+    on(app, "styles", mode=mode, map_seed="5", style_seed="3")
+    assert errors(app) == []
+    for position in (0, 30, 100):
+        app.slider(key="position").set_value(position).run()
+        assert errors(app) == [] and "Map" in [b.label for b in app.download_button]
+    if mode == "Two maps":
+        app.segmented_control(key="grade_b").set_value("1").run()
+    app.number_input(key="map_b" if mode == "Two maps" else "style_b").set_value(4).run()
+    app.button(key="animate_way").click().run()
+    assert errors(app) == [] and "GIF" in [b.label for b in app.download_button]
+    gif = Image.open(io.BytesIO(app.session_state["way"][1]))
+    assert gif.n_frames >= 9 and b"not for diagnosis" in gif.info["comment"]
+
+
+def fundus(side=200):
+    """A bluish eye with a bright disc."""
+    y, x = np.mgrid[:side, :side] / side - 0.5
+    photo = np.zeros((side, side, 3), np.uint8)
+    photo[np.hypot(x, y) < 0.46] = (90, 70, 160)
+    photo[np.hypot(x + 0.25, y) < 0.07] = (250, 240, 250)
+    return photo
+
+
+def test_a_reference_photograph_is_used_and_goes_to_draw(app):
+    on(app, "styles", mode="Reference", map_seed="5", style_seed="3")
+    upload(app, encode_photo_png(fundus()), "eye.png")
+    assert errors(app) == [] and "Photograph" in [b.label for b in app.download_button]
+    app.segmented_control(key="reference_part").set_value("Whole eye").run()
+    assert errors(app) == []
+    app.toggle(key="reference_own").set_value(True).run()
+    assert errors(app) == []
+    app.toggle(key="reference_own").set_value(False).run()
+    app.segmented_control(key="reference_part").set_value("Light and texture").run()
+    app.button(key="reference_draw").click().run()
+    assert errors(app) == [] and app.session_state["style"] == 3
+    style = app.session_state["style_reference"]
+    assert style.light is not None and style.reference is not None and not style.whole_eye
+
+
+def test_bad_reference_photographs_are_explained(app):
+    on(app, "styles", mode="Reference")
+    black = np.zeros((100, 100, 3), np.uint8)
+    black[0, 0] = (255, 0, 0)
+    grey = np.repeat(fundus()[..., :1], 3, axis=2)
+    bad = {
+        "no photograph": b"GIF89a" + b"\0" * 100,
+        "damaged": encode_photo_png(fundus())[:400],
+        "greyscale": grey_png(),
+        "no colours": encode_photo_png(grey),
+        "no field of view": encode_photo_png(black),
+    }
+    for message, content in bad.items():
+        upload(app, content, "eye.png")
+        (shown,) = errors(app)
+        assert message in shown.replace("\\", "").lower(), shown
+
+
+# --- Progression ---
+
+
+def test_progression_shows_five_grades_and_makes_an_animation(app):
+    on(app, "progression", map_seed="5", style_seed="3")
+    assert errors(app) == []
+    wanted = [f"Enlarge the {what} of grade {grade}" for grade in range(5) for what in ("photograph", "map")]
+    assert [label for label in labels(app) if label.startswith("Enlarge")] == wanted
+    app.button(key="animate").click().run()
+    assert errors(app) == [] and {"GIF", "WebP"} <= {b.label for b in app.download_button}
+    for content in app.session_state["animation"][1:]:
+        assert Image.open(io.BytesIO(content)).n_frames >= 2
+    app.number_input(key="map_seed").set_value(6).run()
+    assert "GIF" not in [b.label for b in app.download_button], "an animation of other seeds is not shown"
+    app.number_input(key="style_seed").set_value(4).run()
+    app.button(key="fresh_map_seed").click().run()
+    app.button(key="fresh_style_seed").click().run()
+    app.button(key="enlarge_photo4").click().run()
+    assert errors(app) == []
+
+
+# --- About and Template ---
+
+
+def test_about_shows_the_model_card_and_attribution(app, monkeypatch, tmp_path):
+    tiny_model(tmp_path / "mine")
+    (tmp_path / "mine" / "README.md").write_text("# Card of mine\n\n<script>alert(1)</script>")
+    monkeypatch.setenv("RETINAGAN_MODEL", str(tmp_path / "mine"))
+    on(app, "about")
+    assert errors(app) == []
+    text = " ".join(box.value for box in app.markdown)
+    assert "Card of mine" in text and "IDRiD" in text and "CC BY 4.0" in text and "million parameters" in text
+    assert not any(box.proto.allow_html for box in app.markdown)

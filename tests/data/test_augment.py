@@ -1,0 +1,148 @@
+"""Joint augmentation: photograph, map and vessels move together; chance comes from the given generator alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retinagan.data.augment import AugmentConfig, augment, draw_parameters
+from retinagan.maps.labels import BG, HE, MA, OD, PALETTE, VB, empty_map, field_of_view
+
+SIZE = 96
+STILL = AugmentConfig(0.0, False, False, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def eye() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A map with lesions, a photo in the map's own colours, and vessels that are the lesions' places."""
+    label_map = empty_map(SIZE)
+    label_map[20:34, 50:70] = HE
+    label_map[60:64, 30:34] = MA
+    photo = torch.from_numpy(PALETTE[label_map]).permute(2, 0, 1)
+    return photo, torch.from_numpy(label_map), torch.from_numpy((np.isin(label_map, (HE, MA)) * 255).astype(np.uint8))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**63 - 1))
+def test_maps_stay_exact_and_the_field_the_circle(seed):
+    photo, label_map, vessels = augment(*eye(), rng(seed))
+    field = torch.from_numpy(field_of_view(SIZE))
+    assert photo.shape == (3, SIZE, SIZE) and photo.dtype == label_map.dtype == vessels.dtype == torch.uint8
+    assert type(photo) is type(label_map) is type(vessels) is torch.Tensor
+    assert set(label_map.unique().tolist()) <= {BG, HE, MA, OD, VB} and {HE, OD, VB} <= set(label_map.unique().tolist())
+    assert torch.equal(label_map == BG, ~field)
+    assert not photo[:, ~field].any() and not vessels[~field].any()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**63 - 1))
+def test_photo_map_and_vessels_move_together(seed):
+    config = AugmentConfig(brightness=0, contrast=0, saturation=0, hue=0)
+    photo, label_map, vessels = augment(*eye(), rng(seed), config)
+    painted = torch.from_numpy(PALETTE[label_map.numpy()]).permute(2, 0, 1).int()
+    off = (photo.int() - painted).abs().amax(dim=0) > 60
+    assert off.float().mean() < 0.03  # bilinear against nearest differs at edges alone
+    lesions = (label_map == HE) | (label_map == MA)
+    assert ((vessels > 127) != lesions).float().mean() < 0.01
+
+
+def test_nothing_changes_when_everything_is_off():
+    photo, label_map, vessels = eye()
+    still = augment(photo, label_map, vessels, rng(), STILL)
+    inner = torch.from_numpy(np.hypot(*(np.mgrid[:SIZE, :SIZE] - SIZE / 2)) < SIZE / 2 - 3)
+    assert torch.equal(still[0][:, inner], photo[:, inner])
+    assert torch.equal(still[1], label_map) and torch.equal(still[2], vessels)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**63 - 1))
+def test_the_moved_eye_covers_the_field(seed):
+    photo, label_map, _ = eye()
+    field = torch.from_numpy(field_of_view(SIZE))
+    _, _, covered = augment(photo, label_map, (field * 255).to(torch.uint8), rng(seed), AugmentConfig(shift=0.1))
+    inner = torch.from_numpy(np.hypot(*(np.mgrid[:SIZE, :SIZE] + 0.5 - SIZE / 2)) < SIZE / 2 - 1.5)
+    assert (covered[inner] > 127).all()
+
+
+@pytest.mark.parametrize("axis, option", [(-1, "mirror_x"), (-2, "mirror_y")])
+def test_mirrors(axis, option):
+    photo, label_map, vessels = eye()
+    config = dataclasses.replace(STILL, **{option: True})
+    seeds = {draw_parameters(config, rng(s))[1 if option == "mirror_x" else 2]: s for s in range(20)}
+    field = torch.from_numpy(field_of_view(SIZE))
+    assert torch.equal(augment(photo, label_map, vessels, rng(seeds[False]), config)[1], label_map)
+    mirrored = augment(photo, label_map, vessels, rng(seeds[True]), config)
+    inside = field & field.flip(axis)
+    assert torch.equal(mirrored[1][inside], label_map.flip(axis)[inside])
+    assert torch.equal(mirrored[2][inside], vessels.flip(axis)[inside])
+
+
+def test_the_same_seed_gives_the_same_sample_and_the_global_one_is_left_alone():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = augment(*eye(), rng(3))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(6)
+    for a, b in zip(first, augment(*eye(), rng(3)), strict=True):
+        assert torch.equal(a, b)
+    assert not torch.equal(first[0], augment(*eye(), rng(4))[0])
+
+
+def test_colour_changes_the_photo_alone():
+    photo, label_map, vessels = eye()
+    config = dataclasses.replace(STILL, brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05)
+    changed = augment(photo, label_map, vessels, rng(1), config)
+    assert torch.equal(changed[1], label_map) and torch.equal(changed[2], vessels)
+    assert (changed[0].int() - photo.int()).abs().float().mean() > 3
+
+
+def test_parameters_stay_in_range_and_switching_one_off_leaves_the_others():
+    config = AugmentConfig()
+    drawn = [draw_parameters(config, rng(s)) for s in range(400)]
+    for name, low, high in [
+        ("angle", -12, 12), ("scale", 1 / 1.06, 1.06), ("shift_x", -0.03, 0.03), ("shift_y", -0.03, 0.03),
+        ("brightness", 0.88, 1.12), ("contrast", 0.88, 1.12), ("saturation", 0.88, 1.12), ("hue", -0.01, 0.01),
+    ]:  # fmt: skip
+        values = np.array([getattr(p, name) for p in drawn])
+        assert low <= values.min() < low + 0.1 * (high - low) and high - 0.1 * (high - low) < values.max() <= high, name
+    assert 0.4 < np.mean([p.mirror_x for p in drawn]) < 0.6
+    assert 0.2 < np.mean([p.mirror_x and p.mirror_y for p in drawn]) < 0.3
+    without = draw_parameters(AugmentConfig(rotation=0, mirror_x=False), rng(7))
+    assert without == drawn[7]._replace(angle=0.0, mirror_x=False)
+
+
+def test_float_photos_and_no_vessels():
+    photo, label_map, _ = eye()
+    moved, _, vessels = augment(photo.float() / 255, label_map, None, rng(2))
+    reference = augment(photo, label_map, None, rng(2))[0]
+    assert vessels is None and moved.dtype == torch.float32 and 0 <= moved.min() and moved.max() <= 1
+    assert (moved * 255 - reference.float()).abs().mean() < 1.5
+
+
+def test_wrong_shapes_and_ranges_are_named():
+    photo, label_map, vessels = eye()
+    with pytest.raises(ValueError, match=r"photo \(3, S, S\)"):
+        augment(photo.permute(1, 2, 0), label_map, vessels, rng())
+    with pytest.raises(ValueError, match="vessels have shape"):
+        augment(photo, label_map, vessels[:50], rng())
+    with pytest.raises(ValueError, match="rotation is 90; allowed are 0 to 45"):
+        AugmentConfig(rotation=90)
+
+
+def test_torchvision_stays_out_of_what_the_app_imports():
+    code = (
+        "import sys, retinagan, retinagan.files.maps, retinagan.pipeline, retinagan.cli; "
+        "print('torchvision' in sys.modules, 'streamlit' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]

@@ -1,0 +1,287 @@
+"""The evaluation of photographs from end to end on drawn eyes, and every criterion met and not met."""
+
+import copy
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from retinagan import checkpoints
+from retinagan.data.dataset import load_prepared
+from retinagan.data.prepare import MANIFEST_COLUMNS
+from retinagan.evaluation import copying, photos, photos_table
+from retinagan.evaluation.photo_sets import (
+    Store,
+    annotated,
+    disc_left,
+    render,
+    wanted_photographs,
+)
+from retinagan.maps.labels import EX, HE, MA, PALETTE, SE, VB, empty_map
+from retinagan.models.segmenter import Segmenter, SegmenterConfig
+from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
+from retinagan.pipeline import RetinaGAN
+from tests.helpers import TINY_SIZE, tiny_model
+
+LABELS = ("masks", "masks", "disc", "", "disc", "masks")
+"""Of the eyes of a split, in turn."""
+
+
+def drawn_eye(number: int, label: str) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(number)
+    label_map = empty_map(TINY_SIZE, "left" if number % 2 else "right")
+    if label == "masks":
+        for index in (EX, HE, SE, MA):
+            y, x = rng.integers(16, 44, 2)
+            label_map[y : y + 4, x : x + 5] = np.where(
+                label_map[y : y + 4, x : x + 5] == VB, index, label_map[y : y + 4, x : x + 5]
+            )
+    tint = np.array([160, 80, 40]) + rng.normal(0, 10, 3)
+    photo = tint + rng.normal(0, 4, (TINY_SIZE, TINY_SIZE, 1))
+    photo[(label_map != VB) & (label_map != HE)] += 50
+    photo[label_map == HE] -= 30
+    photo[28 + number % 5 : 31 + number % 5, 6:58] *= 0.7
+    return label_map, np.where((label_map > 0)[..., None], photo, 0).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A prepared folder of six held-out and twelve training eyes."""
+    folder = tmp_path_factory.mktemp("prepared")
+    for name in ("images", "maps", "vessels"):
+        (folder / name).mkdir()
+    rows = []
+    for number in range(18):
+        label = LABELS[number % 6]
+        label_map, photo = drawn_eye(number, label)
+        name = f"eye-{number:02}"
+        Image.fromarray(photo).save(folder / "images" / f"{name}.png")
+        vessels = np.where(photo[..., 1] < 60, 200, 0) * (label_map == VB)
+        Image.fromarray(vessels.astype(np.uint8)).save(folder / "vessels" / f"{name}.png")
+        if label:
+            picture = Image.fromarray(label_map, mode="P")
+            picture.putpalette(PALETTE.tobytes())
+            picture.save(folder / "maps" / f"{name}.png")
+        rows.append(
+            dict.fromkeys(MANIFEST_COLUMNS, "")
+            | dict(id=name, eye=name, source="drawn", split="heldout" if number < 6 else "train", size=TINY_SIZE)
+            | dict(grade={"masks": 2, "disc": 0, "": 1}[label], label=label)
+            | dict(has_masks=int(label == "masks"), has_map=int(label != ""))
+            | ({} if label else dict(fovea_x=20, fovea_y=30))
+        )  # fmt: skip
+    with open(folder / "manifest.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, MANIFEST_COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Random weights; a latent instead of an eye, which takes longest to make."""
+    folder = tiny_model(tmp_path_factory.mktemp("model"))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        network = PhotoGenerator(
+            PhotoGeneratorConfig(
+                size=TINY_SIZE, channels=(8, 8), spade_hidden=(4, 4), latent_dim=4, guidance="none", output="sigmoid"
+            )
+        )
+    checkpoints.save(folder / "photos.safetensors", "photos", network.eval(), {})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def segmenter(tmp_path_factory):
+    path = tmp_path_factory.mktemp("segmenter") / "segmenter.safetensors"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = Segmenter(SegmenterConfig(channels=(8, 8), size=TINY_SIZE))
+    checkpoints.save(path, "segmenter", network, {})
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coarse_search():
+    """Copies are looked for in a moment; tests/test_evaluation_copying.py is about how well they are found."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("ANGLE_STEP", 12), ("SHIFT_STEPS", 0), ("CANDIDATES", 1)):
+            patch.setattr(copying, name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def evaluated(prepared, model, segmenter, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    return out, photos.evaluate(prepared, model, out, 12, progress=False, segmenter=segmenter)
+
+
+def test_figures_are_written_and_say_what_they_are_of(evaluated, segmenter, model):
+    out, figures = evaluated
+    assert json.loads((out / "photos.json").read_text()) == figures
+    assert figures["n"] == {"generated": 12, "own_map": 10, "heldout": 6, "train": 12, "annotated": 3}
+    assert figures["sha256"]["segmenter"] == checkpoints.sha256(segmenter)
+    assert figures["sha256"]["photos"] == checkpoints.sha256(model / "photos.safetensors")
+    assert figures["batch_is_single"] is True
+    assert figures["copying"]["generated"]["n"] == 12 and figures["copying"]["heldout"]["n"] == 6
+    assert figures["same_eye"]["removed"]["lesions"] == 0
+    for name in ("spectrum", "colour", "vessels", "copying", "sheet", "beside"):
+        with Image.open(out / f"photos-{name}.png") as picture:
+            assert min(picture.size) > 100
+
+
+def test_the_table_holds_every_criterion_in_lines_of_120(evaluated):
+    _, figures = evaluated
+    text = photos.table(figures)
+    assert all(criterion["name"] in text for criterion in figures["criteria"])
+    assert max(len(line) for line in text.splitlines()) <= 120
+    assert "not for diagnosis" in text and figures["sha256"]["segmenter"] in text
+
+
+def test_a_second_run_renders_nothing_anew_and_finds_the_same(evaluated, prepared, model, segmenter, monkeypatch):
+    out, figures = evaluated
+    rendered = []
+    original = RetinaGAN.render
+    monkeypatch.setattr(
+        RetinaGAN, "render", lambda self, maps, styles: rendered.append(1) or original(self, maps, styles)
+    )
+    again = photos.evaluate(prepared, model, out, 12, progress=False, segmenter=segmenter)
+    assert len(rendered) < 20  # the speed, the bytes of a batch and the contact sheet are made anew
+    varying = ("seconds_a_photograph", "minutes", "criteria")
+    assert {k: v for k, v in again.items() if k not in varying} == {
+        k: v for k, v in figures.items() if k not in varying
+    }
+
+
+def test_partners_have_the_maps_of_held_out_eyes_or_their_grade(prepared, model):
+    gan = RetinaGAN.from_pretrained(model, device="cpu")
+    heldout = load_prepared(prepared, "heldout", include_unlabelled=True)
+    wanted = wanted_photographs(gan, heldout, 13)
+    assert [one.style for one in wanted] == list(range(13))
+    assert sorted(one.eye for one in wanted[:6]) == list(range(6)) and wanted[12].eye == wanted[0].eye
+    for one in wanted:
+        if one.own_map:
+            assert np.array_equal(one.label_map, heldout.maps[one.eye])
+        else:
+            assert heldout.ids[one.eye] == "eye-03"  # the one without a map
+            assert np.array_equal(one.label_map, gan.sample_maps(1, [one.style])[0])
+    assert annotated(heldout) == [0, 1, 5]
+    assert disc_left(heldout).tolist() == [False, True, False, False, False, True]
+
+
+def test_the_store_keeps_by_key_and_mends_what_was_cut_short(tmp_path):
+    made = []
+
+    def make():
+        made.append(1)
+        return np.full((4, 4, 3), len(made), dtype=np.uint8)
+
+    store = Store(tmp_path)
+    assert store.get("x", make).max() == store.get("x", make).max() == 1
+    assert Store(tmp_path).get("x", make).max() == 1
+    assert store.get("y", make).max() == 2
+    for path in tmp_path.glob("*.png"):
+        path.write_bytes(path.read_bytes()[:20])
+    assert store.get("x", make).max() == 3
+    values = store.get("floats", lambda: np.array([1.5], dtype=np.float32))
+    assert np.array_equal(store.get("floats", make), values)
+
+
+def test_rendered_photographs_are_those_of_the_model(model, tmp_path):
+    gan = RetinaGAN.from_pretrained(model, device="cpu")
+    label_map = empty_map(TINY_SIZE, "left")
+    for _ in range(2):
+        assert np.array_equal(render(gan, Store(tmp_path), label_map, 3), gan.render(label_map[None], [3])[0])
+
+
+def test_wrong_counts_sizes_and_missing_segmenters_are_told(prepared, model, segmenter, tmp_path):
+    with pytest.raises(ValueError, match="count is 3"):
+        photos.evaluate(prepared, model, tmp_path, 3, segmenter=segmenter)
+    with pytest.raises(FileNotFoundError, match="train segmenter"):
+        photos.evaluate(prepared, model, tmp_path, 8, segmenter=tmp_path / "none.safetensors")
+    bare = tmp_path / "bare"
+    shutil.copytree(prepared, bare)
+    manifest = (bare / "manifest.csv").read_text()
+    (bare / "manifest.csv").write_text(manifest.replace(",masks,", ",disc,"))
+    with pytest.raises(ValueError, match="no held-out eye with annotated lesions"):
+        photos.evaluate(bare, model, tmp_path, 8, segmenter=segmenter)
+
+
+# -- criteria: figures that meet them, and one change at a time that does not ------------------------------------------
+
+EDITS = {"change": 1.2, "worst": 2.4, "n": 9, "right": 0.95, "gone": 0.95, "lesions": 40, "freed": 40}
+GOOD = {
+    "features": {"frechet": {"generated": 3.0, "train": 2.0, "ratio": 1.5}, "n": 100, "n_heldout": 60},
+    "fidelity": {
+        "classes": {
+            short: {"dice": {"real": 0.5, "generated": 0.46, "ratio": 0.92}, "n_real": 7}
+            for short in ("EX", "HE", "SE", "MA", "OD")
+        }
+    },
+    "spectrum": {
+        "ratios": {"luminance": [1.1, 0.9, 0.81]},
+        "edges": [4.0, 8.0, 16.0, 128.0],
+        "peaks": {"8": {"ratio": 1.1, "frequency": [0.125, 0.5]}},
+        "n": {"real": 60, "generated": 100},
+    },
+    "vessels": {
+        name: {"range": [0.1, 0.3], "share": 0.85, "real": [0, 1, 2], "generated": [0, 1, 2]}
+        for name in ("density", "calibre_25", "calibre_50", "calibre_75", "connected")
+    },
+    "copying": {"generated": {"max": 0.4, "n": 500}, "heldout": {"max": 0.36, "n": 60}},
+    "colour": {
+        name: {"ratio": 1.2, "n": 30, "generated_mean_std": [1.0, 2.0], "real_mean_std": [1.0, 2.0]}
+        for name in ("L*", "a*", "b*")
+    },
+    "diversity": {"styles": 24.0, "real": 30.0, "ratio": 0.8, "n_maps": 8, "n_styles": 8},
+    "same_eye": {"removed": dict(EDITS), "all": EDITS | {"classes": {"EX": {"right": 1.0, "gone": None}}}},
+    "batch_is_single": True,
+    "seconds_a_photograph": 0.5,
+}  # fmt: skip
+
+
+def test_good_figures_meet_every_criterion():
+    listed = photos_table.criteria(GOOD)
+    assert len(listed) == 23 and all(criterion["met"] for criterion in listed)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "name"),
+    [
+        (("features", "frechet", "ratio"), 2.1, "Fréchet"),
+        (("fidelity", "classes", "EX", "dice", "ratio"), 0.89, "Dice of hard exudate"),
+        (("fidelity", "classes", "MA", "dice", "ratio"), 0.79, "Dice of microaneurysm"),
+        (("spectrum", "ratios", "luminance"), [1.1, 0.79, 0.9], "power within"),
+        (("spectrum", "ratios", "luminance"), [1.21, 1.0, 1.0], "power within"),
+        (("spectrum", "peaks", "8", "ratio"), 1.6, "no peak"),
+        (("vessels", "calibre_75", "share"), 0.79, "vessels: calibre_75"),
+        (("copying", "generated", "max"), 0.5, "overlap"),
+        (("colour", "b*", "ratio"), 1.6, "mean b*"),
+        (("diversity", "ratio"), 0.69, "diversity"),
+        (("same_eye", "all", "change"), 2.1, "outside them"),
+        (("same_eye", "all", "right"), 0.89, "seen where"),
+        (("same_eye", "all", "gone"), 0.89, "gone from"),
+        (("batch_is_single",), False, "batch"),
+        (("seconds_a_photograph",), 0.7, "two CPU cores"),
+    ],
+)
+def test_one_bad_figure_fails_its_criterion_alone(path, value, name):
+    figures = copy.deepcopy(GOOD)
+    place = figures
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    failed = [criterion["name"] for criterion in photos_table.criteria(figures) if criterion["met"] is not True]
+    assert len(failed) == 1 and name in failed[0]
+
+
+def test_what_the_data_cannot_tell_is_neither_met_nor_not():
+    figures = copy.deepcopy(GOOD)
+    del figures["fidelity"]["classes"]["SE"]
+    figures["spectrum"]["peaks"]["8"]["ratio"], figures["spectrum"]["n"]["generated"] = 3.0, 20
+    unknown = [criterion["name"] for criterion in photos_table.criteria(figures) if criterion["met"] is None]
+    assert len(unknown) == 2 and "soft exudate" in unknown[0] and "no peak" in unknown[1]
