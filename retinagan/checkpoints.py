@@ -37,9 +37,7 @@ class CheckpointError(ValueError):
     """A checkpoint file is damaged, or not what it should be."""
 
 
-def save(
-    path: str | Path, network: str, module: nn.Module, facts: dict, dtype: torch.dtype = torch.float16
-) -> None:
+def save(path: str | Path, network: str, module: nn.Module, facts: dict, dtype: torch.dtype = torch.float16) -> None:
     """Write ``module`` (a generator with ``config``) to ``path`` as safetensors, atomically.
 
     Args:
@@ -150,7 +148,9 @@ def _stored(dtype: torch.dtype) -> tuple[str, ...]:
 def _header(path: Path) -> tuple[dict, dict[str, tuple[tuple[int, ...], str]]]:
     """Checked metadata (config and facts parsed) and ``{key: (shape, dtype name)}``."""
     if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}; a model folder holds maps.safetensors and photos.safetensors")
+        raise FileNotFoundError(
+            f"no checkpoint at {path}; a model folder holds maps.safetensors and photos.safetensors"
+        )
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}

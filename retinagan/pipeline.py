@@ -106,9 +106,7 @@ class RetinaGAN:
         )
 
     @torch.inference_mode()
-    def sample_maps(
-        self, grade: int, seeds: Sequence[int], truncation: float = 1.0, clean: bool = True
-    ) -> np.ndarray:
+    def sample_maps(self, grade: int, seeds: Sequence[int], truncation: float = 1.0, clean: bool = True) -> np.ndarray:
         """Lesion maps of a grade: ``uint8 (N, size, size)``, one a seed.
 
         Maps are exact: a circular field, one class a pixel, no lesion outside the field, at most one disc. Should the network
@@ -132,7 +130,9 @@ class RetinaGAN:
             maps = [self._map_of(*self._map_style(grade, seed, truncation)) for seed in seeds]
         return np.stack(maps) if maps else np.empty((0, self.size, self.size), dtype=np.uint8)
 
-    def _plausible(self, grade: int, seed: int, truncation: float) -> tuple[np.ndarray, torch.Tensor, list[torch.Tensor]]:
+    def _plausible(
+        self, grade: int, seed: int, truncation: float
+    ) -> tuple[np.ndarray, torch.Tensor, list[torch.Tensor]]:
         """The clean map of a seed with its style and noise: of the styles on the way to the grade's mean the first that gives a
         plausible disc; the seed's own, if none does."""
         first = None
@@ -201,9 +201,7 @@ class RetinaGAN:
         return np.stack(maps) if maps else np.empty((0, self.size, self.size), dtype=np.uint8)
 
     @torch.inference_mode()
-    def mix_maps(
-        self, grade: int, coarse_seed: int, fine_seed: int, block: int, truncation: float = 1.0
-    ) -> np.ndarray:
+    def mix_maps(self, grade: int, coarse_seed: int, fine_seed: int, block: int, truncation: float = 1.0) -> np.ndarray:
         """A map with the coarse structure of one seed and the fine structure of another: ``uint8 (size, size)``.
 
         Style mixing (Karras et al., CVPR 2019): blocks before ``block`` have style and noise of ``coarse_seed``, the

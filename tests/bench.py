@@ -68,7 +68,9 @@ def main() -> None:
         rows["the eye of a photograph"] = lambda: make_eye(label_map, 7, model.photo_generator.eye)
     measured = {name: median_seconds(call, options.runs) for name, call in rows.items()}
     load = f"; load of the machine {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    print(f"{torch.get_num_threads()} threads{load}; medians of {options.runs} runs; yardstick convolution {unit * 1000:.1f} ms\n")
+    print(
+        f"{torch.get_num_threads()} threads{load}; medians of {options.runs} runs; yardstick convolution {unit * 1000:.1f} ms\n"
+    )
     print(f"{'work':36s}{'seconds':>9s}{'× yardstick':>13s}{'× one photograph':>18s}")
     for name, seconds in measured.items():
         print(f"{name:36s}{seconds:9.3f}{seconds / unit:13.1f}{seconds / measured['one photograph']:18.2f}")

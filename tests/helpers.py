@@ -16,9 +16,7 @@ TINY_SIZE = 64
 def tiny_map_generator(seed: int = 0) -> MapGenerator:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return MapGenerator(
-            MapGeneratorConfig(latent_dim=8, w_dim=8, mapping_layers=2, channels=(8, 8, 8, 8))
-        ).eval()
+        return MapGenerator(MapGeneratorConfig(latent_dim=8, w_dim=8, mapping_layers=2, channels=(8, 8, 8, 8))).eval()
 
 
 def tiny_photo_generator(seed: int = 0) -> PhotoGenerator:

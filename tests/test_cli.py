@@ -170,7 +170,19 @@ def test_render_scales_drawn_maps(model, tmp_path):
 
 def test_photographs_of_twice_the_side(model, tmp_path, capsys):
     out = tmp_path / "out"
-    arguments = ["sample", "--grade", "2", "--seeds", "4", "--photos", "1", "--size", str(2 * TINY_SIZE), "--out", str(out)]
+    arguments = [
+        "sample",
+        "--grade",
+        "2",
+        "--seeds",
+        "4",
+        "--photos",
+        "1",
+        "--size",
+        str(2 * TINY_SIZE),
+        "--out",
+        str(out),
+    ]
     assert "no superres.safetensors" in fails(capsys, *arguments, "--model", model) and not out.exists()
     folder = tiny_model(tmp_path / "large")
     network = SuperResolver(SuperResolverConfig(size=2 * TINY_SIZE, channels=4, blocks=1, fine_channels=2))

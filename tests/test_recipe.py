@@ -62,7 +62,20 @@ def test_from_a_data_set_to_weights_that_make_maps(tmp_path):
     assert {row["label"] for row in rows} == {"masks", "pseudo", "disc"}
     assert all(row["has_map"] == "1" for row in rows)
     assert json.loads((data / "pseudo.json").read_text())["presence"].keys() == {"EX", "HE", "SE", "MA"}
-    run("sample", "--model", model, "--grade", 3, "--seeds", "0,1", "--photos", 1, "--out", tmp_path / "pairs", "--quiet")
+    run(
+        "sample",
+        "--model",
+        model,
+        "--grade",
+        3,
+        "--seeds",
+        "0,1",
+        "--photos",
+        1,
+        "--out",
+        tmp_path / "pairs",
+        "--quiet",
+    )
     maps = sorted((tmp_path / "pairs").rglob("*map*.png"))
     assert len(maps) == 2
     assert all((read_map_png(path.read_bytes(), SIZE) == OD).any() for path in maps)

@@ -113,9 +113,7 @@ class BundleWriter:
 
     def __init__(self, prefix: Path, shards: int = 1):
         self.prefix, self.shards = Path(prefix), shards
-        self.paths = [
-            self.prefix.with_name(f"{self.prefix.name}.data-{i:05d}-of-{shards:05d}") for i in range(shards)
-        ]
+        self.paths = [self.prefix.with_name(f"{self.prefix.name}.data-{i:05d}-of-{shards:05d}") for i in range(shards)]
         self.index_path = self.prefix.with_name(self.prefix.name + ".index")
         self.files = [open(path, "wb") for path in self.paths]
         self.entries: dict[bytes, bytes] = {b"": header(shards)}

@@ -112,9 +112,7 @@ def brush_controls() -> Brush:
     )
     with st.container(horizontal=True, gap="xsmall", key="presets"):
         for name, (pixels, meant_for) in PRESETS.items():
-            st.button(
-                name, key=f"preset_{name}", on_click=_set_brush, args=(pixels,), help=meant_for, disabled=unused
-            )
+            st.button(name, key=f"preset_{name}", on_click=_set_brush, args=(pixels,), help=meant_for, disabled=unused)
     return Brush(label, tool, int(width))
 
 

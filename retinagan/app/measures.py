@@ -62,7 +62,7 @@ def sign_table(signs: list[Sign]) -> str:
     caption = "Signs of the ICDR scale"
     return (
         f'<div class="rg-scroll" tabindex="0" role="group" aria-label="{caption}"><table class="rg-measures rg-signs">'
-        f'<caption>{caption}</caption><tbody>{"".join(rows)}</tbody></table></div>'
+        f"<caption>{caption}</caption><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 

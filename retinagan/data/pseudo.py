@@ -111,7 +111,10 @@ def pseudo_label(folder: Path, segmenter: Path, progress: bool = True) -> Pseudo
             report.labelled.append(row["id"])
             for kind in SEGMENTED:
                 report.shown[CLASSES[kind].short] += bool((label_map == kind).any())
-        pairs = ((read_picture(folder / "maps" / f"{row['id']}.png", "P", int(row["size"])), predict(row, None)[1]) for row in known)
+        pairs = (
+            (read_picture(folder / "maps" / f"{row['id']}.png", "P", int(row["size"])), predict(row, None)[1])
+            for row in known
+        )
         note = {"segmenter": checkpoints.sha256(path), "thresholds": thresholds.tolist(), "presence": presence(pairs)}
     (folder / FILE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
     write_tables(folder, rows)
@@ -151,7 +154,9 @@ def map_from_shares(
     return paint_map(lesions, size, circle)
 
 
-def _disc(mask: np.ndarray, known: tuple[float, float] | None, size: int) -> tuple[np.ndarray, tuple[float, float, float] | None]:
+def _disc(
+    mask: np.ndarray, known: tuple[float, float] | None, size: int
+) -> tuple[np.ndarray, tuple[float, float, float] | None]:
     """The disc's mask, and the circle (x, y, radius) to draw in its place if the prediction is no disc."""
     if mask.any():
         mask = ndimage.binary_fill_holes(largest_part(mask))

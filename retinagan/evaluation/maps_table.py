@@ -215,9 +215,14 @@ def _share_cell(lesion: dict) -> str:
 def _presence_lines(noted: dict | None) -> list[str]:
     if not noted:
         return []
-    lines = ["Corrected: predicted maps of grades 2-4, for how often the segmenter is right about an eye that it has not learned from"]
+    lines = [
+        "Corrected: predicted maps of grades 2-4, for how often the segmenter is right about an eye that it has not learned from"
+    ]
     for kind, one in noted.items():
-        rates = (f"{name} {_number(one[name])} of {one[n]}" for name, n in (("sensitivity", "with"), ("specificity", "without")))
+        rates = (
+            f"{name} {_number(one[name])} of {one[n]}"
+            for name, n in (("sensitivity", "with"), ("specificity", "without"))
+        )
         lines.append(f"  {kind}: " + ", ".join(rates))
     return lines
 

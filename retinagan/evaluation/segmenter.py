@@ -47,7 +47,9 @@ def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progr
         for path in folds:
             segmenter, facts = checkpoints.load(path, "segmenter")
             if facts.get("folds") != len(folds):
-                raise ValueError(f"{path} is one of {facts.get('folds')} folds, but {model} holds {len(folds)}; train them all")
+                raise ValueError(
+                    f"{path} is one of {facts.get('folds')} folds, but {model} holds {len(folds)}; train them all"
+                )
             dealt = fold_of(tuple(data_set.ids[i] for i in annotated), len(folds))
             jobs += [(segmenter, i) for i, fold in zip(annotated, dealt, strict=True) if fold == facts["fold"]]
             hashes[path.parent.name] = checkpoints.sha256(path)

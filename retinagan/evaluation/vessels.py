@@ -262,7 +262,9 @@ def compare(real: list[VesselStatistics], grown: list[VesselStatistics]) -> dict
 
 def table(figures: dict) -> str:
     """The figures of :func:`report` as text."""
-    lines = [f"{figures['eyes']} eyes; percentiles 10, 50, 90        real                       grown               within"]
+    lines = [
+        f"{figures['eyes']} eyes; percentiles 10, 50, 90        real                       grown               within"
+    ]
     for name, row in figures["statistics"].items():
         real, grown = ("".join(f"{value:9.3f}" for value in row[who]) for who in ("real", "grown"))
         lines.append(f"{name:<12}{real}  {grown}   {row['share']:6.0%}")

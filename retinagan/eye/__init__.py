@@ -132,7 +132,12 @@ def draw_light_and_texture(statistics, generator: torch.Generator) -> tuple[torc
     """
     codes, logs, mean, factor = (
         buffer.float().cpu()
-        for buffer in (statistics.light_codes, statistics.texture_logs, statistics.texture_mean, statistics.texture_factor)
+        for buffer in (
+            statistics.light_codes,
+            statistics.texture_logs,
+            statistics.texture_mean,
+            statistics.texture_factor,
+        )
     )
     near = int(torch.randint(len(codes), (), generator=generator))
     rest = (1 - NEARNESS**2) ** 0.5

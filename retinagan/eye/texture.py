@@ -151,7 +151,9 @@ def synthesise_texture(noise: np.ndarray, logs: np.ndarray, scale: float | None 
     scale = noise.shape[0] / 512 if scale is None else scale
     down, across = np.fft.fftfreq(noise.shape[0]), np.fft.rfftfreq(noise.shape[1])
     frequency = np.hypot(down[:, None], across) * scale
-    gain = np.exp(0.5 * np.interp(np.log(np.maximum(frequency, 1e-6)), np.log(_FREQUENCIES), texture_spectrum(logs[:-1], scale)))
+    gain = np.exp(
+        0.5 * np.interp(np.log(np.maximum(frequency, 1e-6)), np.log(_FREQUENCIES), texture_spectrum(logs[:-1], scale))
+    )
     gain *= (1 - _passed(frequency, TEXTURE_SIGMAS[-1])) / TEXTURE_UNIT
     return np.fft.irfft2(np.fft.rfft2(noise) * gain, noise.shape).astype(np.float32)
 
@@ -171,7 +173,10 @@ def texture_spectrum(log_amplitudes: np.ndarray, scale: float = 1.0) -> np.ndarr
     responses *= (1 - _passed(_FREQUENCIES, coarse[-1])) ** 2
     # Area of each ring of the square of frequencies, in shares of it; beyond its half side only corners are left.
     radius = _FREQUENCIES / scale
-    inside, corners = np.pi * np.minimum(radius, 0.5) ** 2, np.clip((radius - 0.5) / (0.5**0.5 - 0.5), 0, 1) * (1 - np.pi / 4)
+    inside, corners = (
+        np.pi * np.minimum(radius, 0.5) ** 2,
+        np.clip((radius - 0.5) / (0.5**0.5 - 0.5), 0, 1) * (1 - np.pi / 4),
+    )
     rings = np.diff(inside + corners, prepend=0)
     middles, at = np.log(0.19 / np.sqrt(np.maximum(fine, 0.4) * coarse))[::-1], np.log(_FREQUENCIES)
 

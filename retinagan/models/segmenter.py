@@ -37,7 +37,9 @@ class SegmenterConfig:
         object.__setattr__(self, "channels", checked_channels("channels", self.channels, 8, 1024))
         checked_int("size", self.size, 32, 4096)
         if self.size % self.reduction:
-            raise ValueError(f"size is {self.size}; with {len(self.channels)} levels it must divide by {self.reduction}")
+            raise ValueError(
+                f"size is {self.size}; with {len(self.channels)} levels it must divide by {self.reduction}"
+            )
 
     @property
     def reduction(self) -> int:
@@ -59,7 +61,9 @@ class Segmenter(nn.Module):
             nn.Sequential(_conv(before, width, stride=1 if level == 0 else 2), _conv(width, width))
             for level, (before, width) in enumerate(zip((6, *widths[:-1]), widths, strict=True))
         )
-        self.lateral = nn.ModuleList(nn.Conv2d(deep, width, 1) for width, deep in zip(widths[:-1], widths[1:], strict=True))
+        self.lateral = nn.ModuleList(
+            nn.Conv2d(deep, width, 1) for width, deep in zip(widths[:-1], widths[1:], strict=True)
+        )
         self.up = nn.ModuleList(_conv(width, width) for width in widths[:-1])
         self.output = nn.Conv2d(widths[0], len(SEGMENTED), 1)
         nn.init.constant_(self.output.bias, -4.0)  # lesions cover about a hundredth of a photograph

@@ -100,11 +100,15 @@ class PhotoGeneratorConfig:
                 f"channels has {len(self.channels)} blocks and spade_hidden {len(self.spade_hidden)}; give one a block"
             )
         if not 0 <= self.lesion_blocks <= len(self.channels):
-            raise ValueError(f"lesion_blocks is {self.lesion_blocks}; allowed are 0 to {len(self.channels)}, the blocks")
+            raise ValueError(
+                f"lesion_blocks is {self.lesion_blocks}; allowed are 0 to {len(self.channels)}, the blocks"
+            )
         if self.latent_dim < 1 or min(self.channels) < 1 or min(self.spade_hidden) < 1:
             raise ValueError("latent_dim, channels and spade_hidden must be positive")
         if self.size % self.reduction:
-            raise ValueError(f"size is {self.size}; with {len(self.channels)} blocks it must divide by {self.reduction}")
+            raise ValueError(
+                f"size is {self.size}; with {len(self.channels)} blocks it must divide by {self.reduction}"
+            )
         if self.texture_skip < 0:
             raise ValueError(f"texture_skip is {self.texture_skip}; allowed is 0 and more")
         if self.texture_skip and self.output != "light":
@@ -199,9 +203,7 @@ class PhotoGenerator(nn.Module):
         if config.guidance == "eye":
             self.eye = EyeStatistics(config.latent_dim)
 
-    def forward(
-        self, onehot: torch.Tensor, latent: torch.Tensor, guidance: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def forward(self, onehot: torch.Tensor, latent: torch.Tensor, guidance: torch.Tensor | None = None) -> torch.Tensor:
         config = self.config
         self._check(onehot, latent, guidance)
         if not self.training and config.norm == "instance" and onehot.shape[0] > 1:
@@ -318,7 +320,9 @@ class EyeStatistics(nn.Module):
         side = LIGHT_SIDE
         self.register_buffer("light_mean", torch.full((3, side, side), 0.4))
         self.register_buffer("light_components", torch.zeros(components, 3, side, side))
-        self.register_buffer("light_codes", torch.randn(KEPT_EYES, components, generator=torch.Generator().manual_seed(0)))
+        self.register_buffer(
+            "light_codes", torch.randn(KEPT_EYES, components, generator=torch.Generator().manual_seed(0))
+        )
         self.register_buffer("texture_mean", torch.tensor([-4.0] * TEXTURE_BANDS + [math.log(VESSEL_UNIT)]))
         self.register_buffer("texture_factor", torch.zeros(TEXTURE_BANDS + 1, TEXTURE_BANDS + 1))
         self.register_buffer("texture_logs", self.texture_mean.repeat(KEPT_EYES, 1))

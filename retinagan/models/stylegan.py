@@ -47,12 +47,18 @@ class MapGeneratorConfig:
     channels: tuple[int, ...] = (128, 128, 128, 96, 64, 24, 12)  # at 4, 8, 16, … pixels
     num_grades: int = NUM_GRADES
     learned_constant: bool = True  # False: ones, as in the original
-    upsampling: str = "nearest"  # of features between blocks: "nearest" (the original's) | "bilinear" (no rows and columns)
+    upsampling: str = (
+        "nearest"  # of features between blocks: "nearest" (the original's) | "bilinear" (no rows and columns)
+    )
     padding: str = "zeros"  # of the 3×3 convolutions: "zeros" | "reflect"
     norm_epsilon: float = 1e-3  # added to the variance by the instance norm
-    noise_start: float = 0.0  # deviation of the noise's weights before training; 0 as in the original. Small lesions lie where the
+    noise_start: float = (
+        0.0  # deviation of the noise's weights before training; 0 as in the original. Small lesions lie where the
+    )
     # noise puts them: with weights that start at zero they lie where the constant's few pixels do, in streaks, for thousands of steps
-    lesion_blocks: int = 0  # finest blocks whose logits speak of lesions alone: disc and field keep the smooth outlines of the others
+    lesion_blocks: int = (
+        0  # finest blocks whose logits speak of lesions alone: disc and field keep the smooth outlines of the others
+    )
     skip: str = "sum"  # "sum": logits of all blocks are added up; "blend": last two by alpha; "none": last alone
     output: str = "argmax"  # how logits become classes: "argmax" | "original" (see logits_to_maps)
 
@@ -74,7 +80,9 @@ class MapGeneratorConfig:
         if self.skip == "blend" and len(self.channels) < 2:
             raise ValueError("skip 'blend' joins the last two blocks, but channels names one; use 'none'")
         if self.lesion_blocks and self.skip != "sum":
-            raise ValueError(f"lesion_blocks is {self.lesion_blocks}; it needs skip 'sum', where blocks add to each other's logits")
+            raise ValueError(
+                f"lesion_blocks is {self.lesion_blocks}; it needs skip 'sum', where blocks add to each other's logits"
+            )
 
     @classmethod
     def original(

@@ -321,9 +321,10 @@ def _facts(network: str, bundle: Bundle, md5: str | None) -> dict:
 def _md5(path: Path, progress: bool) -> str:
     digest = hashlib.md5(usedforsecurity=False)
     size = path.stat().st_size
-    with open(path, "rb") as file, tqdm(
-        total=size, unit="B", unit_scale=True, desc=f"checking {path.name}", disable=not progress
-    ) as bar:
+    with (
+        open(path, "rb") as file,
+        tqdm(total=size, unit="B", unit_scale=True, desc=f"checking {path.name}", disable=not progress) as bar,
+    ):
         while chunk := file.read(1 << 20):
             digest.update(chunk)
             bar.update(len(chunk))

@@ -233,7 +233,9 @@ class MapsTask:
     def export(self, networks: dict[str, nn.Module], facts: dict[str, Any]) -> dict[str, nn.Module]:
         """The averaged generator with each grade's mean style."""
         networks["generator"].estimate_w_mean(samples=4096, seed=0)
-        facts["grade_1"] = "microaneurysms alone: of eyes of grade 1 where the data have some, else of eyes of other grades"
+        facts["grade_1"] = (
+            "microaneurysms alone: of eyes of grade 1 where the data have some, else of eyes of other grades"
+        )
         return {"maps": networks["generator"]}
 
 

@@ -93,11 +93,26 @@ def measure_eyes(
         field = light_field(*map(torch.from_numpy, (code, mean, basis)), len(photo), anatomy.side).numpy()
         fovea_plane = draw_fovea(fovea[:2], fovea[2], len(photo))
         ridges, tone = shown_vessels(ridges, vessel_tone(photo, vessels, label_map), logs, grown=False)
-        guidance = np.stack([*darken_fovea(field, fovea_plane), ridges, np.zeros_like(ridges), texture, tone]).astype(np.float16)
+        guidance = np.stack([*darken_fovea(field, fovea_plane), ridges, np.zeros_like(ridges), texture, tone]).astype(
+            np.float16
+        )
         lesions = np.argwhere(np.isin(label_map, (EX, HE, SE, MA)))
         disc = np.argwhere(label_map == OD)
         targets = np.concatenate([lesions, disc[:: max(1, 4 * len(disc) // max(len(lesions), 1))]])
-        eyes.append(Eye(photo, label_map, guidance, made.astype(np.float16), vessel_gain(logs), code, anatomy.side, fovea, targets, len(lesions) > 0))
+        eyes.append(
+            Eye(
+                photo,
+                label_map,
+                guidance,
+                made.astype(np.float16),
+                vessel_gain(logs),
+                code,
+                anatomy.side,
+                fovea,
+                targets,
+                len(lesions) > 0,
+            )
+        )
     logs = np.stack(all_logs).astype(np.float64)
     covariance = np.cov(logs.T) if len(logs) > 1 else np.zeros((logs.shape[1],) * 2)
     factor = np.linalg.cholesky(covariance + 1e-6 * np.eye(len(covariance)))

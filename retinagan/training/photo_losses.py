@@ -62,7 +62,9 @@ def light_difference(photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.
     mean colour, too.
     """
     other = 1 - onehot[:, VB : VB + 1]
-    near = F.max_pool2d(torch.maximum(other, (guidance[:, _VESSELS : _VESSELS + 1] > VESSEL_THRESHOLD).to(other.dtype)), 7, 1, 3)
+    near = F.max_pool2d(
+        torch.maximum(other, (guidance[:, _VESSELS : _VESSELS + 1] > VESSEL_THRESHOLD).to(other.dtype)), 7, 1, 3
+    )
     clear = 1 - near
     share = F.avg_pool2d(clear, LIGHT_CELL)
     off = F.avg_pool2d((photo - guidance[:, :3]) * clear, LIGHT_CELL) / share.clamp(min=0.1)
@@ -81,7 +83,9 @@ def lesion_difference(fake: torch.Tensor, photo: torch.Tensor, onehot: torch.Ten
     colours = torch.stack([F.avg_pool2d(lesions * plane, LESION_CELL) for plane in (fake - photo).split(1, dim=1)])
     off = colours / share.clamp(min=1e-6) / LESION_UNIT
     held = (share > 0).to(off.dtype)
-    return F.huber_loss(off, torch.zeros_like(off), reduction="none", delta=2.0).mean(0).mul(held).sum() / held.sum().clamp(min=1)
+    return F.huber_loss(off, torch.zeros_like(off), reduction="none", delta=2.0).mean(0).mul(
+        held
+    ).sum() / held.sum().clamp(min=1)
 
 
 def grid_excess(photo: torch.Tensor) -> torch.Tensor:
@@ -100,7 +104,9 @@ def grid_excess(photo: torch.Tensor) -> torch.Tensor:
     excesses = []
     for row in range(GRID):
         for column in range(1 if row == 0 else 0, GRID // 2 + 1):
-            there = power.roll((_AROUND - row * step, _AROUND - column * step), (1, 2))[:, : 2 * _AROUND + 1, : 2 * _AROUND + 1]
+            there = power.roll((_AROUND - row * step, _AROUND - column * step), (1, 2))[
+                :, : 2 * _AROUND + 1, : 2 * _AROUND + 1
+            ]
             usual = there.detach()[:, around].mean(1).clamp(min=1e-12)
             excesses.append(F.relu((there[:, _AROUND, _AROUND] / usual).mean() - 1))
     return torch.stack(excesses).mean()

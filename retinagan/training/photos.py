@@ -182,14 +182,18 @@ class PhotosTask:
         vessels, tone = self.grown[index, variant]
         guidance[VESSELS], guidance[TONE] = vessels[window], tone[window]
 
-    def _new_light(self, guidance: np.ndarray, eye: Eye, window: tuple[slice, slice], rng: torch.Generator) -> torch.Tensor:
+    def _new_light(
+        self, guidance: np.ndarray, eye: Eye, window: tuple[slice, slice], rng: torch.Generator
+    ) -> torch.Tensor:
         """Write drawn light and texture into a crop's ``guidance (7, crop, crop)`` with a tree grown for ``eye``, which becomes as clear
         as that texture, as ``retinagan.eye.make_eye`` does; returns the light's code."""
         size = self.generator_config.size
         statistics = self.networks["generator"].eye
         light, logs = draw_light_and_texture(statistics, rng)
         code, logs = light * self.generator_config.latent_std, logs.numpy()
-        guidance[:3] = darken_fovea(self._light(code, eye.side, window), draw_macula(eye.fovea[:2], eye.fovea[2], size)[window])
+        guidance[:3] = darken_fovea(
+            self._light(code, eye.side, window), draw_macula(eye.fovea[:2], eye.fovea[2], size)[window]
+        )
         noise = torch.randn(guidance.shape[1:], generator=rng).numpy()
         guidance[TEXTURE] = new_texture(noise, logs, size / 512)
         guidance[[VESSELS, TONE]] = shown_vessels(guidance[VESSELS], guidance[TONE], logs, grown=True)
@@ -208,7 +212,9 @@ class PhotosTask:
     def batch(self, rng: torch.Generator) -> dict[str, torch.Tensor]:
         """Crops with their planes; ``paired`` tells which have their own photograph."""
         config, eyes = self.training, self.eyes
-        items: dict[str, list[torch.Tensor]] = {key: [] for key in ("photo", "map", "guidance", "made_texture", "latent")}
+        items: dict[str, list[torch.Tensor]] = {
+            key: [] for key in ("photo", "map", "guidance", "made_texture", "latent")
+        }
         grown_count = round(config.batch_size * config.grown_share)
         for position in range(config.batch_size):
             pool = self.with_lesions if self.with_lesions and _uniform(rng) < 0.6 else range(len(eyes))

@@ -52,13 +52,17 @@ class SegmenterTraining(LoopSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.batch_size < 1 or self.crop < 16 or self.learning_rate <= 0 or self.weight_decay < 0:
-            raise ValueError("batch_size is at least 1, crop at least 16, learning_rate above 0, weight_decay 0 or more")
+            raise ValueError(
+                "batch_size is at least 1, crop at least 16, learning_rate above 0, weight_decay 0 or more"
+            )
         if min(self.lesion_share, self.graded_share) < 0 or self.lesion_share + self.graded_share > 1:
             raise ValueError(
                 f"lesion_share ({self.lesion_share}) and graded_share ({self.graded_share}) are 0 or more, at most 1 together"
             )
         if self.folds < 2 or not -1 <= self.fold < self.folds:
-            raise ValueError(f"fold is {self.fold} of {self.folds}; allowed are -1 (none) to folds - 1, with 2 folds or more")
+            raise ValueError(
+                f"fold is {self.fold} of {self.folds}; allowed are -1 (none) to folds - 1, with 2 folds or more"
+            )
 
 
 def fold_of(ids: tuple[str, ...], folds: int) -> np.ndarray:
@@ -146,13 +150,18 @@ class SegmenterTask:
         """A turned, mirrored, scaled crop around ``centre`` (y, x): photo ``(3, C, C)`` 0..1 and map ``(C, C)``."""
         crop, size = self.training.crop, self.data.photos.shape[1]
         angle, scale = draws.uniform(0, 2 * math.pi), math.exp(draws.uniform(-0.2, 0.2))
-        turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]) * (crop / size / scale)
+        turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]) * (
+            crop / size / scale
+        )
         turn = turn @ np.diag(draws.choice([-1.0, 1.0], 2))
         middle = (centre[::-1] + 0.5) / size * 2 - 1
         theta = torch.from_numpy(np.concatenate([turn, middle[:, None]], 1).astype(np.float32))[None]
         grid = F.affine_grid(theta, (1, 1, crop, crop), align_corners=False)
         # Only the pixels under the crop are converted and sampled.
-        corners = ((grid.reshape(-1, 2).aminmax(dim=0).min + 1) * size / 2 - 2, (grid.reshape(-1, 2).aminmax(dim=0).max + 1) * size / 2 + 2)
+        corners = (
+            (grid.reshape(-1, 2).aminmax(dim=0).min + 1) * size / 2 - 2,
+            (grid.reshape(-1, 2).aminmax(dim=0).max + 1) * size / 2 + 2,
+        )
         (x0, y0), (x1, y1) = (c.round().long().clamp(0, size).tolist() for c in corners)
         x0, y0 = min(x0, size - 2), min(y0, size - 2)
         x1, y1 = max(x1, x0 + 2), max(y1, y0 + 2)
@@ -175,7 +184,8 @@ class SegmenterTask:
         entropy, dice = losses(logits, batch["truth"], batch["known"])
         update("segmenter", 10 * entropy + dice.mean())
         return {"entropy": float(entropy.detach())} | {
-            f"dice/{CLASSES[kind].short}": float(1 - value) for kind, value in zip(SEGMENTED, dice.detach(), strict=True)
+            f"dice/{CLASSES[kind].short}": float(1 - value)
+            for kind, value in zip(SEGMENTED, dice.detach(), strict=True)
         }
 
     @torch.no_grad()
@@ -204,12 +214,16 @@ class SegmenterTask:
         try:
             for index in self.annotated:
                 with torch.inference_mode():
-                    logits = turned_logits(networks["segmenter"], photo_planes(self.data.photos[index]))[0].float().numpy()
+                    logits = (
+                        turned_logits(networks["segmenter"], photo_planes(self.data.photos[index]))[0].float().numpy()
+                    )
                 agreement.add(logits, self.data.maps[index])
         except FileNotFoundError:
             facts["thresholds"] = "0.5: exported without the training data"
         else:
-            found = {CLASSES[kind].short: agreement.best_threshold(kind) for kind in SEGMENTED if agreement.photographs(kind)}
+            found = {
+                CLASSES[kind].short: agreement.best_threshold(kind) for kind in SEGMENTED if agreement.photographs(kind)
+            }
             facts["thresholds"] = {short: round(threshold, 3) for short, threshold in found.items()}
         return {"segmenter": networks["segmenter"]}
 

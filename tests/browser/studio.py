@@ -41,7 +41,9 @@ class Studio:
     def faded(self) -> None:
         """As :meth:`idle`, and wait until nothing fades any more: what was of an older run comes back by degrees."""
         self.idle()
-        self.page.wait_for_function("() => !document.getAnimations().some(a => a instanceof CSSTransition && a.playState === 'running')")
+        self.page.wait_for_function(
+            "() => !document.getAnimations().some(a => a instanceof CSSTransition && a.playState === 'running')"
+        )
 
     def go_to(self, name: str) -> None:
         """By the navigation's link."""

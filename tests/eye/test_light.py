@@ -107,7 +107,9 @@ def test_an_eye_is_its_seed():
     for name in ("light_red", "vessels", "texture"):
         index = GUIDANCE_PLANES.index(name)
         assert not torch.equal(eye.guidance[index], other.guidance[index]), name
-    green = make_eye(label_map, 5, EyeStatistics(3)).guidance[GUIDANCE_PLANES.index("light_green")]  # even but for the fovea
+    green = make_eye(label_map, 5, EyeStatistics(3)).guidance[
+        GUIDANCE_PLANES.index("light_green")
+    ]  # even but for the fovea
     assert int(green.min(0).values.argmin()) > 32  # temporal: away from a disc at the left
     assert float(green.min() / green.max()) == pytest.approx(1 - FOVEA_DEPTH[1], abs=0.01)
     assert not eye.guidance[GUIDANCE_PLANES.index("fovea")].any()

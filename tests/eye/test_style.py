@@ -110,11 +110,16 @@ def test_a_reference_gives_its_colour_and_the_seed_the_rest(model):
         # Vessels and fovea stay the seed's; how clear the vessels are goes with the texture.
         planes, seeds = (model._eye(own, as_style(s)).guidance for s in (style, 5))
         anatomy = find_anatomy(own)
-        field = light_field(torch.tensor(style.light), shown.light_mean, shown.light_components, 64, anatomy.side, light_shift(anatomy))
+        field = light_field(
+            torch.tensor(style.light), shown.light_mean, shown.light_components, 64, anatomy.side, light_shift(anatomy)
+        )
         macula = draw_macula((anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius, 64)
         assert planes[:3].numpy() == pytest.approx(darken_fovea(field.numpy(), macula), abs=1e-5)
         assert not torch.equal(planes[:3], seeds[:3])
-        vessels, own_vessels = (p[3] / vessel_gain(t) ** GROWN_CLEARNESS for p, t in ((planes, style.texture), (seeds, draw_eye(5, shown).texture)))
+        vessels, own_vessels = (
+            p[3] / vessel_gain(t) ** GROWN_CLEARNESS
+            for p, t in ((planes, style.texture), (seeds, draw_eye(5, shown).texture))
+        )
         assert torch.allclose(vessels, own_vessels, atol=1e-6)
 
 

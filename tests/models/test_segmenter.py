@@ -23,7 +23,14 @@ from retinagan.training.segmenter import SegmenterTask, fold_of, known_classes, 
 from retinagan.training.settings import complete_config
 
 SIZE = 64
-COLOURS = {VB: (150, 70, 30), EX: (250, 240, 90), HE: (70, 10, 5), SE: (230, 220, 210), MA: (90, 0, 60), OD: (255, 190, 100)}
+COLOURS = {
+    VB: (150, 70, 30),
+    EX: (250, 240, 90),
+    HE: (70, 10, 5),
+    SE: (230, 220, 210),
+    MA: (90, 0, 60),
+    OD: (255, 190, 100),
+}
 
 
 def painted(seed: int, grade: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +92,9 @@ def test_logits_and_features_have_their_shapes_and_do_not_depend_on_the_batch():
 
 def test_mirrored_photographs_get_mirrored_logits_when_all_four_looks_are_averaged():
     network, photo = tiny(), torch.rand(1, 3, SIZE, SIZE)
-    torch.testing.assert_close(turned_logits(network, photo.flip(-1)), turned_logits(network, photo).flip(-1), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        turned_logits(network, photo.flip(-1)), turned_logits(network, photo).flip(-1), atol=1e-5, rtol=1e-5
+    )
 
 
 def test_sides_that_do_not_divide_are_named():
@@ -248,7 +257,9 @@ def folder(tmp_path):
 
 
 def test_pseudo_labels_fill_the_gaps_alone(folder, tmp_path):
-    checkpoints.save(tmp_path / "model" / "segmenter.safetensors", "segmenter", tiny(bias=-9), {"thresholds": {"EX": 0.5}})
+    checkpoints.save(
+        tmp_path / "model" / "segmenter.safetensors", "segmenter", tiny(bias=-9), {"thresholds": {"EX": 0.5}}
+    )
     before = {p.name: p.read_bytes() for p in (folder / "maps").iterdir()}
     report = pseudo_label(folder, tmp_path / "model", progress=False)
     rows = read_manifest(folder)
@@ -262,7 +273,9 @@ def test_pseudo_labels_fill_the_gaps_alone(folder, tmp_path):
         assert kinds == ({BG, VB, MA} if rows[name]["grade"] == "1" else {BG, VB})
         data = load_prepared(folder, rows[name]["split"])
         assert data.labels[data.ids.index(name)] == "pseudo"
-    assert pseudo_label(folder, tmp_path / "model", progress=False).labelled == new  # again: its own labels are made anew
+    assert (
+        pseudo_label(folder, tmp_path / "model", progress=False).labelled == new
+    )  # again: its own labels are made anew
     heldout = [row for row in rows.values() if row["split"] == "heldout" and row["label"] == "masks"]
     noted = read_presence(folder)["EX"]
     assert noted["with"] + noted["without"] == len(heldout) and noted["sensitivity"] in (None, 0.0)  # it sees nothing
@@ -277,7 +290,9 @@ def test_a_folder_from_before_there_were_predicted_maps_still_says_where_maps_ar
         writer = csv.DictWriter(file, [name for name in table[0] if name != "label"], extrasaction="ignore")
         writer.writeheader()
         writer.writerows(table)
-    assert {name: row["label"] for name, row in read_manifest(folder).items()} == {n: r["label"] for n, r in rows.items()}
+    assert {name: row["label"] for name, row in read_manifest(folder).items()} == {
+        n: r["label"] for n, r in rows.items()
+    }
     assert sorted({row["label"] for row in rows.values()}) == ["", "masks"]
 
 
@@ -294,7 +309,10 @@ def test_another_size_is_refused(folder, tmp_path):
 def test_figures_of_a_cross_validation_judge_each_eye_by_the_fold_that_left_it_out(folder, tmp_path, monkeypatch):
     for fold in range(2):
         checkpoints.save(
-            tmp_path / "cv" / f"fold-{fold}" / "segmenter.safetensors", "segmenter", tiny(fold), {"folds": 2, "fold": fold}
+            tmp_path / "cv" / f"fold-{fold}" / "segmenter.safetensors",
+            "segmenter",
+            tiny(fold),
+            {"folds": 2, "fold": fold},
         )
     data = load_prepared(folder, "train", include_unlabelled=True)
     maps = dict(zip(data.ids, data.maps, strict=True))
@@ -304,7 +322,9 @@ def test_figures_of_a_cross_validation_judge_each_eye_by_the_fold_that_left_it_o
         return next(name for name, own in zip(data.ids, data.photos, strict=True) if np.array_equal(own, photo))
 
     monkeypatch.setattr(
-        evaluation, "segmenter_logits", lambda network, photo: (seen.append(eye_of(photo)), shares_of(maps[seen[-1]]) * 20 - 9)[1]
+        evaluation,
+        "segmenter_logits",
+        lambda network, photo: (seen.append(eye_of(photo)), shares_of(maps[seen[-1]]) * 20 - 9)[1],
     )
     figures = evaluation.evaluate(folder, tmp_path / "cv", tmp_path / "out", progress=False)
     annotated = [n for n, r in read_manifest(folder).items() if r["label"] == "masks" and r["split"] == "train"]

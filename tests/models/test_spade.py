@@ -110,7 +110,9 @@ def test_spade_has_no_one_plus_gamma_and_uses_biased_statistics_of_the_image():
     torch.nn.init.constant_(spade.conv_gamma.bias, 2.0)
     torch.nn.init.constant_(spade.conv_beta.bias, 0.5)
     x = torch.randn(2, 3, 6, 6) * 3 + 1
-    expected = 2 * (x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt() + 0.5
+    expected = (
+        2 * (x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt() + 0.5
+    )
     assert torch.allclose(spade(x, torch.zeros(2, config.condition_channels, 6, 6)), expected, atol=1e-5)
 
 
@@ -198,7 +200,9 @@ def test_discriminator_sees_photo_map_and_vessels():
 
 @pytest.mark.parametrize("blocks, reach", [(1, 6), (2, 18)])
 def test_a_lesion_changes_the_photograph_near_itself_alone(blocks, reach):
-    config = PhotoGeneratorConfig(size=64, channels=(8, 8, 8), spade_hidden=(4, 4, 4), latent_dim=4, lesion_blocks=blocks)
+    config = PhotoGeneratorConfig(
+        size=64, channels=(8, 8, 8), spade_hidden=(4, 4, 4), latent_dim=4, lesion_blocks=blocks
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         generator = PhotoGenerator(config).eval()
@@ -238,11 +242,15 @@ def test_texture_is_laid_over_the_light_and_not_seen():
     onehot, guidance = planes(1)
     light, texture = guidance[:, :3], guidance[:, 5:]
     inside = 1 - onehot[:, :1]
-    torch.testing.assert_close(generator(onehot, torch.zeros(1, 4), guidance), (light + generator.mottle(light, texture)) * inside)
+    torch.testing.assert_close(
+        generator(onehot, torch.zeros(1, 4), guidance), (light + generator.mottle(light, texture)) * inside
+    )
     even = torch.ones_like(texture)
     mottle = generator.mottle(light, even)
     colour = mottle / light  # in units of the light's own
-    torch.testing.assert_close(colour / colour[:, :1], (torch.tensor(MOTTLE_COLOUR) / MOTTLE_COLOUR[0])[:, None, None].expand_as(colour))
+    torch.testing.assert_close(
+        colour / colour[:, :1], (torch.tensor(MOTTLE_COLOUR) / MOTTLE_COLOUR[0])[:, None, None].expand_as(colour)
+    )
     luminance = (mottle * torch.tensor([0.25, 0.65, 0.1])[:, None, None]).sum(1)
     lit = light.mean(1) > 0.2
     assert lit.any()

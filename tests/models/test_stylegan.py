@@ -387,7 +387,10 @@ def test_fine_blocks_may_speak_of_lesions_alone():
     lesions = list(LESIONS)
     rest = [kind for kind in range(7) if kind not in lesions]
     assert torch.equal(logits[:, rest], changed[:, rest]) and not torch.equal(logits[:, lesions], changed[:, lesions])
-    for wrong, message in (({"lesion_blocks": 4}, "lesion_blocks"), ({"lesion_blocks": 1, "skip": "none"}, "needs skip 'sum'")):
+    for wrong, message in (
+        ({"lesion_blocks": 4}, "lesion_blocks"),
+        ({"lesion_blocks": 1, "skip": "none"}, "needs skip 'sum'"),
+    ):
         with pytest.raises(ValueError, match=message):
             MapGeneratorConfig(**config, **wrong)
 

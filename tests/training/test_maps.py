@@ -24,7 +24,15 @@ TINY = {
     "task": "maps",
     "network": {"latent_dim": 8, "w_dim": 8, "mapping_layers": 2, "channels": [8, 8, 8, 8]},
     "discriminator": {"channels": [8, 8]},
-    "training": {"batch": 5, "seed": 1, "log_every": 5, "r1_every": 2, "ema_decay": 0.9, "background": 5.0, "learning_rate": 6e-3},
+    "training": {
+        "batch": 5,
+        "seed": 1,
+        "log_every": 5,
+        "r1_every": 2,
+        "ema_decay": 0.9,
+        "background": 5.0,
+        "learning_rate": 6e-3,
+    },
 }
 
 

@@ -84,8 +84,12 @@ def test_eye_statistics_are_fitted_on_the_photographs(task, dataset):
     retina = dataset.photos[dataset.maps == labels.VB].mean(0) / 255
     assert statistics.light_mean.mean((1, 2)).numpy() == pytest.approx(retina, abs=0.06)
     assert statistics.light_components[0].abs().max() > 0.02
-    assert statistics.light_codes[[0, 100, 200]].numpy() == pytest.approx(np.stack([eye.code for eye in task.eyes[:3]]), abs=1e-5)
-    assert statistics.texture_logs.unique(dim=0).mean(0).numpy() == pytest.approx(statistics.texture_mean.numpy(), abs=1e-4)
+    assert statistics.light_codes[[0, 100, 200]].numpy() == pytest.approx(
+        np.stack([eye.code for eye in task.eyes[:3]]), abs=1e-5
+    )
+    assert statistics.texture_logs.unique(dim=0).mean(0).numpy() == pytest.approx(
+        statistics.texture_mean.numpy(), abs=1e-4
+    )
     # Fovea: from the markup where there is one, else from the disc.
     assert task.eyes[0].fovea[:2] == pytest.approx(tuple(dataset.fovea[0]))
     assert task.eyes[1].fovea[0] < SIZE / 2  # disc at the right: fovea at the left
@@ -109,7 +113,17 @@ def test_steps_bring_the_photograph_nearer(task):
     losses = [task.step(task.batch(rng(step)), step, rng(step), update) for step in range(60)]
     early, late = (np.mean([entry["l1"] for entry in part]) for part in (losses[:8], losses[-8:]))
     assert late < 0.6 * early
-    assert set(losses[0]) == {"discriminator", "adversarial", "matching", "l1", "l1_coarse", "sharpness", "light", "lesions", "grid"}
+    assert set(losses[0]) == {
+        "discriminator",
+        "adversarial",
+        "matching",
+        "l1",
+        "l1_coarse",
+        "sharpness",
+        "light",
+        "lesions",
+        "grid",
+    }
 
 
 def test_varied_copies_are_other_pictures_of_exact_classes(task):
@@ -160,7 +174,9 @@ def test_degraded_guidance_changes_the_vessels_alone():
 
 def test_another_light_changes_the_contrasts_with_it_and_not_what_is_reflected():
     draw = np.random.default_rng(0)
-    own, other = (draw.uniform(0.3, 0.4, (3, 1, 1)).astype(np.float32) * np.ones((3, 8, 8), np.float32) for _ in range(2))
+    own, other = (
+        draw.uniform(0.3, 0.4, (3, 1, 1)).astype(np.float32) * np.ones((3, 8, 8), np.float32) for _ in range(2)
+    )
     guidance = draw.uniform(0.2, 0.6, (7, 8, 8)).astype(np.float32)
     guidance[:3] = own
     texture = guidance[photos.TEXTURE] * 0.03  # in the light's own colour, as a generator lays it over the light
@@ -179,7 +195,9 @@ def test_another_light_changes_the_contrasts_with_it_and_not_what_is_reflected()
     fovea = photos.GUIDANCE_PLANES.index("fovea")
     assert (planes[fovea] == guidance[fovea]).all()
     # Three times the light is more than a photograph can bear.
-    assert photos._relit(photo, made, guidance, photos._light_ratio(own, 3 * own))[2][:3] == pytest.approx(photos.RELIT[1] * own, rel=1e-5)
+    assert photos._relit(photo, made, guidance, photos._light_ratio(own, 3 * own))[2][:3] == pytest.approx(
+        photos.RELIT[1] * own, rel=1e-5
+    )
 
 
 def test_the_share_of_relit_crops_is_what_the_settings_say(dataset):
@@ -231,7 +249,9 @@ def test_training_starts_from_the_weights_of_a_checkpoint(dataset, task, tmp_pat
     checkpoints.save(path, "photos", task.networks["generator"], {}, torch.float32)
     started_config = {**CONFIG, "training": {**CONFIG["training"], "initial": str(path), "seed": 9}}
     started = PhotosTask(started_config, dataset)
-    for ours, theirs in zip(started.networks["generator"].parameters(), task.networks["generator"].parameters(), strict=True):
+    for ours, theirs in zip(
+        started.networks["generator"].parameters(), task.networks["generator"].parameters(), strict=True
+    ):
         assert torch.equal(ours, theirs)
     run = {**started_config, "training": {**started_config["training"], "data": "nowhere"}}
     train(lambda config: PhotosTask(config, dataset), run, tmp_path / "run", steps=1, accelerator="cpu", progress=False)
@@ -239,7 +259,11 @@ def test_training_starts_from_the_weights_of_a_checkpoint(dataset, task, tmp_pat
     (exported,) = export_run(tmp_path / "run", tmp_path / "out", lambda config: PhotosTask(config, dataset))
     assert "initial" not in checkpoints.load(exported, "photos")[1]["config"]["training"]
     (tmp_path / "gone.safetensors").rename(path)
-    wider = {**CONFIG, "network": {**CONFIG["network"], "channels": (8, 12)}, "training": {"crop": 32, "initial": str(path)}}
+    wider = {
+        **CONFIG,
+        "network": {**CONFIG["network"], "channels": (8, 12)},
+        "training": {"crop": 32, "initial": str(path)},
+    }
     with pytest.raises(ValueError, match="these fields differ: .'channels'"):
         PhotosTask(wider, dataset)
 
@@ -308,7 +332,9 @@ def test_what_judges_a_photograph_sees_it_mirrored_in_every_other_step(dataset, 
         return photo.new_zeros(len(photo), len(photos.SEGMENTED), *photo.shape[2:])
 
     monkeypatch.setattr(task, "_judge", judge)
-    task.networks["discriminator"].register_forward_pre_hook(lambda _, arguments: seen["discriminator"].append(arguments))
+    task.networks["discriminator"].register_forward_pre_hook(
+        lambda _, arguments: seen["discriminator"].append(arguments)
+    )
     batch = task.batch(rng(1))
     steps = [task.step(batch, step, rng(0), lambda *_: None) for step in (0, 1)]
     even, odd = seen["judge"]
@@ -343,7 +369,11 @@ def test_lesions_are_compared_by_their_mean_colour_small_ones_as_much_as_large_o
 
 def test_vessels_tone_goes_with_the_vessels(dataset):
     network = {**CONFIG["network"], "vessel_tone": True}
-    config = {**CONFIG, "network": network, "discriminator": {"channels": (8, 8), "guidance_planes": ("vessels", "tone")}}
+    config = {
+        **CONFIG,
+        "network": network,
+        "discriminator": {"channels": (8, 8), "guidance_planes": ("vessels", "tone")},
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         task = PhotosTask(config, dataset)

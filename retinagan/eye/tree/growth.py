@@ -253,7 +253,9 @@ class Growth:
             return
         parent = int(node[free[0]])
         from_fovea2 = (place[0] - 1) ** 2 + place[1] ** 2
-        finer = (1 - 0.4 * np.exp(-((from_fovea2 / 0.6**2) ** 2))) * np.clip(1.25 - 0.4 * np.hypot(*place), FARTHEST_TIP, 1.0)
+        finer = (1 - 0.4 * np.exp(-((from_fovea2 / 0.6**2) ** 2))) * np.clip(
+            1.25 - 0.4 * np.hypot(*place), FARTHEST_TIP, 1.0
+        )
         tip = level.tip * (0.85 + 0.3 * draws[3]) * finer
         wavelength = min(0.26, 0.5 * float(away[parent]))
         self.add(curves[free[0]], parent, tip, int(self.depth[parent]) + 1, 0.046, wavelength, draws[4:])

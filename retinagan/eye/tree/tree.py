@@ -22,7 +22,16 @@ from retinagan.eye.tree.rasterise import draw_kinds, draw_vessels
 from retinagan.eye.tree.trunks import grow_trunks
 from retinagan.maps.labels import BG
 
-__all__ = ["ARTERY", "MURRAY", "VEIN", "VesselTree", "draw_vessels", "grow_tree", "grow_vessels", "grow_vessels_and_tone"]
+__all__ = [
+    "ARTERY",
+    "MURRAY",
+    "VEIN",
+    "VesselTree",
+    "draw_vessels",
+    "grow_tree",
+    "grow_vessels",
+    "grow_vessels_and_tone",
+]
 
 MURRAY = 2.6
 """Exponent of Murray's law: a parent's radius to this power is the sum over its daughters."""
@@ -179,7 +188,9 @@ def _strengths(growth: Growth, radius: np.ndarray, rng: np.random.Generator) -> 
     """
     n = growth.count
     xy, kind, habit = growth.xy[:n], growth.kind[:n], growth.habit
-    slow, fast, chance = (_waves(rng, shortest, longest) for shortest, longest in ((0.35, 1.2), (0.10, 0.35), (0.03, 0.12)))
+    slow, fast, chance = (
+        _waves(rng, shortest, longest) for shortest, longest in ((0.35, 1.2), (0.10, 0.35), (0.03, 0.12))
+    )
     artery = np.where(kind == ARTERY, habit.artery_contrast, 1.0)
     ending = 0.4 + 0.6 * np.clip(growth.left[:n] / 6, 0, 1)
     strength = artery * ending * (1 + 0.4 * growth.contrast[:n] + 0.2 * slow(xy))
