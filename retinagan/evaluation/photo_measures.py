@@ -85,7 +85,7 @@ class Measurer:
             one, photo = made
             known = one.label_map if one.own_map else None
             lesions = hashlib.sha256(known.tobytes()).hexdigest() if one.own_map else "unknown"
-            key = f"vessels {code_hash('data/vesselness.py')} {hashlib.sha256(photo.tobytes()).hexdigest()} {lesions}"
+            key = f"vessels {code_hash('eye/ridges.py')} {hashlib.sha256(photo.tobytes()).hexdigest()} {lesions}"
             plane = self.store.get(key, lambda: np.round(vesselness(photo, known) * 255).astype(np.uint8))
             label_map = one.label_map if one.own_map else empty_map(len(photo), None)
             return self._measure(photo, plane, label_map, find_anatomy(one.label_map).side == "left")

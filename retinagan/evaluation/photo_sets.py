@@ -21,7 +21,7 @@ from retinagan.data.dataset import PreparedDataset
 from retinagan.eye import find_anatomy
 from retinagan.pipeline import RetinaGAN
 
-_CODE = ("eye", "models/layers.py", "models/spade.py", "labels.py", "pipeline.py", "style.py")
+_CODE = ("eye", "maps/labels.py", "models/layers.py", "models/spade.py", "pipeline.py")
 """What a photograph depends on beside the weights: a change here makes stored ones void."""
 
 
@@ -30,7 +30,7 @@ def code_hash(*names: str) -> str:
     """Hash of the code in files and folders of the package."""
     root = Path(retinagan.__file__).parent
     files = [
-        f for name in names for f in (sorted((root / name).glob("*.py")) if (root / name).is_dir() else [root / name])
+        f for name in names for f in (sorted((root / name).rglob("*.py")) if (root / name).is_dir() else [root / name])
     ]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
 
