@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from retinagan.pipeline import RetinaGAN as RetinaGAN
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["RetinaGAN", "__version__"]
 
 

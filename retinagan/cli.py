@@ -16,8 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from retinagan.cli_arguments import build_parser, join_negatives
-
-_CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+from retinagan.resources import CONFIGS, DEFAULT_MODEL
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("interrupted", code=130)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         return _complain(error)
-    except Exception as error:  # noqa: BLE001 - a user is never shown a traceback
+    except Exception as error:
         return _complain(f"unexpected {type(error).__name__}: {error}")
 
 
@@ -75,7 +74,7 @@ def _train(options: argparse.Namespace) -> int:
     overrides = list(options.set)
     if options.data is not None:
         overrides.append(f"training.data={json.dumps(str(options.data))}")
-    config = load_config(options.config or _CONFIGS / f"default-{options.network}.yaml", overrides)
+    config = load_config(options.config or CONFIGS / f"default-{options.network}.yaml", overrides)
     if config["task"] != options.network:
         raise ValueError(f"{options.config} trains {config['task']!r}, not {options.network!r}")
     result = train(
@@ -91,7 +90,7 @@ def _sample(options: argparse.Namespace) -> int:
 
     from retinagan.files.maps import encode_map_png, encode_photo_png
     from retinagan.files.provenance import Provenance, map_digest
-    from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
+    from retinagan.pipeline import RetinaGAN
     from retinagan.seeds import style_of
 
     model = RetinaGAN.from_pretrained(options.model or DEFAULT_MODEL, options.device)
@@ -118,7 +117,7 @@ def _render(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from retinagan.files.maps import encode_photo_png
-    from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
+    from retinagan.pipeline import RetinaGAN
 
     paths = [Path(path) for path in options.maps]
     stems = [path.stem for path in paths]
@@ -161,7 +160,6 @@ def _read_map(path: Path, size: int):
 
 def _evaluate(options: argparse.Namespace) -> int:
     from retinagan.data.prepare import read_manifest
-    from retinagan.pipeline import DEFAULT_MODEL
 
     read_manifest(options.data)  # a wrong folder is told before anything is loaded or written
     evaluation = importlib.import_module(f"retinagan.evaluation.{options.what}")

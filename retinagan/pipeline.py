@@ -20,9 +20,8 @@ from retinagan.maps.labels import OD, check_map, clean_map, is_plausible_disc, o
 from retinagan.models.spade import PhotoGenerator
 from retinagan.models.stylegan import MapGenerator, logits_to_maps
 from retinagan.models.superres import FACTOR, SuperResolver
+from retinagan.resources import DEFAULT_MODEL, model_folder
 from retinagan.seeds import check_grade, check_seed, check_share
-
-DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "checkpoints" / "default"
 
 TOWARDS_MEAN = (1.0, 0.7, 0.4, 0.0)
 """Shares of the truncation asked for that are tried until a map's disc is plausible."""
@@ -85,9 +84,7 @@ class RetinaGAN:
             retinagan.checkpoints.CheckpointError: a file is damaged or of another network.
             ValueError: an unknown device.
         """
-        folder = Path(path)
-        if not folder.is_dir() and (DEFAULT_MODEL.parent.parent / folder).is_dir():
-            folder = DEFAULT_MODEL.parent.parent / folder
+        folder = model_folder(path)
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"no model folder at {path}; it should hold maps.safetensors and photos.safetensors"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from streamlit.testing.v1 import AppTest
 
+from retinagan.resources import app_page
 from tests.paths import ROOT
 
 
@@ -19,7 +20,7 @@ def on(app: AppTest, page: str, **link: str) -> AppTest:
     app.query_params.clear()
     for name, value in link.items():
         app.query_params[name] = value
-    app.switch_page(f"retinagan/app/page_{page}.py")
+    app.switch_page(app_page(page))
     return app.run()
 
 

@@ -25,7 +25,8 @@ from retinagan.files.maps import encode_map_png, read_map_png
 from retinagan.files.provenance import map_digest, read_png
 from retinagan.maps.labels import EX, HE, MA, SE, empty_map
 from retinagan.models.superres import SuperResolver, SuperResolverConfig
-from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
+from retinagan.pipeline import RetinaGAN
+from retinagan.resources import DEFAULT_MODEL
 from tests.helpers import TINY_SIZE, tiny_model
 from tests.synthetic_eyes import write_fgadr, write_folder, write_idrid
 

@@ -15,8 +15,9 @@ from retinagan.files.maps import encode_map_png, read_map_png
 from retinagan.files.provenance import Provenance, map_digest
 from retinagan.maps.labels import EX, HE, MA, SE, empty_map, field_of_view
 from retinagan.maps.lesions import add_lesions, move_disc
+from retinagan.resources import ASSETS
 
-FOLDER = Path(__file__).resolve().parent.parent.parent / "assets" / "examples"
+FOLDER = ASSETS / "examples"
 SIZE = 512
 _DISC, _FOVEA = (0.2, 0.47), (0.66, 0.53)
 

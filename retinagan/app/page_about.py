@@ -9,7 +9,8 @@ from pathlib import Path
 import streamlit as st
 
 from retinagan import __version__
-from retinagan.app.widgets import ROOT, model_folder, page
+from retinagan.app.widgets import model_folder, page
+from retinagan.resources import ASSETS, ROOT
 
 HOW = """
 - **The map** says what is diseased: each pixel is retina, optic disc, background or one of four lesions. A conditional
@@ -45,7 +46,7 @@ _PICTURE = re.compile(r"!\[([^\]]*)\]\((?!\w+:)([^)\s]+)\)")
 
 def show() -> None:
     st.image(
-        (ROOT / "assets" / "pipeline.svg").read_text("utf-8"),
+        (ASSETS / "pipeline.svg").read_text("utf-8"),
         width="stretch",
         alt="From grade and seed to a lesion map, from map and style seed to photographs",
     )

@@ -24,6 +24,7 @@ from retinagan.files.companion import read_companion
 from retinagan.files.maps import fit_map, read_map_png
 from retinagan.files.photos import read_photo
 from retinagan.maps.labels import CLASSES
+from retinagan.resources import app_page
 
 
 def show() -> None:
@@ -59,11 +60,11 @@ def introduction() -> None:
     )
     with st.container(horizontal=True, gap="medium"):
         st.page_link(
-            "retinagan/app/page_template.py", label="An empty eye and the colours to begin with",
+            app_page("template"), label="An empty eye and the colours to begin with",
             icon=":material/format_paint:",
         )  # fmt: skip
         st.page_link(
-            "retinagan/app/page_styles.py", label="A photograph as reference", icon=":material/palette:",
+            app_page("styles"), label="A photograph as reference", icon=":material/palette:",
             query_params={"mode": "Reference"},
         )  # fmt: skip
 

@@ -15,6 +15,7 @@ import numpy as np
 import streamlit as st
 from streamlit import runtime
 
+from retinagan import resources
 from retinagan.app import starts
 from retinagan.app.studio import Models, Photograph, Sheet, as_jpeg, cached_models
 from retinagan.eye.style import Style, as_style
@@ -22,7 +23,6 @@ from retinagan.files.maps import encode_map_png
 from retinagan.maps.labels import CLASSES
 
 LOG = logging.getLogger("retinagan.app")
-ROOT = Path(__file__).resolve().parent.parent.parent
 NOTICE = "Synthetic images · not for diagnosis"
 MAX_SEED = 2**31 - 1
 """Largest seed that the app offers; the command line and Python go to 2⁶³-1."""
@@ -83,8 +83,7 @@ def plain(text: str) -> str:
 
 def model_folder() -> Path:
     """The folder of weights: ``RETINAGAN_MODEL`` or ``checkpoints/default``; or the choice of those beside it."""
-    folder = Path(os.environ.get("RETINAGAN_MODEL") or "checkpoints/default")
-    folder = folder if folder.is_absolute() or folder.is_dir() else ROOT / folder
+    folder = resources.model_folder(os.environ.get("RETINAGAN_MODEL") or "checkpoints/default")
     beside = [path.parent for path in sorted(folder.parent.glob("*/photos.safetensors"))]
     names = {path.name: path for path in beside if (path / "maps.safetensors").is_file()}
     if len(names) < 2 or folder.name not in names:
@@ -199,7 +198,7 @@ def open_in_draw(start: str, style: int | Style, label_map: np.ndarray | None = 
 
 def go(name: str, **state: object) -> None:
     """To another page, with what its controls are to show."""
-    st.switch_page(f"retinagan/app/page_{name}.py", query_params={key: str(value) for key, value in state.items()})
+    st.switch_page(resources.app_page(name), query_params={key: str(value) for key, value in state.items()})
 
 
 def same_seeds(sheet: Sheet, key: str, brief: bool = False) -> None:
@@ -229,4 +228,4 @@ def _css() -> str:
 
 
 def _asset(name: str) -> str:
-    return str(ROOT / "assets" / name)
+    return str(resources.ASSETS / name)

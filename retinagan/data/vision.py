@@ -15,7 +15,7 @@ import torch
 
 def _import_torchvision() -> torch.library.Library | None:
     try:
-        import torchvision  # noqa: F401
+        import torchvision
 
         return None
     except RuntimeError as error:

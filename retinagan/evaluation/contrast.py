@@ -74,7 +74,8 @@ def summary(found: Iterable[Region], min_area: int = 40) -> dict[str, dict[str, 
 
 def main(arguments: list[str] | None = None) -> None:
     from retinagan.data.dataset import load_prepared
-    from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
+    from retinagan.pipeline import RetinaGAN
+    from retinagan.resources import DEFAULT_MODEL
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder written by `prepare`, at the model's size")

@@ -17,7 +17,8 @@ from tqdm import tqdm
 from retinagan.data.dataset import load_prepared
 from retinagan.eye import find_anatomy
 from retinagan.maps.labels import VB
-from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
+from retinagan.pipeline import RetinaGAN
+from retinagan.resources import DEFAULT_MODEL
 
 RINGS = np.arange(0, 2.2, 0.2)
 """Edges of the rings around the fovea, in radii of the disc."""

@@ -32,7 +32,8 @@ from retinagan.evaluation.photo_measures import Measured, Measurer, ahead
 from retinagan.evaluation.photo_sets import Store, annotated, wanted_photographs
 from retinagan.evaluation.photos_table import criteria, table
 from retinagan.eye import find_anatomy
-from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
+from retinagan.pipeline import RetinaGAN
+from retinagan.resources import DEFAULT_MODEL
 
 __all__ = ["evaluate", "table"]
 

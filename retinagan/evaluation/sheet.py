@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from retinagan.maps.labels import NUM_GRADES, colours_from_map
-from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
+from retinagan.pipeline import RetinaGAN
+from retinagan.resources import DEFAULT_MODEL
 
 
 def contact_sheet(model: RetinaGAN, seeds: Sequence[int], side: int = 256, truncation: float = 1.0) -> np.ndarray:

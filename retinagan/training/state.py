@@ -136,7 +136,7 @@ def read_state(path: str | Path) -> State:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             meta = json.loads((file.metadata() or {})["retinagan"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
         if meta["version"] != VERSION:
             raise StateError(f"{path} has state version {meta['version']}; this release reads {VERSION}")
         if meta["crc32"] != _checksum(tensors):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from retinagan.pipeline import DEFAULT_MODEL, RetinaGAN
+from retinagan.pipeline import RetinaGAN
+from retinagan.resources import DEFAULT_MODEL
 from tests.browser.conftest import LOG, running_app
 from tests.browser.sessions import draw_together, wrong_pictures
 
