@@ -15,9 +15,9 @@ from tqdm import tqdm
 from retinagan import checkpoints
 from retinagan.data.dataset import load_prepared
 from retinagan.evaluation.feature_space import segmenter_logits
-from retinagan.evaluation.fidelity import Agreement
 from retinagan.maps.labels import CLASSES, OD
 from retinagan.models.segmenter import SEGMENTED
+from retinagan.training.agreement import Agreement
 from retinagan.training.segmenter import fold_of
 
 CHALLENGE_AUPR = {"MA": 0.50, "HE": 0.68, "EX": 0.89, "SE": 0.70}

@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from retinagan.data.dataset import PreparedDataset, load_prepared
-from retinagan.evaluation.fidelity import Agreement
 from retinagan.maps.field import paint_map
 from retinagan.maps.labels import CLASSES, EX, HE, MA, SE, colours_from_map
 from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, photo_planes, turned_logits
+from retinagan.training.agreement import Agreement
 from retinagan.training.settings import LoopSettings
 
 POSITIVE_WEIGHTS = (3.0, 6.0, 6.0, 15.0, 1.0)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from retinagan.evaluation.fidelity import SEGMENTED, Agreement, fidelity
+from retinagan.evaluation.fidelity import SEGMENTED, fidelity
 from retinagan.maps.labels import EX, HE, MA, OD, VB, empty_map
 from retinagan.models import segmenter
+from retinagan.training.agreement import Agreement
 
 
 def lesion_map(seed=0):
