@@ -18,7 +18,7 @@ from torch import nn
 
 from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset, load_prepared
-from retinagan.eye import (
+from retinagan.eye.grown import (
     draw_light_and_texture,
     draw_macula,
     eye_seed,
@@ -161,7 +161,11 @@ class PhotosTask:
             if self._eyes is None:
                 data = self._dataset or load_prepared(self.training.data, "train")
                 self._eyes, fitted = measure_eyes(
-                    data, self.generator_config.latent_dim, self.training.varied_copies, self.training.seed
+                    data,
+                    self.generator_config.latent_dim,
+                    self.training.varied_copies,
+                    self.training.seed,
+                    self.generator_config.corrections.coarse_slope,
                 )
                 for name, value in fitted.items():
                     buffer = getattr(self.networks["generator"].eye, name)
@@ -177,8 +181,9 @@ class PhotosTask:
         if (index, variant) not in self.grown:
             seed = self.training.seed * 1_000_003 + index * 101 + variant
             label_map = self.eyes[index].label_map
-            planes = np.stack(grow_vessels_and_tone(label_map, eye_seed(seed)))
-            self.grown[index, variant] = without_lesions(planes, label_map).astype(np.float16)
+            margin = self.generator_config.corrections.lesion_margin
+            planes = np.stack(grow_vessels_and_tone(label_map, eye_seed(seed), self.generator_config.corrections))
+            self.grown[index, variant] = without_lesions(planes, label_map, margin).astype(np.float16)
         vessels, tone = self.grown[index, variant]
         guidance[VESSELS], guidance[TONE] = vessels[window], tone[window]
 
@@ -186,17 +191,17 @@ class PhotosTask:
         self, guidance: np.ndarray, eye: Eye, window: tuple[slice, slice], rng: torch.Generator
     ) -> torch.Tensor:
         """Write drawn light and texture into a crop's ``guidance (7, crop, crop)`` with a tree grown for ``eye``, which becomes as clear
-        as that texture, as ``retinagan.eye.make_eye`` does; returns the light's code."""
+        as that texture, as ``retinagan.eye.grown.make_eye`` does; returns the light's code."""
         size = self.generator_config.size
-        statistics = self.networks["generator"].eye
+        statistics, corrections = self.networks["generator"].eye, self.generator_config.corrections
         light, logs = draw_light_and_texture(statistics, rng)
         code, logs = light * self.generator_config.latent_std, logs.numpy()
         guidance[:3] = darken_fovea(
-            self._light(code, eye.side, window), draw_macula(eye.fovea[:2], eye.fovea[2], size)[window]
+            self._light(code, eye.side, window), draw_macula(eye.fovea[:2], eye.fovea[2], size, corrections)[window]
         )
         noise = torch.randn(guidance.shape[1:], generator=rng).numpy()
-        guidance[TEXTURE] = new_texture(noise, logs, size / 512)
-        guidance[[VESSELS, TONE]] = shown_vessels(guidance[VESSELS], guidance[TONE], logs, grown=True)
+        guidance[TEXTURE] = new_texture(noise, logs, corrections, size / 512)
+        guidance[[VESSELS, TONE]] = shown_vessels(guidance[VESSELS], guidance[TONE], logs, corrections)
         return code
 
     def _light(self, code: torch.Tensor, side: str, window: tuple[slice, slice]) -> np.ndarray:
