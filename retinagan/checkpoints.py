@@ -1,7 +1,8 @@
 """Checkpoints: one safetensors file a network, which rebuilds itself from the config in its metadata.
 
-Metadata holds ``format``, ``network`` (a key of :data:`NETWORKS`), ``config`` (the config dataclass as JSON) and ``facts`` (JSON: how it was
-trained, on what, by which version). Floats are stored as fp16, imported weights as float32. Only safetensors are read; nothing is ever unpickled.
+Metadata holds ``format``, ``network`` (a key of :data:`NETWORKS`), ``config`` (the config dataclass as JSON) and ``facts``
+(JSON: how it was trained, on what, by which version). Floats are stored as fp16, imported weights as float32. Only
+safetensors are read; nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def save(path: str | Path, network: str, module: nn.Module, facts: dict, dtype: 
 
 
 def describe(path: str | Path) -> dict:
-    """What a checkpoint is, from its header alone: ``network``, ``config``, ``facts``, ``parameters``, ``bytes``, ``sha256``."""
+    """What a checkpoint is, from its header alone: network, config, facts, parameters, bytes, SHA-256."""
     path = Path(path)
     metadata, shapes = _header(path)
     return {
@@ -120,7 +121,8 @@ def load(path: str | Path, network: str) -> tuple[nn.Module, dict]:
     missing, unexpected = sorted(expected.keys() - shapes.keys()), sorted(shapes.keys() - expected.keys())
     if missing or unexpected:
         raise CheckpointError(
-            f"{path}: tensors do not fit its config; missing {missing[:3]} ({len(missing)}), unexpected {unexpected[:3]} ({len(unexpected)})"
+            f"{path}: tensors do not fit its config; missing {missing[:3]} ({len(missing)}), "
+            f"unexpected {unexpected[:3]} ({len(unexpected)})"
         )
     for key, (shape, dtype) in expected.items():
         if shapes[key][0] != shape or shapes[key][1] not in dtype:
@@ -166,7 +168,7 @@ def _header(path: Path) -> tuple[dict, dict[str, tuple[tuple[int, ...], str]]]:
         raise CheckpointError(f"{path} holds the network {metadata.get('network')!r}; allowed are {tuple(NETWORKS)}")
     try:
         parsed = {name: json.loads(metadata[name]) for name in ("config", "facts")}
-    except (KeyError, json.JSONDecodeError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its metadata has no readable config and facts ({error})") from error
     if not isinstance(parsed["config"], dict) or not isinstance(parsed["facts"], dict):
         raise CheckpointError(f"{path}: config and facts in its metadata must be JSON objects")

@@ -40,7 +40,8 @@ def test_exact_storage_on_request(tmp_path):
     module = tiny_map_generator()
     checkpoints.save(tmp_path / "x.safetensors", "maps", module, {}, dtype=torch.float32)
     loaded, _ = checkpoints.load(tmp_path / "x.safetensors", "maps")
-    assert all(torch.equal(a, b) for a, b in zip(module.state_dict().values(), loaded.state_dict().values()))
+    state = loaded.state_dict()
+    assert all(torch.equal(value, state[key]) for key, value in module.state_dict().items())
 
 
 def test_describe_reads_the_header(folder):
@@ -135,3 +136,43 @@ def test_a_config_that_asks_for_the_moon_costs_nothing(folder):
     rewrite(path, config=json.dumps(config))
     with pytest.raises(CheckpointError):
         checkpoints.load(path, "photos")
+
+
+def nested(depth):
+    return "[" * depth + "]" * depth
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        '{"latent_dim": 1' + "0" * 5000 + "}",
+        '{"latent_dim": 1' + "0" * 4000 + "}",
+        '{"norm_epsilon": 1' + "0" * 4000 + "}",
+        '{"latent_dim": 1e999}',
+        '{"norm_epsilon": NaN}',
+        '{"channels": ' + nested(100) + "}",
+        '{"channels": ' + nested(980) + "}",
+        '{"channels": ' + nested(100_000) + "}",
+        '{"channels": [[8]]}',
+        '{"channels": {"0": 8}}',
+        '{"mapping_layers": true}',
+        '{"padding": ["zeros"]}',
+        '{"self": 1}',
+        '{"": 1}',
+    ],
+    ids=range(14),
+)
+def test_hostile_configs_are_refused(folder, values):
+    path = folder / "maps.safetensors"
+    rewrite(path, config=values)
+    with pytest.raises(CheckpointError, match="config") as caught:
+        checkpoints.load(path, "maps")
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("facts", ['{"a": ' + nested(100_000) + "}", '{"a": 1' + "0" * 5000 + "}", "[]"])
+def test_hostile_facts_are_refused(folder, facts):
+    path = folder / "maps.safetensors"
+    rewrite(path, facts=facts)
+    with pytest.raises(CheckpointError, match="facts"):
+        checkpoints.describe(path)

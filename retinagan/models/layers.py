@@ -1,4 +1,4 @@
-"""Layers that more than one network uses: equalised weights, pixel norm, minibatch deviation, config checks."""
+"""Layers that more than one network uses: equalised weights, pixel norm, minibatch deviation, grades."""
 
 from __future__ import annotations
 
@@ -10,45 +10,6 @@ from torch.nn import functional as F
 
 LEAK = 0.2
 """Slope of every LeakyReLU on the negative side, as in the original."""
-
-
-def checked_int(name: str, value: object, low: int, high: int) -> int:
-    """``value`` as an int in ``low..high``; configs come from files, so nothing about it is taken for granted.
-
-    Raises:
-        ValueError: not an integer, or outside the range (the field, the value and the range are named).
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name} is {value!r}; allowed are whole numbers {low}-{high}")
-    return value
-
-
-def checked_float(name: str, value: object, low: float, high: float) -> float:
-    """``value`` as a float in ``low..high``. Raises ValueError otherwise, like :func:`checked_int`."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise ValueError(f"{name} is {value!r}; allowed are numbers {low}-{high}")
-    return float(value)
-
-
-def checked_choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
-    """``value`` if it is one of ``allowed``. Raises ValueError otherwise, like :func:`checked_int`."""
-    if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} is {value!r}; allowed are {', '.join(map(repr, allowed))}")
-    return value
-
-
-def checked_bool(name: str, value: object) -> bool:
-    """``value`` if it is a bool. Raises ValueError otherwise, like :func:`checked_int`."""
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} is {value!r}; allowed are true and false")
-    return value
-
-
-def checked_channels(name: str, value: object, longest: int, widest: int = 4096) -> tuple[int, ...]:
-    """``value`` as a tuple of 1 to ``longest`` channel numbers. Raises ValueError otherwise."""
-    if not isinstance(value, (tuple, list)) or not 1 <= len(value) <= longest:
-        raise ValueError(f"{name} is {value!r}; allowed is a list of 1-{longest} channel numbers, coarsest first")
-    return tuple(checked_int(f"{name}[{i}]", v, 1, widest) for i, v in enumerate(value))
 
 
 def pixel_norm(x: Tensor) -> Tensor:
@@ -104,3 +65,14 @@ def minibatch_deviation(x: Tensor, group: int) -> Tensor:
     deviation = (grouped.var(dim=0, correction=0) + 1e-8).sqrt().mean(dim=(1, 2, 3)) - 1e-4
     plane = deviation.repeat(members).view(n, 1, 1, 1).expand(n, 1, *x.shape[2:])
     return torch.cat([x, plane.to(x.dtype)], dim=1)
+
+
+def check_grades(grade: Tensor, n: int, num_grades: int) -> None:
+    """Raise unless ``grade`` is ``int64 (n,)`` of 0 to num_grades − 1: TypeError for the dtype, else ValueError."""
+    if grade.dtype != torch.int64:
+        raise TypeError(f"grade has dtype {grade.dtype}; allowed is torch.int64")
+    if tuple(grade.shape) != (n,):
+        raise ValueError(f"grade has shape {tuple(grade.shape)}; {n} latents or maps need ({n},)")
+    wrong = grade[(grade < 0) | (grade >= num_grades)]
+    if wrong.numel():
+        raise ValueError(f"grade is {int(wrong[0])}; allowed are 0-{num_grades - 1}")

@@ -1,20 +1,20 @@
 """Lesion segmenter: a U-Net (Ronneberger et al., MICCAI 2015) from a photograph to lesions and disc.
 
-It labels photographs that nobody annotated, and its features are the space in which generated photographs are compared with
-real ones. Batch norm with running statistics: in evaluation an image never depends on its batch companions.
+It labels photographs that nobody annotated, and its features are the space in which generated photographs are compared
+with real ones. Batch norm with running statistics: in evaluation an image never depends on its batch companions.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from retinagan.configuration import Channels, Field, configuration, model_validator
 from retinagan.maps.labels import EX, HE, MA, OD, SE
-from retinagan.models.layers import checked_channels, checked_int
 
 SEGMENTED = (EX, HE, SE, MA, OD)
 """The classes of the output planes, in order. They are independent: a bleeding may lie on the disc."""
@@ -24,22 +24,22 @@ CONTRAST_SCALE = 16
 CONTRAST_GAIN = 4.0
 
 
-@dataclass(frozen=True)
+@configuration
 class SegmenterConfig:
     """What a segmenter is made of."""
 
-    channels: tuple[int, ...] = (16, 32, 64, 96, 128)
+    channels: Channels = Field((16, 32, 64, 96, 128), max_length=8)
     """Filters at full resolution, 1/2, 1/4 …"""
-    size: int = 512
+    size: int = Field(512, ge=32, le=4096)
     """Side of the photographs that it was trained on, in pixels; lesions are told by their size, too."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "channels", checked_channels("channels", self.channels, 8, 1024))
-        checked_int("size", self.size, 32, 4096)
+    @model_validator(mode="after")
+    def _check_size(self) -> Self:
         if self.size % self.reduction:
             raise ValueError(
                 f"size is {self.size}; with {len(self.channels)} levels it must divide by {self.reduction}"
             )
+        return self
 
     @property
     def reduction(self) -> int:
@@ -48,9 +48,10 @@ class SegmenterConfig:
 
 
 class Segmenter(nn.Module):
-    """``forward(photo (N,3,H,W) float32 0..1, black outside the field) -> logits (N,5,H,W)``, planes as in :data:`SEGMENTED`.
+    """``forward(photo (N,3,H,W) float32 0..1, black outside the field) -> logits (N,5,H,W)``.
 
-    H and W must divide by ``config.reduction``; the size of a pixel should be that of training (``config.size``).
+    Planes are those of :data:`SEGMENTED`. H and W must divide by ``config.reduction``; the size of a pixel should be
+    that of training (``config.size``).
     """
 
     def __init__(self, config: SegmenterConfig) -> None:
@@ -104,7 +105,8 @@ class Segmenter(nn.Module):
             raise ValueError(f"photo has shape {tuple(photo.shape)}; expected (N, 3, H, W)")
         if photo.shape[2] % self.config.reduction or photo.shape[3] % self.config.reduction:
             raise ValueError(
-                f"the photograph is {photo.shape[2]}×{photo.shape[3]}; both sides must divide by {self.config.reduction}"
+                f"the photograph is {photo.shape[2]}×{photo.shape[3]}; "
+                f"both sides must divide by {self.config.reduction}"
             )
 
 

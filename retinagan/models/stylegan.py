@@ -8,81 +8,68 @@ for Generative Adversarial Networks"; the grade enters the mapping network throu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from retinagan.configuration import Channels, Field, configuration, model_validator
 from retinagan.maps.labels import LESIONS, NUM_CLASSES, NUM_GRADES, VB
-from retinagan.models.layers import (
-    LEAK,
-    EqualConv2d,
-    EqualLinear,
-    checked_bool,
-    checked_channels,
-    checked_choice,
-    checked_float,
-    checked_int,
-    minibatch_deviation,
-    pixel_norm,
-)
+from retinagan.models.layers import LEAK, EqualConv2d, EqualLinear, check_grades, pixel_norm
+from retinagan.seeds import check_share
 
 NO_CLASS = 255
 """What :func:`original_classes` writes where no class has more than half of the probability."""
 
 
-@dataclass(frozen=True)
+@configuration
 class MapGeneratorConfig:
-    """Everything that shapes a :class:`MapGenerator`; JSON-serialisable, lists are accepted for tuples.
+    """Everything that shapes a :class:`MapGenerator`."""
 
-    Raises:
-        ValueError: a field outside its range (the field, its value and the range are named).
-    """
+    latent_dim: int = Field(128, ge=1, le=4096)
+    """Z: numbers in a latent."""
+    w_dim: int = Field(128, ge=1, le=4096)
+    """W: numbers in a style."""
+    mapping_layers: int = Field(6, ge=1, le=32)
+    mapping_lr_multiplier: float = Field(0.01, ge=1e-6, le=1)
+    """Learning rate of the mapping network relative to the rest."""
+    channels: Channels = Field((128, 128, 128, 96, 64, 24, 12), max_length=9)
+    """Filters at 4, 8, 16, … pixels."""
+    num_grades: int = Field(NUM_GRADES, ge=1, le=1000)
+    learned_constant: bool = True
+    """False: ones, as in the original."""
+    upsampling: Literal["nearest", "bilinear"] = "nearest"
+    """Of features between blocks: "nearest" is the original's, "bilinear" leaves no rows and columns."""
+    padding: Literal["zeros", "reflect"] = "zeros"
+    """Of the 3×3 convolutions."""
+    norm_epsilon: float = Field(1e-3, ge=1e-12, le=1)
+    """Added to the variance by the instance norm."""
+    noise_start: float = Field(0.0, ge=0, le=10)
+    """Deviation of the noise's weights before training; 0 as in the original. Small lesions lie where the noise puts
+    them: with weights that start at zero they lie where the constant's few pixels do, in streaks, for thousands of
+    steps."""
+    lesion_blocks: int = Field(0, ge=0)
+    """Finest blocks whose logits speak of lesions alone: disc and field keep the smooth outlines of the others."""
+    skip: Literal["sum", "blend", "none"] = "sum"
+    """"sum": logits of all blocks are added up; "blend": the last two by alpha; "none": the last alone."""
+    output: Literal["argmax", "original"] = "argmax"
+    """How logits become classes; see :func:`logits_to_maps`."""
 
-    latent_dim: int = 128  # Z: numbers in a latent
-    w_dim: int = 128  # W: numbers in a style
-    mapping_layers: int = 6
-    mapping_lr_multiplier: float = 0.01  # learning rate of the mapping network relative to the rest
-    channels: tuple[int, ...] = (128, 128, 128, 96, 64, 24, 12)  # at 4, 8, 16, … pixels
-    num_grades: int = NUM_GRADES
-    learned_constant: bool = True  # False: ones, as in the original
-    upsampling: str = (
-        "nearest"  # of features between blocks: "nearest" (the original's) | "bilinear" (no rows and columns)
-    )
-    padding: str = "zeros"  # of the 3×3 convolutions: "zeros" | "reflect"
-    norm_epsilon: float = 1e-3  # added to the variance by the instance norm
-    noise_start: float = (
-        0.0  # deviation of the noise's weights before training; 0 as in the original. Small lesions lie where the
-    )
-    # noise puts them: with weights that start at zero they lie where the constant's few pixels do, in streaks, for thousands of steps
-    lesion_blocks: int = (
-        0  # finest blocks whose logits speak of lesions alone: disc and field keep the smooth outlines of the others
-    )
-    skip: str = "sum"  # "sum": logits of all blocks are added up; "blend": last two by alpha; "none": last alone
-    output: str = "argmax"  # how logits become classes: "argmax" | "original" (see logits_to_maps)
-
-    def __post_init__(self) -> None:
-        checked_int("latent_dim", self.latent_dim, 1, 4096)
-        checked_int("w_dim", self.w_dim, 1, 4096)
-        checked_int("mapping_layers", self.mapping_layers, 1, 32)
-        checked_float("mapping_lr_multiplier", self.mapping_lr_multiplier, 1e-6, 1.0)
-        object.__setattr__(self, "channels", checked_channels("channels", self.channels, longest=9))
-        checked_int("num_grades", self.num_grades, 1, 1000)
-        checked_bool("learned_constant", self.learned_constant)
-        checked_choice("upsampling", self.upsampling, ("nearest", "bilinear"))
-        checked_choice("padding", self.padding, ("zeros", "reflect"))
-        checked_float("norm_epsilon", self.norm_epsilon, 1e-12, 1.0)
-        checked_float("noise_start", self.noise_start, 0.0, 10.0)
-        checked_int("lesion_blocks", self.lesion_blocks, 0, len(self.channels) - 1)
-        checked_choice("skip", self.skip, ("sum", "blend", "none"))
-        checked_choice("output", self.output, ("argmax", "original"))
+    @model_validator(mode="after")
+    def _check_blocks(self) -> Self:
+        if self.lesion_blocks >= len(self.channels):
+            raise ValueError(
+                f"lesion_blocks is {self.lesion_blocks}; allowed are 0-{len(self.channels) - 1}, the blocks but one"
+            )
         if self.skip == "blend" and len(self.channels) < 2:
             raise ValueError("skip 'blend' joins the last two blocks, but channels names one; use 'none'")
         if self.lesion_blocks and self.skip != "sum":
             raise ValueError(
                 f"lesion_blocks is {self.lesion_blocks}; it needs skip 'sum', where blocks add to each other's logits"
             )
+        return self
 
     @classmethod
     def original(
@@ -125,7 +112,7 @@ class MappingNetwork(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.5)
         widths = [config.latent_dim] + [config.w_dim] * config.mapping_layers
         self.layers = nn.ModuleList(
-            EqualLinear(a, b, multiplier=config.mapping_lr_multiplier) for a, b in zip(widths, widths[1:])
+            EqualLinear(a, b, multiplier=config.mapping_lr_multiplier) for a, b in pairwise(widths)
         )
 
     def forward(self, z: Tensor, grade: Tensor) -> Tensor:
@@ -206,9 +193,7 @@ class MapGenerator(nn.Module):
             self.constant = nn.Parameter(torch.randn_like(constant))
         else:
             self.register_buffer("constant", constant, persistent=False)
-        self.blocks = nn.ModuleList(
-            SynthesisBlock(a, b, config) for a, b in zip((None, *config.channels), config.channels)
-        )
+        self.blocks = nn.ModuleList(SynthesisBlock(a, b, config) for a, b in pairwise((None, *config.channels)))
         last = len(config.channels) - 1
         self.first_output = {"sum": 0, "blend": last - 1, "none": last}[config.skip]
         self.outputs = nn.ModuleList(
@@ -255,7 +240,7 @@ class MapGenerator(nn.Module):
 
     def truncate(self, w: Tensor, grade: Tensor, truncation: float) -> Tensor:
         """``w (N, W)`` moved towards its grade's mean: ``mean + truncation · (w − mean)``, truncation 0..1."""
-        checked_float("truncation", truncation, 0.0, 1.0)
+        check_share("truncation", truncation)
         return torch.lerp(self.w_mean[grade], w, truncation)
 
     def synthesis(self, w: Tensor | Sequence[Tensor], noise: Sequence[Tensor], alpha: float = 1.0) -> Tensor:
@@ -272,7 +257,7 @@ class MapGenerator(nn.Module):
         """
         styles = self._checked_styles(w)
         self._check_noise(noise, styles[0].shape[0])
-        checked_float("alpha", alpha, 0.0, 1.0)
+        check_share("alpha", alpha)
         if alpha != 1.0 and self.config.skip != "blend":
             raise ValueError(f"alpha is {alpha}; a generator with skip {self.config.skip!r} has no blend, so 1 alone")
         if self.training:
@@ -283,7 +268,7 @@ class MapGenerator(nn.Module):
     def _synthesis(self, styles: Sequence[Tensor], noise: Sequence[Tensor], alpha: float) -> Tensor:
         x = self.constant.expand(styles[0].shape[0], -1, -1, -1)
         logits = None
-        for i, (block, plane, style) in enumerate(zip(self.blocks, noise, styles)):
+        for i, (block, plane, style) in enumerate(zip(self.blocks, noise, styles, strict=True)):
             x = block(x, plane, style)
             if i < self.first_output or (self.config.skip == "blend" and alpha == 1.0 and i == self.first_output):
                 continue
@@ -308,13 +293,12 @@ class MapGenerator(nn.Module):
             rng = torch.Generator().manual_seed(seed)
             z = torch.randn(self.config.latent_dim, generator=rng)
             drawn.append([z, *(torch.randn(1, r, r, generator=rng) for r in self.config.resolutions)])
-        z, *noise = (torch.stack(parts) for parts in zip(*drawn))
+        z, *noise = (torch.stack(parts) for parts in zip(*drawn, strict=True))
         return z, noise
 
     @torch.no_grad()
     def estimate_w_mean(self, samples: int = 2048, seed: int = 0) -> None:
         """Fill ``w_mean`` with each grade's mean style over the same ``samples`` latents drawn from ``seed``."""
-        checked_int("samples", samples, 1, 1_000_000)
         z = torch.randn(samples, self.config.latent_dim, generator=torch.Generator().manual_seed(seed))
         z = z.to(self.w_mean.device)
         for grade in range(self.config.num_grades):
@@ -338,17 +322,6 @@ class MapGenerator(nn.Module):
             raise ValueError(f"noise has shapes {found}; this generator takes {expected}")
 
 
-def check_grades(grade: Tensor, n: int, num_grades: int) -> None:
-    """Raise unless ``grade`` is ``int64 (n,)`` of 0 to num_grades − 1: TypeError for the dtype, else ValueError."""
-    if grade.dtype != torch.int64:
-        raise TypeError(f"grade has dtype {grade.dtype}; allowed is torch.int64")
-    if tuple(grade.shape) != (n,):
-        raise ValueError(f"grade has shape {tuple(grade.shape)}; {n} latents or maps need ({n},)")
-    wrong = grade[(grade < 0) | (grade >= num_grades)]
-    if wrong.numel():
-        raise ValueError(f"grade is {int(wrong[0])}; allowed are 0-{num_grades - 1}")
-
-
 def original_classes(logits: Tensor) -> Tensor:
     """The original's classes: ``logits (N, 7, R, R) -> uint8 (N, R, R)`` with :data:`NO_CLASS` where none wins.
 
@@ -364,85 +337,10 @@ def logits_to_maps(logits: Tensor, config: MapGeneratorConfig) -> Tensor:
     """``logits (N, 7, R, R) -> uint8 (N, R, R)`` of classes 0-6, in the way ``config.output`` names.
 
     "argmax": the largest logit. "original": :func:`original_classes`, with retina where no class wins; behind
-    :func:`retinagan.maps.labels.clean_map` that is the original's clean-up (retina inside the field, background outside).
+    :func:`retinagan.maps.labels.clean_map` that is the original's clean-up (retina inside the field, background
+    outside).
     """
     if config.output == "argmax":
         return logits.argmax(dim=1).to(torch.uint8)
     classes = original_classes(logits)
     return torch.where(classes == NO_CLASS, VB, classes)
-
-
-@dataclass(frozen=True)
-class MapDiscriminatorConfig:
-    """Everything that shapes a :class:`MapDiscriminator`. Raises ValueError like :class:`MapGeneratorConfig`."""
-
-    planes: int = 10  # input planes: those of retinagan.training.maps.judged_planes
-    shuffle: int = 4  # pixel-unshuffle before the first convolution: 1, 2, 4 or 8
-    channels: tuple[int, ...] = (48, 96, 128, 160, 160)  # at R/shuffle, half of it, …, 4 pixels
-    num_grades: int = NUM_GRADES
-    deviation_group: int = 4  # images over which the minibatch deviation is taken
-
-    def __post_init__(self) -> None:
-        checked_int("planes", self.planes, 1, 1024)
-        if self.shuffle not in (1, 2, 4, 8):
-            raise ValueError(f"shuffle is {self.shuffle!r}; allowed are 1, 2, 4 and 8")
-        object.__setattr__(self, "channels", checked_channels("channels", self.channels, longest=9))
-        checked_int("num_grades", self.num_grades, 1, 1000)
-        checked_int("deviation_group", self.deviation_group, 1, 1024)
-
-    @property
-    def size(self) -> int:
-        """R: side of the maps that it judges."""
-        return self.shuffle * (4 << (len(self.channels) - 1))
-
-
-class _DownBlock(nn.Module):
-    """Residual block that halves the side: two 3×3 convs and a 1×1 skip, averaged so that the variance stays."""
-
-    def __init__(self, channels_in: int, channels_out: int):
-        super().__init__()
-        self.conv1 = EqualConv2d(channels_in, channels_in, 3)
-        self.conv2 = EqualConv2d(channels_in, channels_out, 3)
-        self.skip = EqualConv2d(channels_in, channels_out, 1, gain=1.0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.leaky_relu(self.conv1(x), LEAK)
-        # The second convolution runs behind the pooling: a quarter of its cost at the larger side.
-        y = F.leaky_relu(self.conv2(F.avg_pool2d(y, 2)), LEAK)
-        return (y + self.skip(F.avg_pool2d(x, 2))) * 0.5**0.5
-
-
-class MapDiscriminator(nn.Module):
-    """Judges maps of a grade: ``planes (N, P, R, R), grade (N,) -> logits (N,)``, high for real ones.
-
-    Residual, on pixel-unshuffled planes; the grade enters by projection (Miyato and Koyama 2018, "cGANs with
-    Projection Discriminator"). It is twice differentiable, as R1 asks.
-    """
-
-    def __init__(self, config: MapDiscriminatorConfig):
-        super().__init__()
-        self.config = config
-        self.size = config.size
-        channels, last = config.channels, config.channels[-1]
-        self.stem = EqualConv2d(config.planes * config.shuffle**2, channels[0], 3)
-        self.blocks = nn.ModuleList(_DownBlock(a, b) for a, b in zip(channels, channels[1:]))
-        self.last_conv = EqualConv2d(last + 1, last, 3)
-        self.features = EqualLinear(last * 16, last)
-        self.judge = EqualLinear(last, 1, gain=1.0)
-        self.embedding = nn.Embedding(config.num_grades, last)
-        nn.init.normal_(self.embedding.weight, std=1.0)
-
-    def forward(self, planes: Tensor, grade: Tensor) -> Tensor:
-        """Logits ``float32 (N,)``. Raises ValueError or TypeError for wrong shapes, dtypes and grades."""
-        expected = (self.config.planes, self.size, self.size)
-        if planes.ndim != 4 or tuple(planes.shape[1:]) != expected:
-            raise ValueError(f"planes have shape {tuple(planes.shape)}; this discriminator takes (N, *{expected})")
-        check_grades(grade, planes.shape[0], self.config.num_grades)
-        x = F.leaky_relu(self.stem(F.pixel_unshuffle(planes, self.config.shuffle)), LEAK)
-        for block in self.blocks:
-            x = block(x)
-        x = F.leaky_relu(self.last_conv(minibatch_deviation(x, self.config.deviation_group)), LEAK)
-        features = F.leaky_relu(self.features(x.flatten(1)), LEAK).float()
-        # The projection is scaled like an equalised layer, so both terms start at the same size.
-        by_grade = (features * self.embedding(grade)).sum(dim=1) * features.shape[1] ** -0.5
-        return self.judge(features).float().squeeze(1) + by_grade

@@ -9,42 +9,32 @@ the photograph that went in (back-projection, as in Irani and Peleg, "Improving 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from retinagan.configuration import Channels, Field, configuration
 from retinagan.maps.labels import BG, NUM_CLASSES
-from retinagan.models.layers import LEAK, checked_float, checked_int
+from retinagan.models.layers import LEAK
 
 FACTOR = 2
 """How much larger the photograph becomes."""
 
 
-@dataclass(frozen=True)
+@configuration
 class SuperResolverConfig:
-    """What a super-resolving last stage is made of. Raises ValueError for values outside their ranges."""
+    """What a super-resolving last stage is made of."""
 
-    size: int = 1024
+    size: int = Field(1024, ge=2 * FACTOR, le=8192, multiple_of=FACTOR)
     """Side of the photographs that it makes, in pixels."""
-    channels: int = 32
+    channels: int = Field(32, ge=1, le=1024)
     """Filters at the photograph's own side."""
-    blocks: int = 4
+    blocks: int = Field(4, ge=1, le=64)
     """Residual blocks there, two 3×3 convolutions each."""
-    fine_channels: int = 16
+    fine_channels: int = Field(16, ge=1, le=1024)
     """Filters at twice the side."""
-    detail: float = 0.1
+    detail: float = Field(0.1, ge=1e-3, le=10)
     """Scale of the added detail: the network's outputs of order 1 are this many shares of white."""
-
-    def __post_init__(self) -> None:
-        checked_int("size", self.size, 2 * FACTOR, 8192)
-        if self.size % FACTOR:
-            raise ValueError(f"size is {self.size}; it must be even")
-        checked_int("channels", self.channels, 1, 1024)
-        checked_int("blocks", self.blocks, 1, 64)
-        checked_int("fine_channels", self.fine_channels, 1, 1024)
-        checked_float("detail", self.detail, 1e-3, 10.0)
 
 
 class _Block(nn.Module):
@@ -114,22 +104,14 @@ def upsampled(planes: Tensor) -> Tensor:
     return F.interpolate(planes, scale_factor=FACTOR, mode="bilinear", align_corners=False)
 
 
-@dataclass(frozen=True)
+@configuration
 class DetailDiscriminatorConfig:
     """Patch discriminator of large photographs, on pixel-unshuffled crops, one logit a patch (Isola et al., 2017)."""
 
-    channels: tuple[int, ...] = (48, 64, 96)
+    channels: Channels = (48, 64, 96)
     """Filters of the convolutions; all but the first halve the side."""
-    detail_gain: float = 8.0
+    detail_gain: float = Field(8.0, ge=0, le=100)
     """The photograph minus its smooth version is shown times this: detail is faint beside the light."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "channels", tuple(self.channels))
-        if not self.channels:
-            raise ValueError("channels is empty; give one number of filters a layer")
-        for i, channels in enumerate(self.channels):
-            checked_int(f"channels[{i}]", channels, 1, 1024)
-        checked_float("detail_gain", self.detail_gain, 0.0, 100.0)
 
 
 class DetailDiscriminator(nn.Module):

@@ -38,13 +38,8 @@ from retinagan.maps.labels import (
     colours_from_map,
     field_of_view,
 )
-from retinagan.models.stylegan import (
-    MapDiscriminator,
-    MapDiscriminatorConfig,
-    MapGenerator,
-    MapGeneratorConfig,
-    logits_to_maps,
-)
+from retinagan.models.map_discriminator import MapDiscriminator, MapDiscriminatorConfig
+from retinagan.models.stylegan import MapGenerator, MapGeneratorConfig, logits_to_maps
 from retinagan.training.initial import start_from
 from retinagan.training.map_reals import RealMaps
 from retinagan.training.settings import LoopSettings

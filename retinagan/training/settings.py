@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,19 @@ def task_for(config: Mapping[str, Any]) -> Callable[[dict[str, Any]], Any]:
     return task_module(config["task"]).make_task
 
 
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which numbers like 1e-3, without a dot, are numbers and no texts."""
+
+
+def _number(loader: _Loader, node: yaml.ScalarNode) -> int | float:
+    value = float(loader.construct_scalar(node))
+    return int(value) if value.is_integer() else value
+
+
+_Loader.add_constructor("!number", _number)
+_Loader.add_implicit_resolver("!number", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
+
+
 def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> dict[str, Any]:
     """Read a YAML configuration and fill in every default.
 
@@ -89,7 +103,7 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] =
     if not path.is_file():
         raise FileNotFoundError(f"no configuration {path}; the ones that come with the project are in configs/")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(raw, dict):
@@ -134,7 +148,7 @@ def _pairs(overrides: Mapping[str, Any] | Sequence[str]) -> list[tuple[str, Any]
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise ValueError(f"{text!r} is not of the form section.key=value")
-        pairs.append((key.strip(), yaml.safe_load(value)))
+        pairs.append((key.strip(), yaml.load(value, _Loader)))
     return pairs
 
 
