@@ -1,8 +1,8 @@
 """Checkpoints: one safetensors file a network, which rebuilds itself from the config in its metadata.
 
-Metadata holds ``format``, ``network`` (a key of :data:`NETWORKS`), ``config`` (the config dataclass as JSON) and ``facts``
-(JSON: how it was trained, on what, by which version). Floats are stored as fp16, imported weights as float32. Only
-safetensors are read; nothing is ever unpickled.
+Metadata holds ``format``, ``network`` (a key of :data:`NETWORKS`), ``config`` (the config dataclass as JSON) and
+``facts`` (JSON: how it was trained, on what, by which version). Floats are stored as fp16, imported weights as float32.
+Only safetensors are read; nothing is ever unpickled.
 """
 
 from __future__ import annotations
