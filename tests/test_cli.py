@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from retinagan import checkpoints, cli
-from retinagan.cli import main
-from retinagan.cli_arguments import EVALUATIONS, build_parser, parse_seeds
+from retinagan import checkpoints
+from retinagan.cli import build_parser, main
+from retinagan.cli.arguments import parse_seeds
+from retinagan.cli.evaluate import EVALUATIONS
 from retinagan.data.prepare import read_manifest
 from retinagan.files.maps import encode_map_png, read_map_png
 from retinagan.files.provenance import map_digest, read_png
@@ -30,7 +31,7 @@ from retinagan.resources import DEFAULT_MODEL
 from tests.helpers import TINY_SIZE, tiny_model
 from tests.synthetic_eyes import write_fgadr, write_folder, write_idrid
 
-COMMANDS = tuple(cli._COMMANDS)
+COMMANDS = tuple(next(action for action in build_parser()._actions if action.choices).choices)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +120,27 @@ def test_module_runs_as_a_program():
     assert done.returncode == 0 and done.stdout.startswith("retinagan 0.")
     done = subprocess.run([sys.executable, "-m", "retinagan", "info", "nowhere"], capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "no checkpoint at nowhere" in done.stderr
+
+
+# --- demo -----------------------------------------------------------------------------------------------------------
+
+
+def test_demo_starts_the_app_that_is_shipped(model, monkeypatch, capsys):
+    started = []
+    monkeypatch.setattr("os.execve", lambda *arguments: started.append(arguments))
+    monkeypatch.setattr("subprocess.call", lambda command, env: 3)
+    assert main(["demo", "--port", "8600", "--model", str(model)]) == 3
+    program, command, environment = started[0]
+    assert program == command[0] == sys.executable and command[1:4] == ["-m", "streamlit", "run"]
+    assert Path(command[4]).name == "web_demo.py" and Path(command[4]).is_file() and "8600" in command
+    assert environment["RETINAGAN_MODEL"] == str(model)
+    assert capsys.readouterr().out == "RetinaGAN: http://localhost:8600\n"
+
+
+def test_demo_says_what_it_needs(monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "pip install 'retinagan[app]'" in fails(capsys, "demo")
+    assert "port is 0; allowed are 1 to 65535" in fails(capsys, "demo", "--port", "0")
 
 
 # --- sample, render, info -------------------------------------------------------------------------------------------

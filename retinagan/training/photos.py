@@ -18,7 +18,7 @@ from torch import nn
 
 from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset, load_prepared
-from retinagan.eye.grown import (
+from retinagan.eye import (
     draw_light_and_texture,
     draw_macula,
     eye_seed,
@@ -161,11 +161,7 @@ class PhotosTask:
             if self._eyes is None:
                 data = self._dataset or load_prepared(self.training.data, "train")
                 self._eyes, fitted = measure_eyes(
-                    data,
-                    self.generator_config.latent_dim,
-                    self.training.varied_copies,
-                    self.training.seed,
-                    self.generator_config.corrections.coarse_slope,
+                    data, self.generator_config.latent_dim, self.training.varied_copies, self.training.seed
                 )
                 for name, value in fitted.items():
                     buffer = getattr(self.networks["generator"].eye, name)
@@ -181,9 +177,8 @@ class PhotosTask:
         if (index, variant) not in self.grown:
             seed = self.training.seed * 1_000_003 + index * 101 + variant
             label_map = self.eyes[index].label_map
-            margin = self.generator_config.corrections.lesion_margin
-            planes = np.stack(grow_vessels_and_tone(label_map, eye_seed(seed), self.generator_config.corrections))
-            self.grown[index, variant] = without_lesions(planes, label_map, margin).astype(np.float16)
+            planes = np.stack(grow_vessels_and_tone(label_map, eye_seed(seed)))
+            self.grown[index, variant] = without_lesions(planes, label_map).astype(np.float16)
         vessels, tone = self.grown[index, variant]
         guidance[VESSELS], guidance[TONE] = vessels[window], tone[window]
 
@@ -191,17 +186,17 @@ class PhotosTask:
         self, guidance: np.ndarray, eye: Eye, window: tuple[slice, slice], rng: torch.Generator
     ) -> torch.Tensor:
         """Write drawn light and texture into a crop's ``guidance (7, crop, crop)`` with a tree grown for ``eye``, which becomes as clear
-        as that texture, as ``retinagan.eye.grown.make_eye`` does; returns the light's code."""
+        as that texture, as ``retinagan.eye.make_eye`` does; returns the light's code."""
         size = self.generator_config.size
-        statistics, corrections = self.networks["generator"].eye, self.generator_config.corrections
+        statistics = self.networks["generator"].eye
         light, logs = draw_light_and_texture(statistics, rng)
         code, logs = light * self.generator_config.latent_std, logs.numpy()
         guidance[:3] = darken_fovea(
-            self._light(code, eye.side, window), draw_macula(eye.fovea[:2], eye.fovea[2], size, corrections)[window]
+            self._light(code, eye.side, window), draw_macula(eye.fovea[:2], eye.fovea[2], size)[window]
         )
         noise = torch.randn(guidance.shape[1:], generator=rng).numpy()
-        guidance[TEXTURE] = new_texture(noise, logs, corrections, size / 512)
-        guidance[[VESSELS, TONE]] = shown_vessels(guidance[VESSELS], guidance[TONE], logs, corrections)
+        guidance[TEXTURE] = new_texture(noise, logs, size / 512)
+        guidance[[VESSELS, TONE]] = shown_vessels(guidance[VESSELS], guidance[TONE], logs, grown=True)
         return code
 
     def _light(self, code: torch.Tensor, side: str, window: tuple[slice, slice]) -> np.ndarray:

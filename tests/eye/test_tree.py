@@ -214,7 +214,9 @@ def test_arcades_bow_around_the_fovea(anatomy, trees):
     assert halves > 1.5 * len(trees)  # the rest has left through the rim by then
 
 
-def test_density_is_that_of_real_eyes(anatomy):
+def test_density_is_that_of_real_eyes(anatomy, monkeypatch):
+    for constant in ("vessels.GAPS", "vessels.SHOWN", "rasterise.BLUR"):  # as the ridge filter would see them
+        monkeypatch.setattr(f"retinagan.eye.{constant}", 1.0)
     planes = [draw_vessels(grow_tree(anatomy, seed), 512) for seed in SEEDS]
     field = np.hypot(*(np.mgrid[:512, :512] - 255.5)) < 250
     distance, _ = fovea_frame(anatomy)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 REFERENCE = 512
 """Side at which widths and edges below are given in pixels; smaller planes are averaged down from at least this."""
 
+BLUR = 0.7
+"""A vessel of radius r is drawn with half-width √(r² + BLUR²), pixels at 512. The ridge filter's own width is 1; less, as the photo generator
+broadens what it is shown."""
+
 LARGEST = 3.6
 """Half-width, pixels at 512, that no vessel exceeds: the ridge filter's widest kernel sees no wider ones."""
 
@@ -34,10 +38,8 @@ RIM = 5.0
 """Nothing is drawn this close to the field's rim (pixels at 512): neither does the ridge filter."""
 
 
-def draw_vessels(tree: VesselTree, size: int, share: float | None = None, blur: float = 1.0) -> np.ndarray:
+def draw_vessels(tree: VesselTree, size: int, share: float | None = None) -> np.ndarray:
     """Tree → plane ``float32 (size, size)`` in 0..1: height of the vessel's ridge at each pixel, 0 beside it.
-
-    A vessel of radius r is drawn with half-width √(r² + ``blur``²), pixels at 512; the ridge filter's own width is 1.
 
     With ``share`` the heights are scaled, within :data:`GAIN`, so that this share of the field comes out above
     :data:`SEEN`: the ridge filter, too, stretches its answer between fixed percentiles of the field.
@@ -47,15 +49,15 @@ def draw_vessels(tree: VesselTree, size: int, share: float | None = None, blur: 
     Raises:
         ValueError: ``size`` is not positive.
     """
-    return draw_kinds(tree, size, share, blur).max(axis=0)
+    return draw_kinds(tree, size, share).max(axis=0)
 
 
-def draw_kinds(tree: VesselTree, size: int, share: float | None = None, blur: float = 1.0) -> np.ndarray:
+def draw_kinds(tree: VesselTree, size: int, share: float | None = None) -> np.ndarray:
     """Arteries and veins of a tree, each as :func:`draw_vessels` draws both: ``float32 (2, size, size)``."""
     if size < 1:
         raise ValueError(f"size is {size}; it must be at least 1")
     factor = -(-REFERENCE // size)
-    planes = np.stack([_draw(tree, size * factor, tree.kind == kind, blur) for kind in range(2)])
+    planes = np.stack([_draw(tree, size * factor, tree.kind == kind) for kind in range(2)])
     if share is not None:
         level = float(np.quantile(planes.max(axis=0)[_inside(size * factor)], 1 - share))
         planes *= np.clip(SEEN / max(level, 1e-6), *GAIN)
@@ -65,13 +67,13 @@ def draw_kinds(tree: VesselTree, size: int, share: float | None = None, blur: fl
     return planes.astype(np.float32)
 
 
-def _draw(tree: VesselTree, size: int, wanted: np.ndarray, blur: float) -> np.ndarray:
+def _draw(tree: VesselTree, size: int, wanted: np.ndarray) -> np.ndarray:
     """The ``wanted`` segments (S,) of a tree at ``size`` ≥ 512.
 
     Each fills the box around it with its profile, the brightest wins.
     """
     scale = size / REFERENCE
-    radius = np.sqrt((tree.radius * REFERENCE) ** 2 + blur**2)
+    radius = np.sqrt((tree.radius * REFERENCE) ** 2 + BLUR**2)
     radius /= (1 + (radius / LARGEST) ** 4) ** 0.25
     edge = EDGE[0] + EDGE[1] * radius
     height = np.interp(radius, *zip(*BRIGHTNESS, strict=True)) * tree.strength

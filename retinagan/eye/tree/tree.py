@@ -17,7 +17,6 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from retinagan.eye.anatomy import Anatomy, find_anatomy
-from retinagan.eye.statistics import UNCORRECTED, EyeCorrections
 from retinagan.eye.tree.growth import ARTERY, LEVELS, VEIN, Growth, Habit
 from retinagan.eye.tree.rasterise import draw_kinds, draw_vessels
 from retinagan.eye.tree.trunks import grow_trunks
@@ -40,6 +39,14 @@ MURRAY = 2.6
 MOTTLE = 0.33
 """How much the retina's mottle changes the contrast of a vessel of 0.008 disc-fovea distances' radius
 (about 4 pixels wide at 512)."""
+
+GAPS = 0.15
+"""Of the contrast that the ridge filter loses in real photographs where vessels emerge, fork, cross and sink into mottle, how much a grown
+tree loses: the filter loses it once more in the photograph that is made from it."""
+
+SHOWN = 0.82
+"""Of the share of the field that a ridge filter finds to be vessel, how much a grown tree's plane shows: the photo generator broadens what it
+is shown, and the filter takes some of the mottle for vessels."""
 
 USUAL_DISTANCE = 0.455
 """Disc-fovea distance, as a share of the side, at which the tips' radii are meant."""
@@ -77,7 +84,7 @@ class VesselTree:
     tone: float = 0.4
 
 
-def grow_vessels(label_map: np.ndarray, seed: int, corrections: EyeCorrections = UNCORRECTED) -> np.ndarray:
+def grow_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
     """Lesion map ``uint8 (S, S)`` and seed ≥ 0 → vessel plane ``float32 (S, S)`` in 0..1, zero on background.
 
     The tree depends on the map's disc alone, so lesions may change without changing the eye.
@@ -86,25 +93,22 @@ def grow_vessels(label_map: np.ndarray, seed: int, corrections: EyeCorrections =
         TypeError: not a ``uint8`` array, or ``seed`` is not an int.
         ValueError: not a square lesion map, or ``seed`` is negative.
     """
-    return grow_vessels_and_tone(label_map, seed, corrections)[0]
+    return grow_vessels_and_tone(label_map, seed)[0]
 
 
-def grow_vessels_and_tone(
-    label_map: np.ndarray, seed: int, corrections: EyeCorrections = UNCORRECTED
-) -> tuple[np.ndarray, np.ndarray]:
+def grow_vessels_and_tone(label_map: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """:func:`grow_vessels`, and the vessels' tone ``float32 (S, S)`` in -1..1: arteries are light (negative), veins dark.
 
     The counterpart of ``retinagan.eye.tone.vessel_tone``; a tone's magnitude is at most the plane's.
     """
     anatomy = find_anatomy(label_map)
-    tree = grow_tree(anatomy, seed, corrections.gaps)
-    planes = draw_kinds(tree, anatomy.size, corrections.shown * tree.share, corrections.blur)
-    arteries, veins = planes * (label_map != BG)
+    tree = grow_tree(anatomy, seed)
+    arteries, veins = draw_kinds(tree, anatomy.size, SHOWN * tree.share) * (label_map != BG)
     return np.maximum(arteries, veins), np.where(veins >= arteries, veins, -arteries) * np.float32(tree.tone)
 
 
-def grow_tree(anatomy: Anatomy, seed: int, gaps: float = 1.0) -> VesselTree:
-    """The tree of this anatomy and seed; ``gaps`` as in ``EyeCorrections``. Deterministic; its work is bounded for any anatomy.
+def grow_tree(anatomy: Anatomy, seed: int) -> VesselTree:
+    """The tree of this anatomy and seed. Deterministic; its work is bounded for any anatomy.
 
     Raises:
         TypeError: ``seed`` is not an int.
@@ -135,11 +139,11 @@ def grow_tree(anatomy: Anatomy, seed: int, gaps: float = 1.0) -> VesselTree:
     grow_trunks(growth, trunks)
     for level, level_rng in zip(LEVELS, levels, strict=True):
         growth.fill(level, level_rng)
-    return _finish(growth, disc, to_map, length, fading, gaps)
+    return _finish(growth, disc, to_map, length, fading)
 
 
 def _finish(
-    growth: Growth, disc: np.ndarray, to_map: np.ndarray, length: float, rng: np.random.Generator, gaps: float
+    growth: Growth, disc: np.ndarray, to_map: np.ndarray, length: float, rng: np.random.Generator
 ) -> VesselTree:
     """Calibres, contrasts, and the segments in shares of the map's side."""
     n = growth.count
@@ -147,7 +151,7 @@ def _finish(
     vein = np.sqrt(habit.vein_ratio)
     unit = length ** (1 - SAME_CALIBRE) * USUAL_DISTANCE**SAME_CALIBRE
     radius = _calibres(growth) * np.where(kind == VEIN, vein, 1 / vein) * habit.calibre * unit
-    strength = _strengths(growth, radius / length, rng, gaps)
+    strength = _strengths(growth, radius / length, rng)
     nodes = np.nonzero(growth.parent[:n] >= 0)[0]
     segment = np.full(n, -1)
     segment[nodes] = np.arange(len(nodes))
@@ -176,7 +180,7 @@ def _calibres(growth: Growth) -> np.ndarray:
     return np.array(flow) ** (1 / MURRAY)
 
 
-def _strengths(growth: Growth, radius: np.ndarray, rng: np.random.Generator, gaps: float) -> np.ndarray:
+def _strengths(growth: Growth, radius: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Contrast of each node (n,) in 0..1.4: paler arteries and tips, each branch its own, broken where a ridge filter
     loses a vessel: in the disc, at forks and crossings, and wherever thin vessels sink into the retina's mottle.
 
@@ -191,22 +195,22 @@ def _strengths(growth: Growth, radius: np.ndarray, rng: np.random.Generator, gap
     ending = 0.4 + 0.6 * np.clip(growth.left[:n] / 6, 0, 1)
     strength = artery * ending * (1 + 0.4 * growth.contrast[:n] + 0.2 * slow(xy))
     # The filter answers with the vessel's contrast plus that of the mottle, which matters to thin vessels alone.
-    mottle = gaps * MOTTLE * habit.broken * np.clip((0.008 / radius) ** 2, 0, 1.4)
+    mottle = GAPS * MOTTLE * habit.broken * np.clip((0.008 / radius) ** 2, 0, 1.4)
     strength *= np.clip(1 + mottle * (fast(xy) + 0.25 * chance(xy)), 0, 1.4)
     # Beside and in the bright disc it sees little of thin vessels, and the trunks only here and there.
     from_disc2 = (xy**2).sum(axis=1)
     near = np.exp(-((from_disc2 / 0.56**2) ** 2))
     within = np.exp(-((from_disc2 / 0.20**2) ** 2))
     trunk = np.where(kind == VEIN, 0.42, 0.68)
-    strength *= 1 - gaps * np.where(growth.depth[:n] > 0, 0.75, trunk) * near
-    strength *= 1 - gaps * np.clip(0.28 + 0.35 * chance(xy), 0, 0.95) * within
+    strength *= 1 - GAPS * np.where(growth.depth[:n] > 0, 0.75, trunk) * near
+    strength *= 1 - GAPS * np.clip(0.28 + 0.35 * chance(xy), 0, 0.95) * within
     # Where they emerge they dive into the cup: upper and lower half seem apart.
-    strength *= 1 - gaps * 0.8 * np.exp(-((((xy - xy[0]) ** 2).sum(axis=1) / 0.10**2) ** 2))
+    strength *= 1 - GAPS * 0.8 * np.exp(-((((xy - xy[0]) ** 2).sum(axis=1) / 0.10**2) ** 2))
     # Side branches seem to begin a little beside their parent.
     fork = growth.fork[:n]
-    depth_of_gap = gaps * np.clip(0.35 + 0.55 * chance(xy[fork]), 0, 0.95) * (growth.depth[:n] > 0)
+    depth_of_gap = GAPS * np.clip(0.35 + 0.55 * chance(xy[fork]), 0, 0.95) * (growth.depth[:n] > 0)
     strength *= 1 - depth_of_gap * np.exp(-((growth.since[:n] / 2.2) ** 2))
-    strength *= 1 - gaps * _crossings(growth, radius)
+    strength *= 1 - GAPS * _crossings(growth, radius)
     return np.clip(strength, 0.0, 1.4)
 
 
