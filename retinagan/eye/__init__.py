@@ -16,7 +16,7 @@ from scipy import ndimage
 from retinagan.eye.anatomy import Anatomy, find_anatomy
 from retinagan.eye.light import darken_fovea, light_field, light_shift
 from retinagan.eye.texture import synthesise_texture, vessel_gain
-from retinagan.eye.tree.tree import grow_vessels, grow_vessels_and_tone
+from retinagan.eye.tree.rasterise import grow_vessels, grow_vessels_and_tone
 from retinagan.maps.labels import EX, HE, MA
 
 __all__ = [

@@ -11,7 +11,7 @@ import pytest
 from retinagan.evaluation import vessels
 from retinagan.evaluation.vessels import HEADLINE, compare, vessel_statistics, visible_field
 from retinagan.eye import grow_vessels
-from retinagan.maps.labels import BG, EX, HE, OD, VB, empty_map
+from retinagan.maps.labels import BG, EX, HE, VB, empty_map
 
 SIZE = 512
 Y, X = np.mgrid[:SIZE, :SIZE]
@@ -118,21 +118,3 @@ def test_report_writes_figures_and_a_picture(tmp_path, monkeypatch):
     text = vessels.table(figures)
     assert "density" in text and "left / right" in text
     assert vessels.report("anywhere", tmp_path, count=2)["eyes"] == 2
-
-
-def test_grown_eyes_are_within_the_real_range(monkeypatch):
-    """Percentiles 10 and 90 of the 163 training eyes of IDRiD; most eyes must lie between, their mean well within."""
-    for constant in ("vessels.GAPS", "vessels.SHOWN", "rasterise.BLUR"):  # as the ridge filter would see them
-        monkeypatch.setattr(f"retinagan.eye.{constant}", 1.0)
-    real = {
-        "density": (0.080, 0.100), "disc_0": (0.040, 0.096), "disc_2": (0.076, 0.107), "macula": (0.023, 0.059),
-        "calibre_25": (1.31, 1.95), "calibre_50": (2.52, 3.32), "calibre_75": (3.78, 4.82), "connected": (0.247, 0.539),
-        "components": (47, 94),
-    }  # fmt: skip
-    label_map = empty_map(SIZE, None)
-    label_map[(np.hypot(X - 0.172 * SIZE, Y - 0.488 * SIZE) < 0.092 * SIZE) & (label_map == VB)] = OD
-    rows = [vessel_statistics(grow_vessels(label_map, seed), label_map) for seed in range(10)]
-    for name, (low, high) in real.items():
-        values = np.array([row[name] for row in rows])
-        assert low < values.mean() < high, name
-        assert ((values >= 0.9 * low) & (values <= 1.1 * high)).mean() >= 0.7, (name, values)

@@ -1,23 +1,22 @@
-"""Draws a vascular tree as the soft ridges that the photo generator takes for vessels.
+"""Draws a vascular tree as the soft ridges that the photo generator takes for vessels; from a map and a seed in one go.
 
 Thick vessels are bright with a core of 1, twigs faint, as in the ridge filter's answer to a real photograph.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from retinagan.eye.tree.tree import VesselTree
+from retinagan.eye.anatomy import find_anatomy
+from retinagan.eye.tree.tree import VesselTree, grow_tree
+from retinagan.maps.labels import BG
 
 REFERENCE = 512
 """Side at which widths and edges below are given in pixels; smaller planes are averaged down from at least this."""
 
-BLUR = 0.7
-"""A vessel of radius r is drawn with half-width √(r² + BLUR²), pixels at 512. The ridge filter's own width is 1; less, as the photo generator
-broadens what it is shown."""
+GAPS, SHOWN, BLUR = 0.15, 0.82, 0.7
+"""Corrections of the shipped weights: for :func:`grow_tree` and :func:`draw_vessels`, ``SHOWN`` on the tree's own
+share."""
 
 LARGEST = 3.6
 """Half-width, pixels at 512, that no vessel exceeds: the ridge filter's widest kernel sees no wider ones."""
@@ -38,8 +37,34 @@ RIM = 5.0
 """Nothing is drawn this close to the field's rim (pixels at 512): neither does the ridge filter."""
 
 
-def draw_vessels(tree: VesselTree, size: int, share: float | None = None) -> np.ndarray:
+def grow_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
+    """Lesion map ``uint8 (S, S)`` and seed ≥ 0 → vessel plane ``float32 (S, S)`` in 0..1, zero on background.
+
+    The tree depends on the map's disc alone, so lesions may change without changing the eye.
+
+    Raises:
+        TypeError: not a ``uint8`` array, or ``seed`` is not an int.
+        ValueError: not a square lesion map, or ``seed`` is negative.
+    """
+    return grow_vessels_and_tone(label_map, seed)[0]
+
+
+def grow_vessels_and_tone(label_map: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`grow_vessels`, and the vessels' tone ``float32 (S, S)`` in -1..1: arteries are light (negative), veins
+    dark.
+
+    The counterpart of ``retinagan.eye.tone.vessel_tone``; a tone's magnitude is at most the plane's.
+    """
+    anatomy = find_anatomy(label_map)
+    tree = grow_tree(anatomy, seed, GAPS)
+    arteries, veins = draw_kinds(tree, anatomy.size, SHOWN * tree.share, BLUR) * (label_map != BG)
+    return np.maximum(arteries, veins), np.where(veins >= arteries, veins, -arteries) * np.float32(tree.tone)
+
+
+def draw_vessels(tree: VesselTree, size: int, share: float | None = None, blur: float = 1.0) -> np.ndarray:
     """Tree → plane ``float32 (size, size)`` in 0..1: height of the vessel's ridge at each pixel, 0 beside it.
+
+    A vessel of radius r is drawn with half-width √(r² + ``blur``²), pixels at 512; the ridge filter's own width is 1.
 
     With ``share`` the heights are scaled, within :data:`GAIN`, so that this share of the field comes out above
     :data:`SEEN`: the ridge filter, too, stretches its answer between fixed percentiles of the field.
@@ -49,15 +74,15 @@ def draw_vessels(tree: VesselTree, size: int, share: float | None = None) -> np.
     Raises:
         ValueError: ``size`` is not positive.
     """
-    return draw_kinds(tree, size, share).max(axis=0)
+    return draw_kinds(tree, size, share, blur).max(axis=0)
 
 
-def draw_kinds(tree: VesselTree, size: int, share: float | None = None) -> np.ndarray:
+def draw_kinds(tree: VesselTree, size: int, share: float | None = None, blur: float = 1.0) -> np.ndarray:
     """Arteries and veins of a tree, each as :func:`draw_vessels` draws both: ``float32 (2, size, size)``."""
     if size < 1:
         raise ValueError(f"size is {size}; it must be at least 1")
     factor = -(-REFERENCE // size)
-    planes = np.stack([_draw(tree, size * factor, tree.kind == kind) for kind in range(2)])
+    planes = np.stack([_draw(tree, size * factor, tree.kind == kind, blur) for kind in range(2)])
     if share is not None:
         level = float(np.quantile(planes.max(axis=0)[_inside(size * factor)], 1 - share))
         planes *= np.clip(SEEN / max(level, 1e-6), *GAIN)
@@ -67,13 +92,13 @@ def draw_kinds(tree: VesselTree, size: int, share: float | None = None) -> np.nd
     return planes.astype(np.float32)
 
 
-def _draw(tree: VesselTree, size: int, wanted: np.ndarray) -> np.ndarray:
+def _draw(tree: VesselTree, size: int, wanted: np.ndarray, blur: float) -> np.ndarray:
     """The ``wanted`` segments (S,) of a tree at ``size`` ≥ 512.
 
     Each fills the box around it with its profile, the brightest wins.
     """
     scale = size / REFERENCE
-    radius = np.sqrt((tree.radius * REFERENCE) ** 2 + BLUR**2)
+    radius = np.sqrt((tree.radius * REFERENCE) ** 2 + blur**2)
     radius /= (1 + (radius / LARGEST) ** 4) ** 0.25
     edge = EDGE[0] + EDGE[1] * radius
     height = np.interp(radius, *zip(*BRIGHTNESS, strict=True)) * tree.strength
