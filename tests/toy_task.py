@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from retinagan.training.loop import train
+from retinagan.training.task import Task
 
 
-class ToyTask:
+class ToyTask(Task):
     """A regressor with batch norm and dropout, and a critic of it; ``training`` says what goes wrong when."""
 
     name = "toy"

@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from retinagan.training.loop import export_run
+    from retinagan.training.export import export_run
 
     told = {}
     for text in options.fact:

@@ -48,7 +48,8 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from retinagan.training.loop import load_config, task_for, train
+    from retinagan.training.loop import train
+    from retinagan.training.settings import load_config, task_for
 
     overrides = list(options.set)
     if options.data is not None:

@@ -1,7 +1,7 @@
-"""Joint augmentation of photograph, map and vessels: what moves, moves together; only the photo changes colour.
+"""How training pictures are varied, for all tasks: whole eyes, and the crops of a batch. What moves, moves together.
 
-The parameters are drawn here, from an explicit ``torch.Generator``, because torchvision's own transforms draw from the
-global one; its functional half then applies them to ``tv_tensors``, each interpolated by its kind.
+The parameters of a whole eye are drawn here, from an explicit ``torch.Generator``, because torchvision's own transforms draw
+from the global one; its functional half then applies them to ``tv_tensors``, each interpolated by its kind.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 
-from retinagan.data.vision import InterpolationMode, tv_tensors, v2
 from retinagan.maps.labels import BG, VB, field_of_view
 
 MARGIN = 4
@@ -118,6 +119,8 @@ def augment(
         )
     if vessels is not None and vessels.shape != label_map.shape:
         raise ValueError(f"vessels have shape {tuple(vessels.shape)}, their map {tuple(label_map.shape)}")
+    from retinagan.data.vision import tv_tensors, v2  # slow to import, and crops need none of it
+
     p = _covering(draw_parameters(config, rng))
     field = _field(size)
     image = _move(tv_tensors.Image(_beyond_the_rim(photo, MARGIN)), p, size)
@@ -159,8 +162,10 @@ def _beyond_the_rim(photo: torch.Tensor, margin: int) -> torch.Tensor:
     return photo[:, rows, columns]
 
 
-def _move(picture: tv_tensors.TVTensor, p: Parameters, size: int) -> tv_tensors.TVTensor:
-    """Mirrored, turned, scaled and shifted; the middle ``size`` × ``size`` of the result."""
+def _move(picture: torch.Tensor, p: Parameters, size: int) -> torch.Tensor:
+    """A ``tv_tensors`` picture mirrored, turned, scaled and shifted; the middle ``size`` × ``size`` of the result."""
+    from retinagan.data.vision import InterpolationMode, tv_tensors, v2
+
     if p.mirror_x:
         picture = v2.functional.horizontal_flip(picture)
     if p.mirror_y:
@@ -176,3 +181,71 @@ def _move(picture: tv_tensors.TVTensor, p: Parameters, size: int) -> tv_tensors.
         fill=float(BG) if mask else None,
     )
     return v2.functional.center_crop(moved, [size, size])
+
+
+def crop_window(
+    size: int, crop: int, targets: np.ndarray, rng: torch.Generator, margin: int = 0, step: int = 1
+) -> tuple[slice, slice]:
+    """Rows and columns of a crop; half of the crops lie around one of ``targets``.
+
+    Args:
+        size: side of the picture.
+        crop: side of the crop, at most ``size``.
+        targets: pixels ``int (N, 2)`` of y and x that are worth showing.
+        rng: on the CPU; the only source of chance.
+        margin: how far other crops keep from the picture's rim, as far as there is room.
+        step: corners lie at multiples of it.
+    """
+    free = size - crop
+    if len(targets) and torch.rand((), generator=rng) < 0.5:
+        target = targets[int(torch.randint(len(targets), (), generator=rng))]
+        corner = target - torch.randint(crop, (2,), generator=rng).numpy()
+    else:
+        margin = min(margin, free // 2)
+        corner = torch.randint(margin, free - margin + 1, (2,), generator=rng).numpy()
+    y, x = (np.clip(corner, 0, free) // step * step).tolist()
+    return slice(y, y + crop), slice(x, x + crop)
+
+
+def mirrored(planes: list[torch.Tensor], rng: torch.Generator) -> list[torch.Tensor]:
+    """Planes ``(…, H, W)`` of one crop, all mirrored left and right in half of the cases, and so up and down."""
+    for axis in (-1, -2):
+        if torch.rand((), generator=rng) < 0.5:
+            planes = [plane.flip(axis) for plane in planes]
+    return planes
+
+
+def rotation(angle: float) -> np.ndarray:
+    """The matrix ``(2, 2)`` that turns by an angle in radians."""
+    return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+
+
+def turned_crop(
+    photo: np.ndarray, label_map: np.ndarray, centre: np.ndarray, turn: np.ndarray, crop: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A turned, mirrored or scaled crop, black and background outside the picture.
+
+    Args:
+        photo: ``uint8 (S, S, 3)``.
+        label_map: ``uint8 (S, S)``.
+        centre: of the crop, y and x in pixels.
+        turn: ``(2, 2)``, from the crop's to the picture's directions (x, y).
+        crop: side of the crop in pixels.
+
+    Returns:
+        The photo ``float32 (3, crop, crop)`` in 0..1 and the map ``float32 (crop, crop)`` of exact classes.
+    """
+    size = len(photo)
+    middle = (centre[::-1] + 0.5) / size * 2 - 1
+    theta = torch.from_numpy(np.concatenate([turn * crop / size, middle[:, None]], 1).astype(np.float32))[None]
+    grid = F.affine_grid(theta, [1, 1, crop, crop], align_corners=False)
+    # Only the pixels under the crop are converted and sampled.
+    low, high = ((corner + 1) * size / 2 for corner in grid.reshape(-1, 2).aminmax(dim=0))
+    x0, y0 = ((low - 2).round().long().clamp(0, size - 2)).tolist()
+    x1, y1 = (max(end, start + 2) for end, start in zip((high + 2).round().long().clamp(0, size).tolist(), (x0, y0)))
+    pixels = (grid + 1) * size / 2 - torch.tensor([x0, y0])
+    grid = pixels / torch.tensor([x1 - x0, y1 - y0]) * 2 - 1
+    picture = torch.from_numpy(photo[y0:y1, x0:x1]).permute(2, 0, 1)[None].float() / 255
+    classes = torch.from_numpy(label_map[y0:y1, x0:x1])[None, None].float()
+    picture = F.grid_sample(picture, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
+    return picture, F.grid_sample(classes, grid, mode="nearest", padding_mode="zeros", align_corners=False)[0, 0]

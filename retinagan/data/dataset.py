@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +49,13 @@ class PreparedDataset:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def digest(self) -> str:
+        """SHA-256 of all that is known of the eyes, in hexadecimal; in which folder they lie does not count."""
+        digest = hashlib.sha256(json.dumps([self.photos.shape, self.ids, self.labels]).encode())
+        for array in (self.photos, self.maps, self.vessels, self.grades, self.fovea, self.has_map):
+            digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()
 
 
 def load_prepared(folder: str | Path, split: str, include_unlabelled: bool = False) -> PreparedDataset:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
+from retinagan import checkpoints
 from retinagan.training.settings import loop_settings, task_for
 from retinagan.training.state import read_latest, restore
-
-if TYPE_CHECKING:
-    from retinagan.training.loop import Task
-
+from retinagan.training.task import Task
 
 PATHS = ("data", "initial", "segmenter")
 """Settings of ``training`` that name files."""
-
-
-def average_of(network: nn.Module) -> nn.Module:
-    """A frozen copy in eval mode that is to receive a network's averaged weights."""
-    return copy.deepcopy(network).eval().requires_grad_(False)
 
 
 def load_ema(
@@ -45,8 +37,8 @@ def load_ema(
     # The weights that a run started from may be gone; its state holds what became of them.
     started = {k: v for k, v in config.get("training", {}).items() if k != "initial"}
     task = (make_task or task_for(config))({**config, "training": started})
-    averages = {name: average_of(task.networks[name]) for name in task.averaged}
-    restore(state, task.networks, averages, {})
+    averages = {name: task.networks[name] for name in task.averaged}
+    restore(state, {k: v for k, v in task.networks.items() if k not in averages}, averages, {})
     facts = {
         "task": state.meta["task"],
         "steps": state.meta["step"],
@@ -55,7 +47,7 @@ def load_ema(
         "config": {**config, "training": {k: v for k, v in config.get("training", {}).items() if k not in PATHS}},
         "torch": torch.__version__,
     }
-    return task, {name: network.eval() for name, network in {**task.networks, **averages}.items()}, facts
+    return task, {name: network.eval() for name, network in task.networks.items()}, facts
 
 
 def export_run(
@@ -68,8 +60,6 @@ def export_run(
 
     ``told`` are facts that a run cannot know, such as whose data it saw; they come first.
     """
-    from retinagan import checkpoints
-
     task, networks, facts = load_ema(run_dir, make_task)
     facts = {**(told or {}), **facts}
     out_dir = Path(out_dir)

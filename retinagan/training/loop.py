@@ -1,9 +1,8 @@
 """The one loop that trains every network of the project.
 
-A :class:`Task` (training/maps.py, training/photos.py) says what a step computes; the loop does the rest: devices,
-averaged weights, checks, states, log, contact sheets. All that is random at step ``k`` on rank ``r`` comes from a
-generator made of (seed, k, r), so a resumed run needs no generator's state and repeats exactly what the killed run
-would have done.
+A :class:`retinagan.training.task.Task` says what a step computes; the loop does the rest: devices, averaged weights,
+checks, states, log, contact sheets. All that is random at step ``k`` on rank ``r`` comes from a generator made of
+(seed, k, r), so a resumed run needs no generator's state and repeats exactly what the killed run would have done.
 """
 
 from __future__ import annotations
@@ -15,51 +14,31 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import yaml
 from PIL import Image
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from retinagan.training.batches import Batches, batch_items, mix, step_generator
-from retinagan.training.export import average_of, export_run, load_ema
-from retinagan.training.settings import LoopSettings, load_config, loop_settings, task_for
-from retinagan.training.state import StateError, collect, latest_state, read_latest, restore, write_state
+from retinagan.training.settings import LoopSettings, loop_settings
+from retinagan.training.state import (
+    StateError,
+    collect,
+    latest_state,
+    read_fitted,
+    read_latest,
+    restore,
+    write_fitted,
+    write_state,
+)
 from retinagan.training.stopping import signals_for_children, stop_signals
-
-__all__ = [
-    "LoopSettings", "StateError", "Task", "TrainResult", "TrainingDiverged",
-    "export_run", "latest_state", "load_config", "load_ema", "step_generator", "task_for", "train",
-]  # fmt: skip
-
-
-class Task(Protocol):
-    """One network's training. Whatever it remembers between steps must be in its networks (buffers) or optimisers."""
-
-    name: str
-    networks: dict[str, nn.Module]
-    averaged: tuple[str, ...]
-    optimizers: dict[str, torch.optim.Optimizer]
-
-    def batch(self, rng: torch.Generator) -> Any:
-        """One rank's batch: CPU tensors (nested as one likes) that depend on ``rng`` alone."""
-
-    def step(
-        self, batch: Any, step: int, rng: torch.Generator, update: Callable[[str, Tensor], float]
-    ) -> dict[str, float | Tensor]:
-        """Compute losses on the device and call ``update(optimiser's name, scalar loss)`` for each; return what to log.
-
-        ``update`` differentiates the loss by that optimiser's parameters alone and returns the gradient's norm.
-        """
-
-    def sheet(self, networks: dict[str, nn.Module], rng: torch.Generator) -> np.ndarray:
-        """A contact sheet ``uint8 (H, W, 3)`` of the averaged networks; ``rng`` is the same at every call."""
-
-    def export(self, networks: dict[str, nn.Module], facts: dict[str, Any]) -> dict[str, nn.Module]:
-        """The modules to ship, by network name; ``facts`` may be added to."""
+from retinagan.training.task import Task
 
 
 class TrainingDiverged(RuntimeError):
@@ -93,7 +72,8 @@ def train(
         make_task: the task's factory; with several devices it must be importable (a module's function), as each
             process calls it. The first weights are those it makes under the seed.
         config: plain values; ``config["training"]`` holds the fields of :class:`LoopSettings`.
-        run_dir: receives config.yaml, log.jsonl, tensorboard/, sheets/ and state-XXXXXXXX.safetensors (the newest two).
+        run_dir: receives config.yaml, log.jsonl, tensorboard/, sheets/, state-XXXXXXXX.safetensors (the newest two) and
+            fitted.safetensors, what was measured on the data before the first step.
         steps: steps in all, those before a resume included; None takes ``training.steps``. One of steps and
             max_minutes is needed; the first that is reached ends the run.
         max_minutes: minutes of this call.
@@ -173,20 +153,44 @@ class _Trainer:
         self.rank, self.world = fabric.global_rank, fabric.world_size
         self.step, self.seconds_before, self.start = 0, 0.0, time.monotonic()
         self.last_good: Path | None = None
+        self.data: str | None = None
         for network in task.networks.values():
             network.to(fabric.device)
             if fabric.device.type == "cuda":
                 network.to(memory_format=torch.channels_last)
         self._broadcast(t for network in task.networks.values() for t in network.state_dict().values())
-        self.averages = {name: average_of(task.networks[name]) for name in task.averaged}
-        self.shown = {**task.networks, **self.averages}
+        self.averages = {name: AveragedModel(task.networks[name]) for name in task.averaged}
+        for average in self.averages.values():
+            average.n_averaged.fill_(1)  # the average starts from the first weights
+        self.averaged = {name: average.module.eval().requires_grad_(False) for name, average in self.averages.items()}
         state = read_latest(run_dir) if resume else None
         if state:
             self._check_config(state.meta["config"], state.path)
-            restore(state, task.networks, self.averages, task.optimizers)
+            restore(state, task.networks, self.averaged, task.optimizers)
             self.step, self.seconds_before, self.last_good = state.meta["step"], state.meta["seconds"], state.path
+            self.data = state.meta["data"]
         if self.rank == 0:
             _prepare_folder(run_dir, config, self.step)
+        self.schedulers = [self._scheduler(name, factor) for name, factor in task.schedules.items()]
+
+    def _fit(self) -> None:
+        """Measure on the training data what the task needs, or take what was measured on the same data at the run's start."""
+        before, self.data = self.data, self.task.load()
+        if before not in (None, self.data) and self.rank == 0:
+            tqdm.write("resuming with other training data than before: they are measured anew")
+        with self.fabric.rank_zero_first():  # the others read what it wrote
+            fitted = read_fitted(self.run_dir, self.data)
+            if fitted is None:
+                fitted = self.task.fit()
+                if self.rank == 0:
+                    write_fitted(self.run_dir, self.data, fitted)
+        self.task.take(fitted)
+
+    def _scheduler(self, name: str, factor: Callable[[int], float]) -> LambdaLR:
+        optimizer = self.task.optimizers[name]
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+        return LambdaLR(optimizer, factor, last_epoch=self.step - 1)
 
     def run(self, steps: int | None, max_minutes: float | None, progress: bool) -> TrainResult:
         from torch.utils.tensorboard import SummaryWriter  # slow to import
@@ -208,6 +212,7 @@ class _Trainer:
             stack.callback(bar.close)
             stack.callback(board.close if board else lambda: None)
             asked = stack.enter_context(stop_signals())
+            self._fit()
             batches = stack.enter_context(Batches(make_batch, settings.prefetch))
             while not reason:
                 batch = batches.get(self.step)
@@ -217,6 +222,8 @@ class _Trainer:
                 with self.fabric.autocast():
                     losses = self.task.step(self.fabric.to_device(batch), self.step, rng, self._update)
                 self._average_weights()
+                for scheduler in self.schedulers:
+                    scheduler.step()
                 self.step += 1
                 bar.update()
                 for key, value in losses.items():
@@ -290,12 +297,9 @@ class _Trainer:
         if self.world > 1:  # statistics that a network gathers itself are those of rank 0, as in its states
             self._broadcast(buffer for network in self.task.networks.values() for buffer in network.buffers())
         decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for name, average in self.averages.items():
-                network = self.task.networks[name]
-                torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
-                for kept, new in zip(average.buffers(), network.buffers(), strict=True):
-                    kept.copy_(new)
+        for name, average in self.averages.items():
+            average.multi_avg_fn = get_ema_multi_avg_fn(decay)
+            average.update_parameters(self.task.networks[name])
 
     def _broadcast(self, tensors: Iterable[Tensor]) -> None:
         if self.world > 1:
@@ -330,12 +334,18 @@ class _Trainer:
 
     def _save(self) -> Path:
         path = self.run_dir / f"state-{self.step:08d}.safetensors"
-        tensors, values = collect(self.task.networks, self.averages, self.task.optimizers)
+        tensors, values = collect(self.task.networks, self.averaged, self.task.optimizers)
         bad = [key for key, t in tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
         if bad:  # on every rank alike, so that none waits for another
             raise TrainingDiverged(f"{bad[0]} is not finite after step {self.step}; {self._good()}")
         if self.rank == 0:
-            meta = {"task": self.task.name, "config": self.config, "seconds": self._seconds(), "devices": self.world}
+            meta = {
+                "task": self.task.name,
+                "config": self.config,
+                "data": self.data,
+                "seconds": self._seconds(),
+                "devices": self.world,
+            }
             write_state(self.run_dir, self.step, tensors, values, meta)
         self.last_good = path
         return path
@@ -343,7 +353,8 @@ class _Trainer:
     def _sheet(self, board: Any) -> None:
         if self.rank == 0:
             with torch.no_grad():
-                sheet = self.task.sheet(self.shown, step_generator(self.settings.seed, 0, 0, 2))
+                networks = {**self.task.networks, **self.averaged}
+                sheet = self.task.sheet(networks, step_generator(self.settings.seed, 0, 0, 2))
             folder = self.run_dir / "sheets"
             folder.mkdir(exist_ok=True)
             Image.fromarray(sheet).save(folder / f"step-{self.step:08d}.png")
@@ -363,7 +374,7 @@ class _Trainer:
 
 def _prepare_folder(run_dir: Path, config: dict[str, Any], step: int) -> None:
     """Write the configuration and take back what a killed run logged after its last state."""
-    for left in run_dir.glob("state-*.safetensors.tmp"):
+    for left in run_dir.glob("*.safetensors.tmp"):
         left.unlink()
     text = yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True)
     _replace_text(run_dir / "config.yaml", text)

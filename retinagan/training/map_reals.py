@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
+from retinagan.data.augment import rotation
 from retinagan.maps.labels import BG, EX, HE, LESIONS, MA, NUM_CLASSES, NUM_GRADES, OD, SE, VB, field_of_view
 
 SEVERE_HAEMORRHAGE = 0.0067
@@ -199,12 +200,12 @@ class RealMaps:
         angle = math.radians(draws.uniform(-12, 12))
         flip_x = draws.choice([-1.0, 1.0])
         scale = draws.uniform(0.93, 1.07)
-        turn = _rotation(angle) @ np.diag([flip_x, 1.0]) * scale
+        turn = rotation(angle) @ np.diag([flip_x, 1.0]) * scale
         centre = turn @ disc + draws.normal(0, 0.015, 2) - (scale - 1) * (turn @ disc) / scale
         here = _inverse(turn, centre - turn @ disc)
         same_side = 1.0 if disc[0] * lesion_disc[0] >= 0 else -1.0
         flips = np.diag([flip_x * same_side, 1.0])
-        turn = _rotation(angle + math.radians(draws.normal(0, 4))) @ flips * draws.uniform(0.9, 1.1)
+        turn = rotation(angle + math.radians(draws.normal(0, 4))) @ flips * draws.uniform(0.9, 1.1)
         shift = np.clip(centre - turn @ lesion_disc, -0.12, 0.12) + draws.normal(0, 0.02, 2)
         return here, _inverse(turn, shift)
 
@@ -228,10 +229,6 @@ class RealMaps:
         planes[:, BG] = 1 - self.field
         planes[:, VB] = (1 - planes.sum(dim=1)).clamp_(0, 1)
         return planes
-
-
-def _rotation(angle: float) -> np.ndarray:
-    return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
 
 
 def _inverse(turn: np.ndarray, shift: np.ndarray) -> np.ndarray:

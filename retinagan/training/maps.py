@@ -14,9 +14,8 @@ al., CVPR 2020), grades by projection. What differs from photographs:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,9 +23,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from retinagan.data.dataset import load_prepared
+from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.maps.labels import (
     BG,
+    CLASSES,
     EX,
     HE,
     LESIONS,
@@ -43,6 +43,7 @@ from retinagan.models.stylegan import MapGenerator, MapGeneratorConfig, logits_t
 from retinagan.training.initial import start_from
 from retinagan.training.map_reals import RealMaps
 from retinagan.training.settings import LoopSettings
+from retinagan.training.task import Task, Terms, Update, logged, weighted_sum
 
 JUDGED = (EX, HE, SE, MA, OD)
 """Classes whose planes the discriminator sees; background is known and retina is what remains."""
@@ -93,31 +94,17 @@ class MapTraining(LoopSettings):
             raise ValueError(f"mixing is {self.mixing}; allowed is 0-1")
 
 
-SECTIONS = {"network": MapGeneratorConfig, "discriminator": MapDiscriminatorConfig, "training": MapTraining}
-
-
-def make_task(config: Mapping[str, Any]) -> MapsTask:
-    """The task of a configuration as :func:`retinagan.training.loop.load_config` returns it."""
-    return MapsTask(
-        MapGeneratorConfig(**config.get("network", {})),
-        MapDiscriminatorConfig(**config.get("discriminator", {})),
-        MapTraining(**config.get("training", {})),
-    )
-
-
-class MapsTask:
-    """See :class:`retinagan.training.loop.Task`. Data are read at the first batch, so exporting needs none."""
+class MapsTask(Task):
+    """The map generator's training; data may be given instead of being read from a folder."""
 
     name = "maps"
+    sections = {"network": MapGeneratorConfig, "discriminator": MapDiscriminatorConfig, "training": MapTraining}
     averaged = ("generator",)
 
-    def __init__(
-        self,
-        network: MapGeneratorConfig,
-        discriminator: MapDiscriminatorConfig,
-        training: MapTraining,
-        reals: RealMaps | None = None,
-    ) -> None:
+    def __init__(self, config: Mapping[str, Any], dataset: PreparedDataset | None = None) -> None:
+        network = MapGeneratorConfig(**config.get("network", {}))
+        discriminator = MapDiscriminatorConfig(**config.get("discriminator", {}))
+        training = MapTraining(**config.get("training", {}))
         planes = len(PLANE_GAINS)
         if discriminator.planes != planes or discriminator.size != network.size:
             raise ValueError(
@@ -138,14 +125,13 @@ class MapsTask:
                 judge.parameters(), training.discriminator_learning_rate, betas=(0.0, 0.99)
             ),
         }
-        if reals is not None:
-            self.reals = reals
+        self.dataset = dataset
         self.field = F.avg_pool2d(torch.from_numpy(field_of_view(2 * network.size)).float()[None, None], 2)
 
-    @cached_property
-    def reals(self) -> RealMaps:
-        data = load_prepared(self.training.data, "train")
-        return RealMaps(data.maps, data.grades, self.networks["generator"].size)
+    def load(self) -> str:
+        data = self.dataset or load_prepared(self.training.data, "train")
+        self.reals = RealMaps(data.maps, data.grades, self.networks["generator"].size)
+        return data.digest()
 
     def batch(self, rng: torch.Generator) -> dict[str, Tensor]:
         """``maps float32 (N, 7, R, R)`` and their ``grades int64 (N,)``."""
@@ -153,9 +139,7 @@ class MapsTask:
         grades = (torch.arange(self.training.batch) + first) % NUM_GRADES
         return {"maps": self.reals.batch(grades, rng), "grades": grades}
 
-    def step(
-        self, batch: dict[str, Tensor], step: int, rng: torch.Generator, update: Callable[[str, Tensor], float]
-    ) -> dict[str, Tensor]:
+    def step(self, batch: dict[str, Tensor], step: int, rng: torch.Generator, update: Update) -> dict[str, Tensor]:
         """One step of the discriminator, then one of the generator, on the same generated maps."""
         judge, grades = self.networks["discriminator"], batch["grades"]
         logits = self._generate(grades, rng)
@@ -166,23 +150,29 @@ class MapsTask:
         real_planes.requires_grad_(penalised)
         real_logits = judge(real_planes, grades)
         fake_logits = judge(fake_planes.detach(), grades)
-        judge_loss = (F.softplus(-real_logits) + F.softplus(fake_logits)).mean()
-        losses = {"discriminator": judge_loss, "real": real_logits.mean(), "fake": fake_logits.mean()}
-        total = judge_loss
+        judged: Terms = {"discriminator": (1.0, (F.softplus(-real_logits) + F.softplus(fake_logits)).mean())}
         if penalised:
             (slope,) = torch.autograd.grad(real_logits.sum(), real_planes, create_graph=True)
-            losses["r1"] = slope.float().square().sum(dim=(1, 2, 3)).mean() * self.training.r1_every
-            total = total + losses["r1"] * (self.training.r1 / 2)
-        update("discriminator", total)
+            judged["r1"] = (
+                self.training.r1 / 2,
+                slope.float().square().sum(dim=(1, 2, 3)).mean() * self.training.r1_every,
+            )
+        update("discriminator", weighted_sum(judged))
 
-        generator_loss = F.softplus(-judge(fake_planes, grades)).mean()
-        background = self._background_loss(logits)
-        update("generator", generator_loss + self.training.background * background)
-        losses |= {"generator": generator_loss, "background": background}
-        for kind, short in ((EX, "EX"), (HE, "HE"), (SE, "SE"), (MA, "MA"), (OD, "OD")):
-            losses[f"share/{short}_real"] = real[:, kind].mean()
-            losses[f"share/{short}_fake"] = fake[:, kind].mean()
-        return losses
+        losses = self.losses(logits, fake_planes, grades)
+        update("generator", weighted_sum(losses))
+        shown = {"real": real_logits.mean(), "fake": fake_logits.mean()}
+        for kind in JUDGED:
+            shown[f"share/{CLASSES[kind].short}_real"] = real[:, kind].mean()
+            shown[f"share/{CLASSES[kind].short}_fake"] = fake[:, kind].mean()
+        return logged(judged | losses) | shown
+
+    def losses(self, logits: Tensor, planes: Tensor, grades: Tensor) -> Terms:
+        """The generator's: of its ``logits`` and of what the discriminator sees of them."""
+        return {
+            "generator": (1.0, F.softplus(-self.networks["discriminator"](planes, grades)).mean()),
+            "background": (self.training.background, self._background_loss(logits)),
+        }
 
     def _generate(self, grades: Tensor, rng: torch.Generator) -> Tensor:
         generator = self.networks["generator"]

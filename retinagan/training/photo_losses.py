@@ -55,6 +55,13 @@ def band_contrast(photo: torch.Tensor) -> list[torch.Tensor]:
     return contrasts
 
 
+def contrast_difference(fake: torch.Tensor, photo: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Mean difference in :func:`band_contrast`, each cell by its mean ``weight (N, 1, H, W)``."""
+    weight = F.avg_pool2d(weight, CONTRAST_CELL)
+    bands = zip(band_contrast(fake), band_contrast(photo), strict=True)
+    return torch.stack([((made - real).abs() * weight).mean() for made, real in bands]).sum()
+
+
 def light_difference(photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
     """Mean absolute difference of photographs and their light over clear retina, in cells of :data:`LIGHT_CELL` pixels.
 

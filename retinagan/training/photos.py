@@ -8,7 +8,7 @@ used with. Crops are relit, too: what the retina reflects stays, the light is an
 
 from __future__ import annotations
 
-import threading
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from retinagan import checkpoints
+from retinagan.data.augment import crop_window, mirrored
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.eye import (
     draw_light_and_texture,
@@ -41,16 +42,17 @@ from retinagan.models.spade import (
 from retinagan.training.initial import start_from
 from retinagan.training.photo_eyes import Eye, measure_eyes
 from retinagan.training.photo_losses import (
-    CONTRAST_CELL,
-    band_contrast,
+    contrast_difference,
     feature_matching,
     grid_excess,
     least_squares,
     lesion_difference,
     light_difference,
 )
+from retinagan.training.records import pack, unpack
 from retinagan.training.segmenter import losses
 from retinagan.training.settings import LoopSettings
+from retinagan.training.task import Task, Terms, Update, logged, weighted_sum
 
 RELIT = (0.6, 1.7)
 """A crop's light changes by factors within these: further, a dark photograph's noise would be a bright one's texture."""
@@ -121,10 +123,11 @@ class PhotoTraining(LoopSettings):
             raise ValueError(f"training.grown_share is {self.grown_share}; allowed are 0 up to, not including, 1")
 
 
-class PhotosTask:
-    """See :class:`retinagan.training.loop.Task`."""
+class PhotosTask(Task):
+    """The photo generator's training; data may be given instead of being read from a folder."""
 
     name = "photos"
+    sections = {"network": PhotoGeneratorConfig, "discriminator": PhotoDiscriminatorConfig, "training": PhotoTraining}
     averaged = ("generator",)
 
     def __init__(self, config: dict, dataset: PreparedDataset | None = None) -> None:
@@ -145,29 +148,32 @@ class PhotosTask:
             "generator": torch.optim.Adam(generator.parameters(), self.training.generator_lr, betas),
             "discriminator": torch.optim.Adam(discriminator.parameters(), self.training.discriminator_lr, betas),
         }
-        self._dataset = dataset
-        self._eyes: list[Eye] | None = None
-        self.with_lesions: list[int] = []
-        self._lock = threading.Lock()
+        self.dataset = dataset
         self._segmenter: nn.Module | None = None
         self.grown: dict[tuple[int, int], np.ndarray] = {}
 
     # -- data ---------------------------------------------------------------------------------------------------
 
-    @property
-    def eyes(self) -> list[Eye]:
-        """The training eyes; read and measured when first asked for, so that a run is exported without its data."""
-        with self._lock:
-            if self._eyes is None:
-                data = self._dataset or load_prepared(self.training.data, "train")
-                self._eyes, fitted = measure_eyes(
-                    data, self.generator_config.latent_dim, self.training.varied_copies, self.training.seed
-                )
-                for name, value in fitted.items():
-                    buffer = getattr(self.networks["generator"].eye, name)
-                    buffer.copy_(torch.from_numpy(np.asarray(value, dtype=np.float32)))
-                self.with_lesions = [i for i, eye in enumerate(self._eyes) if eye.has_lesions]
-        return self._eyes
+    def load(self) -> str:
+        self.data = self.dataset or load_prepared(self.training.data, "train")
+        names = ",".join(field.name for field in dataclasses.fields(Eye))
+        return f"{self.data.digest()} {' '.join(map(str, self._measured_by()))} {names}"
+
+    def _measured_by(self) -> tuple[int, int, int]:
+        """The settings on which the measured eyes depend."""
+        return self.generator_config.latent_dim, self.training.varied_copies, self.training.seed
+
+    def fit(self) -> dict[str, torch.Tensor]:
+        """The training eyes, and what new ones are drawn from."""
+        eyes, statistics = measure_eyes(self.data, *self._measured_by())
+        tensors = {name: torch.from_numpy(np.asarray(value, np.float32)) for name, value in statistics.items()}
+        return {f"statistics/{name}": value for name, value in tensors.items()} | pack(eyes)
+
+    def take(self, fitted: dict[str, torch.Tensor]) -> None:
+        self.eyes = unpack(Eye, fitted)
+        self.with_lesions = [i for i, eye in enumerate(self.eyes) if eye.has_lesions]
+        for name, buffer in self.networks["generator"].eye.named_buffers():
+            buffer.copy_(fitted[f"statistics/{name}"])
 
     def _grow(self, index: int, variant: int, guidance: np.ndarray, window: tuple[slice, slice]) -> None:
         """Write a tree grown on a training map into a crop's ``guidance``: its vessels and their tone.
@@ -221,8 +227,9 @@ class PhotosTask:
             index = pool[int(torch.randint(len(pool), (), generator=rng))]
             eye = eyes[index]
             code = torch.from_numpy(eye.code)
-            y, x = self._crop_corner(eye, rng)
-            window = (slice(y, y + config.crop), slice(x, x + config.crop))
+            size = len(eye.label_map)
+            # The field's corners are black: crops keep to the inner square.
+            window = crop_window(size, config.crop, eye.targets, rng, margin=size // 16)
             guidance = eye.guidance[(slice(None), *window)].astype(np.float32)
             photo, made = eye.photo[window].astype(np.float32) / 255, eye.made_texture[window].astype(np.float32)
             if position < grown_count:
@@ -240,102 +247,72 @@ class PhotosTask:
             photo = torch.from_numpy(photo.transpose(2, 0, 1).copy())
             label_map = torch.from_numpy(eye.label_map[window].copy())
             planes = torch.from_numpy(guidance[: self.generator_config.guidance_channels])
-            made = torch.from_numpy(made)[None]
-            for axis in (-1, -2):
-                if _uniform(rng) < 0.5:
-                    photo, label_map, planes, made = (t.flip(axis) for t in (photo, label_map, planes, made))
-            items["photo"].append(photo)
-            items["map"].append(label_map)
-            items["guidance"].append(planes)
-            items["made_texture"].append(made)
-            items["latent"].append(code + config.latent_noise * torch.randn(len(code), generator=rng))
+            shown = mirrored([photo, label_map, planes, torch.from_numpy(made)[None]], rng)
+            latent = code + config.latent_noise * torch.randn(len(code), generator=rng)
+            for values, value in zip(items.values(), (*shown, latent), strict=True):
+                values.append(value)
         batch = {key: torch.stack(values) for key, values in items.items()}
         batch["paired"] = torch.arange(config.batch_size) >= grown_count
         return batch
 
-    def _crop_corner(self, eye: Eye, rng: torch.Generator) -> tuple[int, int]:
-        """Upper left corner of a crop: half of them around a lesion or the disc."""
-        size, crop = eye.label_map.shape[0], self.training.crop
-        free = size - crop
-        if len(eye.targets) and _uniform(rng) < 0.5:
-            target = eye.targets[int(torch.randint(len(eye.targets), (), generator=rng))]
-            offset = torch.randint(crop, (2,), generator=rng).numpy()
-            y, x = np.clip(target - offset, 0, free)
-            return int(y), int(x)
-        # The field's corners are black: crops keep to the inner square.
-        margin = min(free // 2, size // 16)
-        low, high = margin, free - margin
-        y, x = (int(torch.randint(low, high + 1, (), generator=rng)) for _ in range(2))
-        return y, x
-
     # -- steps --------------------------------------------------------------------------------------------------
 
-    def step(self, batch, step, rng, update) -> dict[str, float]:
-        config = self.training
+    def step(
+        self, batch: dict[str, torch.Tensor], step: int, rng: torch.Generator, update: Update
+    ) -> dict[str, torch.Tensor]:
         generator, discriminator = self.networks["generator"], self.networks["discriminator"]
         photo, guidance, paired = batch["photo"], batch["guidance"], batch["paired"]
         onehot = F.one_hot(batch["map"].long(), NUM_CLASSES).permute(0, 3, 1, 2).to(photo.dtype)
         fake = generator(onehot, batch["latent"], guidance)
 
-        for turn in range(config.discriminator_steps):
+        for turn in range(self.training.discriminator_steps):
             seen = [t.flip(-1) if turn % 2 else t for t in (photo, fake.detach(), onehot, guidance)]
             real_logits = discriminator(seen[0][paired], seen[2][paired], seen[3][paired])[-1]
             fake_logits = discriminator(*seen[1:])[-1]
             discriminator_loss = least_squares(real_logits, fake_logits)
             update("discriminator", discriminator_loss)
 
-        # Mirrored in every other step, too: networks with strides look at every other column first, and the generator's own columns lie
-        # on the same grid, so that what pleases them would be a pattern of two pixels.
+        losses = self.losses(fake, batch | {"onehot": onehot}, mirror=bool(step % 2))
+        update("generator", weighted_sum(losses))
+        return {"discriminator": discriminator_loss.detach()} | logged(losses)
+
+    def losses(self, fake: torch.Tensor, batch: dict[str, torch.Tensor], mirror: bool) -> Terms:
+        """The generator's: of the photographs that it made.
+
+        What judges them sees them mirrored in every other step: networks with strides look at every other column first, and
+        the generator's own columns lie on the same grid, so that what pleases them would be a pattern of two pixels.
+        """
+        config, discriminator = self.training, self.networks["discriminator"]
+        photo, guidance, paired, onehot = (batch[key] for key in ("photo", "guidance", "paired", "onehot"))
+
         def turned(t: torch.Tensor) -> torch.Tensor:
-            return t.flip(-1) if step % 2 else t
+            return t.flip(-1) if mirror else t
 
         fake_features = discriminator(turned(fake), turned(onehot), turned(guidance))
         with torch.no_grad():
             real_features = discriminator(*(turned(t[paired]) for t in (photo, onehot, guidance)))
-        adversarial = ((fake_features[-1] - 1) ** 2).mean()
-        matching = feature_matching([f[paired] for f in fake_features[:-1]], real_features[:-1])
         weight = 1 + (config.lesion_weight - 1) * onehot[paired, EX : MA + 1].sum(1, keepdim=True)
         # Made-up texture has no counterpart in the photograph: compared pixel by pixel it would be smoothed away, and vessels and
         # lesions would lie in a blur of their own.
-        made = generator.mottle(guidance[paired, :3], batch["made_texture"][paired])
+        made = self.networks["generator"].mottle(guidance[paired, :3], batch["made_texture"][paired])
         difference = (fake[paired] - made - photo[paired]) * weight
-        l1 = difference.abs().mean()
-        coarse = F.avg_pool2d(difference, 4).abs().mean()
-        sharpness = sum(
-            ((f - r).abs() * F.avg_pool2d(weight, CONTRAST_CELL)).mean()
-            for f, r in zip(band_contrast(fake[paired]), band_contrast(photo[paired]), strict=True)
-        )
-        light = light_difference(fake, onehot, guidance)
-        lesions = lesion_difference(fake, photo, onehot)
-        grid = grid_excess(fake)
-        loss = (
-            config.l1 * l1
-            + config.sharpness * sharpness
-            + config.light * light
-            + config.lesions * lesions
-            + config.grid * grid
-            + config.l1_coarse * coarse
-            + config.adversarial * adversarial
-            + config.feature_matching * matching
-        )
-        logged = {}
+        sharpness = contrast_difference(fake[paired], photo[paired], weight)
+        matching = feature_matching([f[paired] for f in fake_features[:-1]], real_features[:-1])
+        terms: Terms = {
+            "l1": (config.l1, difference.abs().mean()),
+            "sharpness": (config.sharpness, sharpness),
+            "light": (config.light, light_difference(fake, onehot, guidance)),
+            "lesions": (config.lesions, lesion_difference(fake, photo, onehot)),
+            "grid": (config.grid, grid_excess(fake)),
+            "l1_coarse": (config.l1_coarse, F.avg_pool2d(difference, 4).abs().mean()),
+            "adversarial": (config.adversarial, ((fake_features[-1] - 1) ** 2).mean()),
+            "matching": (config.feature_matching, matching),
+        }
         if config.segmentation:
             wanted = turned(onehot[:, SEGMENTED])
             entropy, dice = losses(self._judge(turned(fake)), wanted, onehot.new_ones(len(fake), len(SEGMENTED)))
-            logged["segmentation"] = 10 * entropy + dice.mean()
-            loss = loss + config.segmentation * logged["segmentation"]
-        update("generator", loss)
-        return {key: float(value.detach()) for key, value in logged.items()} | {
-            "discriminator": float(discriminator_loss.detach()),
-            "adversarial": float(adversarial.detach()),
-            "matching": float(matching.detach()),
-            "l1": float(l1.detach()),
-            "l1_coarse": float(coarse.detach()),
-            "sharpness": float(sharpness.detach()),
-            "light": float(light.detach()),
-            "lesions": float(lesions.detach()),
-            "grid": float(grid.detach()),
-        }
+            terms["segmentation"] = (config.segmentation, 10 * entropy + dice.mean())
+        return terms
 
     def _judge(self, photo: torch.Tensor) -> torch.Tensor:
         """The frozen segmenter's logits on generated crops, as they would be saved: 0..1, black outside the field."""
@@ -425,10 +402,3 @@ def _relit(
     relit[TEXTURE] *= brightness
     relit[[VESSELS, TONE]] *= ratio[1].mean()  # how clear vessels are is measured in green
     return _lit(photo, ratio), made * brightness, relit
-
-
-SECTIONS = {"network": PhotoGeneratorConfig, "discriminator": PhotoDiscriminatorConfig, "training": PhotoTraining}
-
-
-def make_task(config: dict) -> PhotosTask:
-    return PhotosTask(config)

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from retinagan.data.augment import rotation, turned_crop
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.maps.field import paint_map
 from retinagan.maps.labels import CLASSES, EX, HE, MA, SE, colours_from_map
 from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, photo_planes, turned_logits
 from retinagan.training.agreement import Agreement
 from retinagan.training.settings import LoopSettings
+from retinagan.training.task import Task, Terms, Update, logged, weighted_sum
 
 POSITIVE_WEIGHTS = (3.0, 6.0, 6.0, 15.0, 1.0)
 """What a pixel of each class counts in the cross-entropy against one without: about the root of how rare it is. Unweighted,
@@ -65,6 +67,11 @@ class SegmenterTraining(LoopSettings):
             )
 
 
+def half_cosine(step: int, steps: int) -> float:
+    """What the learning rate is multiplied by: from 1 along half a cosine to a hundredth at ``steps``."""
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1)))
+
+
 def fold_of(ids: tuple[str, ...], folds: int) -> np.ndarray:
     """The fold of each annotated eye, ``int (N,)``: dealt out in the order of their ids."""
     order = np.argsort(np.array(ids))
@@ -73,10 +80,11 @@ def fold_of(ids: tuple[str, ...], folds: int) -> np.ndarray:
     return result
 
 
-class SegmenterTask:
-    """See :class:`retinagan.training.loop.Task`."""
+class SegmenterTask(Task):
+    """The segmenter's training; data may be given instead of being read from a folder."""
 
     name = "segmenter"
+    sections = {"network": SegmenterConfig, "training": SegmenterTraining}
     averaged = ("segmenter",)
 
     def __init__(self, config: dict, dataset: PreparedDataset | None = None) -> None:
@@ -90,38 +98,30 @@ class SegmenterTask:
             segmenter.parameters(), self.training.learning_rate, weight_decay=self.training.weight_decay
         )
         self.optimizers = {"segmenter": optimizer}
-        self._dataset = dataset
+        if self.training.steps:
+            self.schedules = {"segmenter": partial(half_cosine, steps=self.training.steps)}
+        self.dataset = dataset
 
     # -- data ---------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def data(self) -> PreparedDataset:
-        return self._dataset or load_prepared(self.training.data, "train", include_unlabelled=True)
-
-    @cached_property
-    def annotated(self) -> list[int]:
-        """Annotated eyes to learn from: those outside the fold that is left out."""
-        all_of_them = [i for i, label in enumerate(self.data.labels) if label == "masks"]
-        if not all_of_them:
+    def load(self) -> str:
+        self.data = data = self.dataset or load_prepared(self.training.data, "train", include_unlabelled=True)
+        masked = [i for i, label in enumerate(data.labels) if label == "masks"]
+        if not masked:
             raise ValueError(f"{self.training.data} holds no eye with lesion masks in its training split")
-        folds = fold_of(tuple(self.data.ids[i] for i in all_of_them), self.training.folds)
-        return [i for i, fold in zip(all_of_them, folds, strict=True) if fold != self.training.fold]
-
-    @cached_property
-    def graded(self) -> list[int]:
-        """Eyes of grade 0 and 1 without masks."""
-        return [i for i, g in enumerate(self.data.grades) if g in (0, 1) and self.data.labels[i] != "masks"]
-
-    @cached_property
-    def targets(self) -> dict[int, list[tuple[int, np.ndarray]]]:
-        """Class → (eye, its pixels (y, x)) of the annotated eyes that have it."""
-        found: dict[int, list[tuple[int, np.ndarray]]] = {kind: [] for kind in SEGMENTED}
+        folds = fold_of(tuple(data.ids[i] for i in masked), self.training.folds)
+        #: Annotated eyes to learn from and those that are left out, graded ones without masks.
+        self.annotated = [i for i, fold in zip(masked, folds, strict=True) if fold != self.training.fold]
+        self.left_out = [i for i in masked if i not in self.annotated]
+        self.graded = [i for i, g in enumerate(data.grades) if g in (0, 1) and data.labels[i] != "masks"]
+        #: Class → (eye, its pixels (y, x)) of the annotated eyes that have it.
+        self.targets: dict[int, list[tuple[int, np.ndarray]]] = {}
         for index in self.annotated:
             for kind in SEGMENTED:
-                pixels = np.argwhere(self.data.maps[index] == kind)
+                pixels = np.argwhere(data.maps[index] == kind)
                 if len(pixels):
-                    found[kind].append((index, pixels.astype(np.int16)))
-        return {kind: eyes for kind, eyes in found.items() if eyes}
+                    self.targets.setdefault(kind, []).append((index, pixels.astype(np.int16)))
+        return data.digest()
 
     def batch(self, rng: torch.Generator) -> dict[str, torch.Tensor]:
         """``photo float32 (N,3,C,C)``, ``truth float32 (N,5,C,C)`` and ``known float32 (N,5)``: whether a class' truth is known."""
@@ -132,7 +132,7 @@ class SegmenterTask:
             lot = draws.random()
             centre = draws.uniform(0.15, 0.85, 2) * size
             if lot < self.training.lesion_share and self.targets:
-                kinds = list(self.targets)
+                kinds = [kind for kind in SEGMENTED if kind in self.targets]
                 eyes = self.targets[kinds[draws.integers(len(kinds))]]
                 index, pixels = eyes[draws.integers(len(eyes))]
                 centre = pixels[draws.integers(len(pixels))] + draws.uniform(-0.35, 0.35, 2) * self.training.crop
@@ -148,55 +148,29 @@ class SegmenterTask:
 
     def _crop(self, index: int, centre: np.ndarray, draws: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """A turned, mirrored, scaled crop around ``centre`` (y, x): photo ``(3, C, C)`` 0..1 and map ``(C, C)``."""
-        crop, size = self.training.crop, self.data.photos.shape[1]
         angle, scale = draws.uniform(0, 2 * math.pi), math.exp(draws.uniform(-0.2, 0.2))
-        turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]) * (
-            crop / size / scale
-        )
-        turn = turn @ np.diag(draws.choice([-1.0, 1.0], 2))
-        middle = (centre[::-1] + 0.5) / size * 2 - 1
-        theta = torch.from_numpy(np.concatenate([turn, middle[:, None]], 1).astype(np.float32))[None]
-        grid = F.affine_grid(theta, (1, 1, crop, crop), align_corners=False)
-        # Only the pixels under the crop are converted and sampled.
-        corners = (
-            (grid.reshape(-1, 2).aminmax(dim=0).min + 1) * size / 2 - 2,
-            (grid.reshape(-1, 2).aminmax(dim=0).max + 1) * size / 2 + 2,
-        )
-        (x0, y0), (x1, y1) = (c.round().long().clamp(0, size).tolist() for c in corners)
-        x0, y0 = min(x0, size - 2), min(y0, size - 2)
-        x1, y1 = max(x1, x0 + 2), max(y1, y0 + 2)
-        pixels = (grid + 1) * size / 2 - torch.tensor([x0, y0])
-        grid = pixels / torch.tensor([x1 - x0, y1 - y0]) * 2 - 1
-        photo = torch.from_numpy(self.data.photos[index, y0:y1, x0:x1]).permute(2, 0, 1)[None].float() / 255
-        label_map = torch.from_numpy(self.data.maps[index, y0:y1, x0:x1])[None, None].float()
-        photo = F.grid_sample(photo, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
-        return photo, F.grid_sample(label_map, grid, mode="nearest", padding_mode="zeros", align_corners=False)[0, 0]
+        turn = rotation(angle) @ np.diag(draws.choice([-1.0, 1.0], 2)) / scale
+        return turned_crop(self.data.photos[index], self.data.maps[index], centre, turn, self.training.crop)
 
     # -- steps --------------------------------------------------------------------------------------------------
 
-    def step(self, batch, step, rng, update) -> dict[str, float]:
-        config = self.training
-        if config.steps:
-            progress = min(step / config.steps, 1)
-            for group in self.optimizers["segmenter"].param_groups:
-                group["lr"] = config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+    def step(
+        self, batch: dict[str, torch.Tensor], step: int, rng: torch.Generator, update: Update
+    ) -> dict[str, torch.Tensor]:
         logits = self.networks["segmenter"](batch["photo"].contiguous(memory_format=torch.channels_last)).float()
         entropy, dice = losses(logits, batch["truth"], batch["known"])
-        update("segmenter", 10 * entropy + dice.mean())
-        return {"entropy": float(entropy.detach())} | {
-            f"dice/{CLASSES[kind].short}": float(1 - value)
-            for kind, value in zip(SEGMENTED, dice.detach(), strict=True)
-        }
+        terms: Terms = {"entropy": (10.0, entropy), "dice": (1.0, dice.mean())}
+        update("segmenter", weighted_sum(terms))
+        by_class = {f"dice/{CLASSES[k].short}": 1 - v for k, v in zip(SEGMENTED, dice.detach(), strict=True)}
+        return logged(terms) | by_class
 
     @torch.no_grad()
     def sheet(self, networks: dict[str, nn.Module], rng: torch.Generator) -> np.ndarray:
         """Columns of eyes (those left out, where there is a fold); rows: photograph, annotation, prediction."""
         segmenter = networks["segmenter"].eval()
         device = next(segmenter.parameters()).device
-        masked = [i for i, label in enumerate(self.data.labels) if label == "masks"]
-        unseen = [i for i in masked if i not in set(self.annotated)]
         columns = []
-        for index in (unseen or masked)[:4]:
+        for index in (self.left_out or self.annotated)[:4]:
             shares = segmenter(photo_planes(self.data.photos[index]).to(device)).sigmoid()[0].cpu().numpy()
             found = {kind: share > 0.5 for kind, share in zip(SEGMENTED, shares, strict=True)}
             predicted = paint_map(found, len(shares[0]))
@@ -212,6 +186,7 @@ class SegmenterTask:
         facts["folds"], facts["fold"] = self.training.folds, self.training.fold
         agreement = Agreement()
         try:
+            self.load()
             for index in self.annotated:
                 with torch.inference_mode():
                     logits = (
@@ -263,10 +238,3 @@ def _relit(photo: torch.Tensor, draws: np.random.Generator) -> torch.Tensor:
         noise = draws.standard_normal(photo.shape, dtype=np.float32) * draws.uniform(0, 0.02)
         lit = lit + torch.from_numpy(noise.astype(np.float32))
     return lit.float().clamp(0, 1) * field
-
-
-SECTIONS = {"network": SegmenterConfig, "training": SegmenterTraining}
-
-
-def make_task(config: dict) -> SegmenterTask:
-    return SegmenterTask(config)

@@ -1,7 +1,6 @@
 """Configuration files of training: YAML with one section a network part, every key checked.
 
-A file has the key ``task`` and one mapping for each section that the task's module declares in its
-``SECTIONS`` (section name → dataclass with defaults), for example::
+A file has the key ``task`` and one mapping for each of the task's ``sections`` (name → dataclass with defaults), for example::
 
     task: maps
     network: {latent_dim: 64}
@@ -14,13 +13,14 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-TASKS = ("maps", "photos", "segmenter", "superres")
+TASKS = {"maps": "MapsTask", "photos": "PhotosTask", "segmenter": "SegmenterTask", "superres": "SuperresTask"}
+"""The tasks' classes, each in the module of its name; imported when needed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,18 +60,14 @@ def loop_settings(config: Mapping[str, Any]) -> LoopSettings:
     return LoopSettings(**{key: value for key, value in training.items() if key in names})
 
 
-def task_module(name: str):
-    """The module ``retinagan.training.NAME`` of a task; it has ``make_task(config)`` and ``SECTIONS``."""
+def task_for(config: Mapping[str, Any], origin: str = "the configuration") -> Any:
+    """The class of ``config["task"]``: a factory ``(config) -> Task`` with its ``sections``."""
+    if "task" not in config:
+        raise ValueError(f"{origin} has no key 'task'; allowed are {', '.join(TASKS)}")
+    name = config["task"]
     if name not in TASKS:
         raise ValueError(f"task is {name!r}; allowed are {', '.join(TASKS)}")
-    return importlib.import_module(f"retinagan.training.{name}")
-
-
-def task_for(config: Mapping[str, Any]) -> Callable[[dict[str, Any]], Any]:
-    """The factory ``make_task(config) -> Task`` of ``config["task"]``."""
-    if "task" not in config:
-        raise ValueError(f"the configuration has no key 'task'; allowed are {', '.join(TASKS)}")
-    return task_module(config["task"]).make_task
+    return getattr(importlib.import_module(f"retinagan.training.{name}"), TASKS[name])
 
 
 class _Loader(yaml.SafeLoader):
@@ -121,9 +117,7 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] =
 
 def complete_config(raw: Mapping[str, Any], origin: str = "the configuration") -> dict[str, Any]:
     """Check a configuration's keys and values and fill in the defaults; see :func:`load_config`."""
-    if "task" not in raw:
-        raise ValueError(f"{origin} has no key 'task'; allowed are {', '.join(TASKS)}")
-    sections = task_module(raw["task"]).SECTIONS
+    sections = task_for(raw, origin).sections
     _refuse_unknown(raw, ("task", *sections), origin)
     config: dict[str, Any] = {"task": raw["task"]}
     for section, declared in sections.items():

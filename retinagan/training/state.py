@@ -4,6 +4,9 @@ A state holds the networks, their averaged copies and the optimisers' tensors un
 ``network/NAME/…``, ``average/NAME/…`` and ``optimizer/NAME/INDEX/…``; its metadata is JSON: step, configuration and
 a checksum. Files are written to a temporary name and renamed, so a run that is killed leaves whole files only; should
 one be damaged all the same, the previous one is used.
+
+What was measured on the data before the first step is the same for all states and may be large: it has a file of its own,
+``fitted.safetensors``, which holds for the data whose digest it names.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-VERSION = 1
+VERSION = 2
+FITTED = "fitted.safetensors"
 _NAME = re.compile(r"^state-(\d{8})\.safetensors$")
 
 
@@ -97,8 +101,9 @@ def restore(
                 raise StateError(f"{state.path} does not fit the network {name!r}: {error}") from None
     for name, optimizer in optimizers.items():
         entries: dict[int, dict[str, Any]] = {}
-        values = {key: value for key, value in state.meta["optimizer_values"].items()}
-        for source in (state.part(f"optimizer/{name}"), _below(values, f"optimizer/{name}/")):
+        prefix = f"optimizer/{name}/"
+        values = {k[len(prefix) :]: v for k, v in state.meta["optimizer_values"].items() if k.startswith(prefix)}
+        for source in (state.part(f"optimizer/{name}"), values):
             for full, value in source.items():
                 index, _, key = full.partition("/")
                 entries.setdefault(int(index), {})[key] = value
@@ -106,21 +111,12 @@ def restore(
         optimizer.load_state_dict({"state": entries, "param_groups": groups})
 
 
-def _below(values: dict[str, Any], prefix: str) -> dict[str, Any]:
-    return {key[len(prefix) :]: value for key, value in values.items() if key.startswith(prefix)}
-
-
 def write_state(
     run_dir: Path, step: int, tensors: dict[str, Tensor], values: dict[str, Any], meta: dict[str, Any], keep: int = 2
 ) -> Path:
     """Write ``state-XXXXXXXX.safetensors`` atomically and delete all but the newest ``keep`` states."""
-    meta = {**meta, "version": VERSION, "step": step, "optimizer_values": values, "crc32": _checksum(tensors)}
     path = run_dir / f"state-{step:08d}.safetensors"
-    temporary = run_dir / f"{path.name}.tmp"
-    save_file(tensors, temporary, metadata={"retinagan": json.dumps(meta)})
-    with open(temporary, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    _write(path, tensors, {**meta, "step": step, "optimizer_values": values})
     for old in state_files(run_dir)[keep:]:
         old.unlink(missing_ok=True)
     return path
@@ -132,7 +128,34 @@ def read_state(path: str | Path) -> State:
     Raises:
         StateError: it cannot be read, is cut off, was altered or has another version.
     """
-    path = Path(path)
+    return State(Path(path), *_read(Path(path)))
+
+
+def write_fitted(run_dir: Path, digest: str, tensors: dict[str, Tensor]) -> None:
+    """Keep what was measured on the data of this digest; nothing is written of nothing."""
+    if tensors:
+        _write(run_dir / FITTED, tensors, {"data": digest})
+
+
+def read_fitted(run_dir: Path, digest: str) -> dict[str, Tensor] | None:
+    """What was measured on the data of this digest; None if it was of other data, is damaged or not there."""
+    try:
+        tensors, meta = _read(run_dir / FITTED)
+    except StateError:
+        return None
+    return tensors if meta["data"] == digest else None
+
+
+def _write(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    meta = {**meta, "version": VERSION, "crc32": _checksum(tensors)}
+    save_file(tensors, temporary, metadata={"retinagan": json.dumps(meta)})
+    with open(temporary, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             meta = json.loads((file.metadata() or {})["retinagan"])
@@ -145,7 +168,7 @@ def read_state(path: str | Path) -> State:
         if isinstance(error, StateError):
             raise
         raise StateError(f"{path} is damaged or no state of a training run: {error}") from None
-    return State(path, tensors, meta)
+    return tensors, meta
 
 
 def read_latest(run_dir: str | Path) -> State | None:

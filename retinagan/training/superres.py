@@ -7,7 +7,6 @@ its features.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from retinagan.data.augment import crop_window, mirrored
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.maps.labels import EX, NUM_CLASSES, OD
 from retinagan.models.superres import (
@@ -26,6 +26,7 @@ from retinagan.models.superres import (
 )
 from retinagan.training.photo_losses import feature_matching, least_squares
 from retinagan.training.settings import LoopSettings
+from retinagan.training.task import Task, Terms, Update, logged, weighted_sum
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,15 @@ class SuperresTraining(LoopSettings):
             raise ValueError(f"training.blur is {self.blur} and noise {self.noise}; allowed are 0 to 2 and 0 to 0.1")
 
 
-class SuperresTask:
-    """See :class:`retinagan.training.loop.Task`."""
+class SuperresTask(Task):
+    """The last stage's training; data may be given instead of being read from a folder."""
 
     name = "superres"
+    sections = {
+        "network": SuperResolverConfig,
+        "discriminator": DetailDiscriminatorConfig,
+        "training": SuperresTraining,
+    }
     averaged = ("superres",)
 
     def __init__(self, config: dict, dataset: PreparedDataset | None = None) -> None:
@@ -76,44 +82,33 @@ class SuperresTask:
             name: torch.optim.Adam(module.parameters(), rates[name], (0.5, 0.99))
             for name, module in self.networks.items()
         }
-        self._dataset, self._lock = dataset, threading.Lock()
-        self._targets: list[np.ndarray] = []
+        self.dataset = dataset
 
-    @property
-    def dataset(self) -> PreparedDataset:
-        """The training eyes, read when first asked for, so that a run is exported without its data."""
-        with self._lock:
-            data = self._dataset or load_prepared(self.training.data, "train")
-            size, wanted = data.photos.shape[1], self.networks["superres"].config.size
-            if size != wanted:
-                raise ValueError(
-                    f"training.data holds photographs of {size} pixels; network.size {wanted} needs a folder made by "
-                    f"`prepare … --size {wanted}`"
-                )
-            if not self._targets:
-                self._targets = [
-                    np.argwhere((m >= EX) & (m <= OD))[:: max(1, int((m == OD).sum()) // 2000)] for m in data.maps
-                ]
-            self._dataset = data
-        return data
+    def load(self) -> str:
+        data = self.dataset or load_prepared(self.training.data, "train")
+        size, wanted = data.photos.shape[1], self.networks["superres"].config.size
+        if size != wanted:
+            raise ValueError(
+                f"training.data holds photographs of {size} pixels; network.size {wanted} needs a folder made by "
+                f"`prepare … --size {wanted}`"
+            )
+        self.data = data
+        self.targets = [np.argwhere((m >= EX) & (m <= OD))[:: max(1, int((m == OD).sum()) // 2000)] for m in data.maps]
+        return data.digest()
 
     def batch(self, rng: torch.Generator) -> dict[str, Tensor]:
         """``large``, ``vessels``, ``noise`` at the larger side and ``small``, ``map`` (int64) at half of it."""
-        data, config = self.dataset, self.training
+        data, config = self.data, self.training
         items: dict[str, list[Tensor]] = {key: [] for key in ("large", "map", "vessels")}
         for _ in range(config.batch_size):
             index = int(torch.randint(len(data), (), generator=rng))
-            y, x = self._corner(index, rng)
-            window = (slice(y, y + config.crop), slice(x, x + config.crop))
+            window = crop_window(data.photos.shape[1], config.crop, self.targets[index], rng, step=FACTOR)
             planes = [
                 torch.from_numpy(data.photos[index][window].copy()).permute(2, 0, 1).float() / 255,
                 torch.from_numpy(data.maps[index][window].copy()).long(),
                 torch.from_numpy(data.vessels[index][window].copy())[None].float() / 255,
             ]
-            for axis in (-1, -2):
-                if torch.rand((), generator=rng) < 0.5:
-                    planes = [plane.flip(axis) for plane in planes]
-            for key, plane in zip(items, planes, strict=True):
+            for key, plane in zip(items, mirrored(planes, rng), strict=True):
                 items[key].append(plane)
         large, maps, vessels = (torch.stack(values) for values in items.values())
         return {
@@ -123,17 +118,6 @@ class SuperresTask:
             "vessels": vessels,
             "noise": torch.randn(vessels.shape, generator=rng),
         }
-
-    def _corner(self, index: int, rng: torch.Generator) -> tuple[int, int]:
-        """Upper left corner of a crop, even; half of them around a lesion or the disc."""
-        size, crop = self.networks["superres"].config.size, self.training.crop
-        free, targets = size - crop, self._targets[index]
-        corner = torch.randint(free + 1, (2,), generator=rng).numpy()
-        if len(targets) and torch.rand((), generator=rng) < 0.5:
-            target = targets[int(torch.randint(len(targets), (), generator=rng))]
-            corner = target - torch.randint(crop, (2,), generator=rng).numpy()
-        y, x = np.clip(corner, 0, free) // FACTOR * FACTOR
-        return int(y), int(x)
 
     def _degraded(self, small: Tensor, rng: torch.Generator) -> Tensor:
         """Each picture blurred and made noisy by amounts of its own, from none to the largest."""
@@ -151,8 +135,7 @@ class SuperresTask:
         black = small.amax(1, keepdim=True) == 0  # outside the field nothing is added
         return torch.where(black, 0, noisy.clamp(0, 1))
 
-    def step(self, batch, step, rng, update) -> dict[str, float]:
-        config = self.training
+    def step(self, batch: dict[str, Tensor], step: int, rng: torch.Generator, update: Update) -> dict[str, Tensor]:
         network, discriminator = self.networks["superres"], self.networks["discriminator"]
         large, small, vessels = batch["large"], batch["small"], batch["vessels"]
         made = network(small, _onehot(batch["map"]), vessels, batch["noise"])
@@ -161,18 +144,21 @@ class SuperresTask:
         discriminator_loss = least_squares(real, fake)
         update("discriminator", discriminator_loss)
 
+        losses = self.losses(made, batch)
+        update("superres", weighted_sum(losses))
+        return {"discriminator": discriminator_loss.detach()} | logged(losses)
+
+    def losses(self, made: Tensor, batch: dict[str, Tensor]) -> Terms:
+        """The network's: of the larger version that it ``made``."""
+        config, discriminator = self.training, self.networks["discriminator"]
+        large, small, vessels = batch["large"], batch["small"], batch["vessels"]
         judged = discriminator(made, small, vessels)
         with torch.no_grad():
             real_features = discriminator(large, small, vessels)[:-1]
-        adversarial = ((judged[-1] - 1) ** 2).mean()
-        matching = feature_matching(judged[:-1], real_features)
-        l1 = (made - large).abs().mean()
-        update("superres", config.l1 * l1 + config.adversarial * adversarial + config.feature_matching * matching)
         return {
-            "discriminator": float(discriminator_loss.detach()),
-            "adversarial": float(adversarial.detach()),
-            "matching": float(matching.detach()),
-            "l1": float(l1.detach()),
+            "l1": (config.l1, (made - large).abs().mean()),
+            "adversarial": (config.adversarial, ((judged[-1] - 1) ** 2).mean()),
+            "matching": (config.feature_matching, feature_matching(judged[:-1], real_features)),
         }
 
     @torch.no_grad()
@@ -199,10 +185,3 @@ def _halved(maps: Tensor) -> Tensor:
     """Maps ``int64 (N, 2H, 2W)`` → ``(N, H, W)``: the class of most pixels; of two lesion pixels and two others, the
     lesion's, which has the lower number."""
     return F.avg_pool2d(_onehot(maps), FACTOR).argmax(1)
-
-
-SECTIONS = {"network": SuperResolverConfig, "discriminator": DetailDiscriminatorConfig, "training": SuperresTraining}
-
-
-def make_task(config: dict) -> SuperresTask:
-    return SuperresTask(config)

@@ -18,8 +18,9 @@ from retinagan.data.readers import read_folder
 from retinagan.evaluation import segmenter as evaluation
 from retinagan.maps.labels import BG, EX, HE, MA, OD, SE, VB, field_of_view, map_with_disc
 from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, turned_logits
-from retinagan.training.loop import export_run, train
-from retinagan.training.segmenter import SegmenterTask, fold_of, known_classes, losses, make_task
+from retinagan.training.export import export_run
+from retinagan.training.loop import train
+from retinagan.training.segmenter import SegmenterTask, fold_of, known_classes, losses
 from retinagan.training.settings import complete_config
 
 SIZE = 64
@@ -66,6 +67,12 @@ def config(**training) -> dict:
             "training": {"batch_size": 4, "crop": 32, "ema_decay": 0.5, "seed": 3, **training},
         }
     )
+
+
+def loaded(**training) -> SegmenterTask:
+    task = SegmenterTask(config(**training), dataset())
+    task.load()
+    return task
 
 
 def tiny(seed: int = 0, bias: float | None = None) -> Segmenter:
@@ -138,15 +145,15 @@ def test_folds_deal_every_eye_out_once_and_leave_its_own_out():
     folds = fold_of(ids, 3)
     assert np.bincount(folds).tolist() == [4, 3, 3]
     assert fold_of(ids[::-1], 3).tolist() == folds[::-1].tolist()  # by id, not by place
-    tasks = [SegmenterTask(config(folds=3, fold=k), dataset()) for k in range(3)]
+    tasks = [loaded(folds=3, fold=k) for k in range(3)]
     masked = {i for i, label in enumerate(dataset().labels) if label == "masks"}
     left_out = [masked - set(task.annotated) for task in tasks]
     assert set.union(*left_out) == masked and sum(map(len, left_out)) == len(masked)
-    assert set(SegmenterTask(config(), dataset()).annotated) == masked
+    assert set(loaded().annotated) == masked
 
 
 def test_crops_show_the_map_where_the_photograph_shows_the_lesion():
-    batch = SegmenterTask(config(batch_size=32, graded_share=0), dataset()).batch(torch.Generator().manual_seed(0))
+    batch = loaded(batch_size=32, graded_share=0).batch(torch.Generator().manual_seed(0))
     assert batch["photo"].shape == (32, 3, 32, 32) and batch["truth"].shape == (32, 5, 32, 32)
     disc = batch["truth"][:, SEGMENTED.index(OD)].bool()
     inner = (torch.nn.functional.avg_pool2d(disc.float()[:, None], 3, 1, 1) > 0.99)[:, 0]
@@ -169,7 +176,7 @@ def test_a_short_training_finds_what_colour_tells(tmp_path):
         found, truth = plane > facts["thresholds"][{EX: "EX", OD: "OD"}[kind]], label_map == kind
         assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.7, kind
     # Without its data a run is exported all the same.
-    (path,) = export_run(tmp_path / "run", tmp_path / "other", make_task)
+    (path,) = export_run(tmp_path / "run", tmp_path / "other", SegmenterTask)
     assert checkpoints.load(path, "segmenter")[1]["thresholds"].startswith("0.5")
 
 

@@ -16,18 +16,11 @@ import yaml
 from PIL import Image
 from torch import nn
 
-from retinagan.training import settings
-from retinagan.training.loop import (
-    StateError,
-    TrainingDiverged,
-    latest_state,
-    load_config,
-    load_ema,
-    step_generator,
-    task_for,
-    train,
-)
-from retinagan.training.state import read_latest, read_state, state_files
+from retinagan.training.batches import mix, step_generator
+from retinagan.training.export import load_ema
+from retinagan.training.loop import TrainingDiverged, train
+from retinagan.training.settings import load_config, task_for
+from retinagan.training.state import StateError, latest_state, read_latest, read_state, state_files
 from tests.paths import ROOT
 from tests.toy_task import LinearTask, ToyTask
 
@@ -156,19 +149,13 @@ def test_averaged_weights_follow_the_formula(tmp_path):
         decay = min(0.3, step / (9 + step))  # (1 + k) / (10 + k) of the step's number k, from 0
         if expected is None:  # the average starts from the first weights, which the seed gives
             with torch.random.fork_rng():
-                torch.manual_seed(settings_seed(3))
+                torch.manual_seed(mix(3, 0))
                 expected = ToyTask({}).networks["generator"][0].weight.detach().clone()
         expected = decay * expected + (1 - decay) * weight
         assert torch.allclose(tensors["average/generator/0.weight"], expected, atol=1e-6)
         running = "generator/1.running_mean"
         assert torch.equal(tensors[f"average/{running}"], tensors[f"network/{running}"])
     assert not any(key.startswith("average/discriminator") for key in tensors)
-
-
-def settings_seed(seed: int) -> int:
-    from retinagan.training.batches import mix
-
-    return mix(seed, 0)
 
 
 def test_load_ema_gives_the_averaged_network_and_facts(tmp_path):
@@ -232,7 +219,7 @@ def test_two_processes_equal_one_on_the_joint_batch(tmp_path):
     assert result.step == 12
     trained = read_state(result.state).part("network/line")
     with torch.random.fork_rng():
-        torch.manual_seed(settings_seed(3))
+        torch.manual_seed(mix(3, 0))
         task = LinearTask({})
     line, optimizer = task.networks["line"], task.optimizers["line"]
     for step in range(12):
@@ -344,4 +331,4 @@ def test_load_config_without_file_and_with_bad_override(tmp_path):
     with pytest.raises(ValueError, match="section.key=value"):
         load_config(config_file(tmp_path, "task: maps\n"), ["training.batch"])
     with pytest.raises(ValueError, match="no key 'task'"):
-        settings.task_for({})
+        task_for({})

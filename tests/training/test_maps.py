@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,13 +9,16 @@ import torch
 from PIL import Image
 
 from retinagan import checkpoints
+from retinagan.data.dataset import PreparedDataset
 from retinagan.maps.labels import BG, EX, HE, LESIONS, MA, OD, SE, VB, empty_map, field_of_view
 from retinagan.models.stylegan import MapGeneratorConfig
 from retinagan.training import maps as maps_module
-from retinagan.training.loop import export_run, latest_state, load_config, train
+from retinagan.training.export import export_run
+from retinagan.training.loop import train
 from retinagan.training.map_reals import RealMaps
-from retinagan.training.maps import PLANE_GAINS, MapsTask, judged_planes, make_task, soften
-from retinagan.training.state import read_state
+from retinagan.training.maps import PLANE_GAINS, MapsTask, judged_planes, soften
+from retinagan.training.settings import load_config, task_for
+from retinagan.training.state import latest_state, read_state
 from tests.paths import CONFIGS
 
 SIDE, SIZE = 128, 32
@@ -162,8 +164,8 @@ def test_judged_planes_tell_the_presence_of_small_lesions():
 
 
 def tiny_task(**training):
-    task = make_task({**TINY, "training": {**TINY["training"], **training}})
-    task.reals = RealMaps(*some_eyes(), SIZE)
+    task = MapsTask({**TINY, "training": {**TINY["training"], **training}}, prepared())
+    task.load()
     return task
 
 
@@ -202,14 +204,15 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("maps") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(maps_module, "load_prepared", prepared)
-        train(make_task, TINY, folder, steps=30, accelerator="cpu", progress=False)
+        train(MapsTask, TINY, folder, steps=30, accelerator="cpu", progress=False)
     return folder
 
 
-def prepared(folder, split):
+def prepared(folder=None, split="train"):
     assert split == "train"  # the held-out split is never trained on
     maps, grades = some_eyes()
-    return SimpleNamespace(maps=maps, grades=grades)
+    photos = np.zeros((*maps.shape, 3), np.uint8)
+    return PreparedDataset(photos, maps, maps, grades, np.full((len(maps), 2), np.nan), tuple(map(str, grades)))
 
 
 def test_training_learns_the_field_and_writes_a_sheet(trained):
@@ -223,7 +226,7 @@ def test_training_learns_the_field_and_writes_a_sheet(trained):
 def test_training_resumes_exactly(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(maps_module, "load_prepared", prepared)
     for steps in (4, 9, 30):
-        train(make_task, TINY, tmp_path, steps=steps, resume=True, accelerator="cpu", progress=False)
+        train(MapsTask, TINY, tmp_path, steps=steps, resume=True, accelerator="cpu", progress=False)
     one, two = (read_state(latest_state(folder)).tensors for folder in (trained, tmp_path))
     assert all(torch.equal(one[key], two[key]) for key in one)
 
@@ -247,12 +250,12 @@ def test_export_ships_the_averaged_generator_without_data(trained, tmp_path, mon
 
 def test_a_discriminator_of_another_size_is_refused():
     with pytest.raises(ValueError, match="planes of side 64.*generator's side 32"):
-        make_task({**TINY, "discriminator": {"channels": [8, 8, 8]}})
+        MapsTask({**TINY, "discriminator": {"channels": [8, 8, 8]}})
 
 
 def test_shipped_configurations_fit_their_networks():
     default = load_config(CONFIGS / "default-maps.yaml")
-    task = make_task(default)
+    task = task_for(default)(default)
     assert isinstance(task, MapsTask) and task.networks["generator"].size == 256
     original = load_config(CONFIGS / "original-maps.yaml")
     expected = {**asdict(MapGeneratorConfig.original()), "output": "argmax"}

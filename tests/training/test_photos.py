@@ -9,7 +9,8 @@ from retinagan.data.dataset import PreparedDataset
 from retinagan.eye import draw_light_and_texture, make_eye
 from retinagan.maps import labels
 from retinagan.training import photo_losses, photos
-from retinagan.training.loop import export_run, train
+from retinagan.training.export import export_run
+from retinagan.training.loop import train
 from retinagan.training.photos import PhotosTask
 
 SIZE = 64
@@ -48,7 +49,14 @@ def dataset():
 def task(dataset):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return PhotosTask(CONFIG, dataset)
+        return fitted(CONFIG, dataset)
+
+
+def fitted(config, dataset):
+    task = PhotosTask(config, dataset)
+    task.load()
+    task.take(task.fit())
+    return task
 
 
 def rng(seed=0):
@@ -137,7 +145,7 @@ def test_a_run_is_exported_without_its_data():
     task = PhotosTask(CONFIG | {"training": CONFIG["training"] | {"data": "no/such/folder"}})
     assert set(task.export(task.networks, {})) == {"photos"}
     with pytest.raises(FileNotFoundError, match="no/such/folder"):
-        task.batch(rng())
+        task.load()
 
 
 def test_sheet_and_export(task, tmp_path):
@@ -203,7 +211,7 @@ def test_another_light_changes_the_contrasts_with_it_and_not_what_is_reflected()
 def test_the_share_of_relit_crops_is_what_the_settings_say(dataset):
     def lights(share):
         config = {**CONFIG, "training": {**CONFIG["training"], "relit_share": share}}
-        return PhotosTask(config, dataset).batch(rng(5))
+        return fitted(config, dataset).batch(rng(5))
 
     never, always = lights(0.0), lights(1.0)
     # All crops of a batch are drawn in turn, so that the first paired one is the same crop in both.
@@ -278,7 +286,7 @@ def test_the_segmenter_pulls_lesions_towards_what_it_finds(dataset, tmp_path):
         segmenter = Segmenter(SegmenterConfig(channels=(8, 8), size=SIZE))
         checkpoints.save(tmp_path / "segmenter.safetensors", "segmenter", segmenter, {})
         training = {**CONFIG["training"], "segmentation": 1.0, "segmenter": str(tmp_path / "segmenter.safetensors")}
-        task = PhotosTask({**CONFIG, "training": training}, dataset)
+        task = fitted({**CONFIG, "training": training}, dataset)
     gradients = {}
 
     def update(name, loss):
@@ -324,7 +332,7 @@ def test_what_judges_a_photograph_sees_it_mirrored_in_every_other_step(dataset, 
     config = {**CONFIG, "training": {**CONFIG["training"], "segmentation": 1.0, "segmenter": "not loaded"}}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        task = PhotosTask(config, dataset)
+        task = fitted(config, dataset)
     seen = {"judge": [], "discriminator": []}
 
     def judge(photo):
@@ -376,7 +384,7 @@ def test_vessels_tone_goes_with_the_vessels(dataset):
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        task = PhotosTask(config, dataset)
+        task = fitted(config, dataset)
     batch = task.batch(rng())
     vessels, tone = batch["guidance"][:, photos.VESSELS], batch["guidance"][:, photos.TONE]
     assert batch["guidance"].shape == (4, 7, 32, 32)
