@@ -12,7 +12,8 @@ import torch.nn.functional as F
 
 from retinagan import checkpoints
 from retinagan.device import choose_device
-from retinagan.eye import EyePlanes, draw_eye, eye_seed, find_anatomy, grow_vessels, make_eye, without_lesions
+from retinagan.eye.anatomy import find_anatomy
+from retinagan.eye.grown import EyePlanes, draw_eye, eye_seed, make_eye, visible_vessels, without_lesions
 from retinagan.eye.measured import MIN_SIDE, MIN_SIDE_WHOLE, read_reference
 from retinagan.eye.style import Style, as_style, place_vessels
 from retinagan.eye.tone import vessel_tone
@@ -381,11 +382,13 @@ class RetinaGAN:
     def _enlarged(self, photo: torch.Tensor, onehot: torch.Tensor, label_map: np.ndarray, style: Style) -> torch.Tensor:
         """The photograph at twice the side: the eye's vessels are drawn anew at that size, not enlarged."""
         large = label_map.repeat(FACTOR, axis=0).repeat(FACTOR, axis=1)
+        corrections = self.photo_generator.config.corrections
         if style.vessels is None:
-            vessels = grow_vessels(large, eye_seed(style.seed))
+            plane = visible_vessels(large, eye_seed(style.seed), corrections)
         else:
-            vessels = place_vessels(style, find_anatomy(large))["vessels"]
-        vessels = torch.from_numpy(without_lesions(vessels, large))[None, None]
+            plane = place_vessels(style, find_anatomy(large))["vessels"]
+            plane = without_lesions(plane, large, corrections.lesion_margin)
+        vessels = torch.from_numpy(plane)[None, None]
         generator = torch.Generator().manual_seed(eye_seed(style.seed))
         noise = torch.randn(vessels.shape, generator=generator)
         return self.superres(photo.float(), onehot, self._on_device(vessels), self._on_device(noise))
@@ -394,9 +397,8 @@ class RetinaGAN:
         parts = {name: torch.tensor(getattr(style, name)) for name in ("light", "texture") if getattr(style, name)}
         if style.vessels is not None:
             parts |= place_vessels(style, find_anatomy(label_map))
-        return make_eye(
-            label_map, style.seed, self.photo_generator.eye, self.photo_generator.config.latent_std, **parts
-        )
+        config = self.photo_generator.config
+        return make_eye(label_map, style.seed, self.photo_generator.eye, config.corrections, config.latent_std, **parts)
 
     def _on_device(self, planes: torch.Tensor) -> torch.Tensor:
         return planes.to(self.device, memory_format=torch.channels_last)

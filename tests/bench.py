@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7, help="counted runs of each figure (default 7)")
     options = parser.parse_args()
 
-    from retinagan.eye import make_eye
+    from retinagan.eye.grown import make_eye
     from retinagan.pipeline import RetinaGAN
 
     cold = subprocess.run(
@@ -58,14 +58,15 @@ def main() -> None:
     plane = torch.randn(1, 16, 512, 512).to(memory_format=torch.channels_last)
     with torch.inference_mode():
         unit = median_seconds(lambda: yardstick(plane), options.runs)
-    guided = model.photo_generator.config.guidance == "eye"
+    photos = model.photo_generator
+    guided = photos.config.guidance == "eye"
     rows = {
         "one map": lambda: model.sample_maps(3, [7]),
         "one photograph": lambda: model.render(label_map[None], [7]),
         "five maps with a photograph each": lambda: model.render(model.sample_maps(3, range(5)), range(5)),
     }
     if guided:
-        rows["the eye of a photograph"] = lambda: make_eye(label_map, 7, model.photo_generator.eye)
+        rows["the eye of a photograph"] = lambda: make_eye(label_map, 7, photos.eye, photos.config.corrections)
     measured = {name: median_seconds(call, options.runs) for name, call in rows.items()}
     load = f"; load of the machine {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     print(

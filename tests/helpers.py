@@ -7,10 +7,14 @@ from pathlib import Path
 import torch
 
 from retinagan import checkpoints
+from retinagan.eye.statistics import EyeCorrections
 from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
 from retinagan.models.stylegan import MapGenerator, MapGeneratorConfig
+from retinagan.resources import DEFAULT_MODEL
 
 TINY_SIZE = 64
+SHIPPED = EyeCorrections(**checkpoints.describe(DEFAULT_MODEL / "photos.safetensors")["config"]["corrections"])
+"""The corrections of the shipped weights."""
 
 
 def tiny_map_generator(seed: int = 0) -> MapGenerator:

@@ -1,6 +1,6 @@
 """Is the fovea as dark, and as wide, as in real eyes? Brightness by distance from its centre, real beside generated.
 
-Run on training eyes: ``python -m retinagan.evaluation.fovea --data data/idrid512``. ``retinagan.eye.MACULA`` was fitted by it; at its
+Run on training eyes: ``python -m retinagan.evaluation.fovea --data data/idrid512``. The correction ``macula`` is fitted by it; at its
 centre a real fovea's red, green and blue are those of the retina around it times 1 - ``retinagan.eye.light.FOVEA_DEPTH``.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from retinagan.data.dataset import load_prepared
-from retinagan.eye import find_anatomy
+from retinagan.eye.anatomy import find_anatomy
 from retinagan.maps.labels import VB
 from retinagan.pipeline import RetinaGAN
 from retinagan.resources import DEFAULT_MODEL

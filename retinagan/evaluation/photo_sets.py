@@ -18,7 +18,7 @@ from PIL import Image
 
 import retinagan
 from retinagan.data.dataset import PreparedDataset
-from retinagan.eye import find_anatomy
+from retinagan.eye.anatomy import find_anatomy
 from retinagan.pipeline import RetinaGAN
 
 _CODE = ("eye", "maps/labels.py", "models/layers.py", "models/spade.py", "pipeline.py")

@@ -1,7 +1,7 @@
 """Vessel statistics: is a grown tree, or the tree of a generated photograph, like those of real eyes?
 
 :func:`vessel_statistics` measures one plane, whatever it comes from: the ridge filter's answer to a photograph, real or
-generated (``retinagan.eye.ridges``), or a tree grown from a seed (``retinagan.eye.visible_vessels``).
+generated (``retinagan.eye.ridges``), or a tree grown from a seed (``retinagan.eye.grown.visible_vessels``).
 :func:`report` holds grown trees against the real ones of a training split, on the same maps:
 ``python -m retinagan.evaluation.vessels --data data/idrid512 --out DIR``.
 """
@@ -18,8 +18,9 @@ from PIL import Image
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
-from retinagan.eye import visible_vessels
 from retinagan.eye.anatomy import Anatomy, find_anatomy
+from retinagan.eye.grown import visible_vessels
+from retinagan.eye.statistics import UNCORRECTED, EyeCorrections
 from retinagan.maps.labels import BG, EX, HE, MA
 
 THRESHOLD = 0.3
@@ -274,11 +275,17 @@ def table(figures: dict) -> str:
     return "\n".join(lines)
 
 
-def report(data: str | Path, out: str | Path, count: int | None = None, seed: int = 1000) -> dict:
+def report(
+    data: str | Path,
+    out: str | Path,
+    count: int | None = None,
+    seed: int = 1000,
+    corrections: EyeCorrections = UNCORRECTED,
+) -> dict:
     """Real trees of the training split in ``data`` against those grown on the same maps.
 
-    Grown trees are drawn for the photo generator, which broadens them, with fewer gaps, finer and fainter than a filter shows real ones
-    (``GAPS`` and ``SHOWN`` of ``retinagan.eye.tree.tree``, ``BLUR`` of ``retinagan.eye.tree.rasterise``).
+    By default grown trees are drawn as a ridge filter would see them. With a photo generator's ``corrections`` they are what it is shown:
+    with fewer gaps, finer and fainter, as it broadens them.
 
     Writes ``vessels.json`` and ``vessels.png`` (real planes above grown ones) to ``out``. The picture shows planes
     derived from the data: it is not for publication where the data's licence forbids that.
@@ -288,6 +295,7 @@ def report(data: str | Path, out: str | Path, count: int | None = None, seed: in
         out: folder; made if missing.
         count: so many eyes, evenly chosen; None: all.
         seed: the eye number N is grown from ``seed`` + N.
+        corrections: of a photo generator.
 
     Returns:
         ``eyes``, ``threshold``, ``statistics`` (:func:`compare`), and ``sides``: medians of eyes with their disc left and right.
@@ -301,7 +309,7 @@ def report(data: str | Path, out: str | Path, count: int | None = None, seed: in
     real, grown, planes, sides = [], [], [], []
     for index in chosen:
         label_map, theirs = dataset.maps[index], dataset.vessels[index]
-        ours = np.round(visible_vessels(label_map, seed + int(index)) * 255).astype(np.uint8)
+        ours = np.round(visible_vessels(label_map, seed + int(index), corrections) * 255).astype(np.uint8)
         real.append(vessel_statistics(theirs, label_map))
         grown.append(vessel_statistics(ours, label_map))
         planes.append((theirs, ours))

@@ -126,6 +126,14 @@ def _spline(size: int) -> np.ndarray:
     return ndimage.zoom(pixels, (size / LIGHT_SIDE, 1), order=3, mode="nearest", grid_mode=True).astype(np.float32)
 
 
+def draw_fovea(centre: tuple[float, float], disc_radius: float, size: int) -> np.ndarray:
+    """Fovea plane ``float32 (size, size)`` in 0..1: a Gaussian, σ half a disc radius, around ``centre`` (x, y) in pixels."""
+    sigma = max(disc_radius, 1.0) * 0.5
+    y, x = np.ogrid[:size, :size]
+    squared = (x + 0.5 - centre[0]) ** 2 + (y + 0.5 - centre[1]) ** 2
+    return np.exp(-squared / (2 * sigma**2)).astype(np.float32)
+
+
 def darken_fovea(light: np.ndarray, fovea: np.ndarray) -> np.ndarray:
     """Light ``float32 (3, H, W)`` as a fovea's plane ``(H, W)`` in 0..1 leaves it: darker by :data:`FOVEA_DEPTH` times the plane."""
     return light * (1 - FOVEA_DEPTH[:, None, None] * fovea)

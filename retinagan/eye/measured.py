@@ -18,6 +18,7 @@ from retinagan.eye.light import (
     project_light,
 )
 from retinagan.eye.ridges import vesselness
+from retinagan.eye.statistics import EyeStatistics
 from retinagan.eye.texture import measure_texture, texture_bands
 from retinagan.maps.field import cut_map, cut_photo, field_square, find_field
 from retinagan.maps.labels import OD, check_map, map_with_disc
@@ -58,13 +59,9 @@ class Reference:
     texture: np.ndarray
     digest: str
 
-    def codes(self, statistics) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    def codes(self, statistics: EyeStatistics) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Light ``(Z,)``, least squares onto the model's components, and texture ``(B,)``, both within the model's
-        range.
-
-        Args:
-            statistics: ``retinagan.models.spade.EyeStatistics`` of the photo generator.
-        """
+        range."""
         names = ("light_mean", "light_components", "texture_mean", "texture_factor")
         mean, components, texture_mean, factor = (getattr(statistics, name).float().cpu().numpy() for name in names)
         # Where a disc lies off its usual place the light will be moved to follow it, so it is moved back before.

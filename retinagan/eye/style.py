@@ -111,14 +111,14 @@ def as_style(style: int | Style) -> Style:
 
 
 def place_vessels(style: Style, anatomy) -> dict:
-    """The reference's vessels, their tone and the fovea on a map, as ``retinagan.eye.make_eye`` takes them.
+    """The reference's vessels, their tone and the fovea on a map, as ``retinagan.eye.grown.make_eye`` takes them.
 
     With a disc of the style and of the map, mirrored if they lie on different sides, then moved so that the discs'
     centres agree; nothing is turned or stretched, and what comes in at the rim has no vessels.
 
     Args:
         style: with ``vessels``.
-        anatomy: ``retinagan.eye.find_anatomy`` of the map.
+        anatomy: ``retinagan.eye.anatomy.find_anatomy`` of the map.
 
     Returns:
         ``vessels float32 (size, size)`` in 0..1, ``tone float32 (size, size)`` in -1..1 or None, and ``fovea`` (x, y) in

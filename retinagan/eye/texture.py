@@ -1,7 +1,7 @@
 """How clear an eye's photograph is: the retina's mottle and grain, and the contrast of its vessels.
 
 Measured on a photograph as a few logarithms, which belong together (a hazy eye has pale vessels *and* little mottle), and drawn near
-those of a training eye for a new one (``retinagan.eye.draw_light_and_texture``). The mottle is noise of a smooth power spectrum.
+those of a training eye for a new one (``retinagan.eye.grown.draw_light_and_texture``). The mottle is noise of a smooth power spectrum.
 """
 
 from __future__ import annotations
@@ -23,9 +23,6 @@ MIDDLE = 0.25
 """Distance from the middle, in sides, up to which a texture's amplitudes are measured: further out light falls unevenly."""
 USUAL, USUAL_OF_NORMAL = 0.8, 1.28155
 """Share of a band's pixels that its amplitude is told by, and the size, in standard deviations, that so many of a normal variable stay below."""
-COARSE_SLOPE = -2.0
-"""Slope of log power over log frequency below the coarsest band's middle: less steep than a photograph's at 4 to 10 cycles (-3.5), as much of
-that is the light's. Fitted by hand on photographs of training eyes' maps."""
 VESSEL_UNIT = 0.1
 """Contrast of vessels, in green of 0..1, at which the ridge filter's 1 is a guidance plane's 1."""
 FAINTEST_VESSELS, CLEAREST_VESSELS = 0.02, 0.25
@@ -87,7 +84,9 @@ def measure_texture(
     return np.log([*(d + 1e-5 for d in deviations), vessel_contrast(photo, label_map, vessels)]).astype(np.float32)
 
 
-def texture_plane(bands: Bands, logs: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def texture_plane(
+    bands: Bands, logs: np.ndarray, noise: np.ndarray, coarse_slope: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Texture plane of a photograph, and what of it is made up: ``float32 (S, S)`` in units of :data:`TEXTURE_UNIT`.
 
     Where vessels, lesions, disc and rim hide a band, it is ``noise`` of the same amplitudes. So the plane tells nothing of them, and is as
@@ -96,8 +95,9 @@ def texture_plane(bands: Bands, logs: np.ndarray, noise: np.ndarray) -> tuple[np
     Args:
         bands, logs: from :func:`texture_bands` and :func:`measure_texture`.
         noise: ``float32 (S, S)`` white noise of unit variance.
+        coarse_slope: as for :func:`texture_spectrum`.
     """
-    drawn = _bands(synthesise_texture(noise, logs))
+    drawn = _bands(synthesise_texture(noise, logs, None, coarse_slope))
     made = sum(band * (1 - known) for band, (_, known) in zip(drawn, bands, strict=True))
     return sum(band * known for band, known in bands) / TEXTURE_UNIT + made, made
 
@@ -142,7 +142,7 @@ def vessel_gain(logs: np.ndarray) -> float:
     return float(np.clip(np.exp(logs[-1]), FAINTEST_VESSELS, CLEAREST_VESSELS)) / VESSEL_UNIT
 
 
-def synthesise_texture(noise: np.ndarray, logs: np.ndarray, scale: float | None = None) -> np.ndarray:
+def synthesise_texture(noise: np.ndarray, logs: np.ndarray, scale: float | None, coarse_slope: float) -> np.ndarray:
     """Noise ``float32 (S, S)`` of unit variance → texture plane ``float32 (S, S)`` with bands of these amplitudes.
 
     ``logs`` as from :func:`measure_texture`; ``scale`` is the photograph's side / 512; None: S / 512, the plane being that of a whole
@@ -151,17 +151,16 @@ def synthesise_texture(noise: np.ndarray, logs: np.ndarray, scale: float | None 
     scale = noise.shape[0] / 512 if scale is None else scale
     down, across = np.fft.fftfreq(noise.shape[0]), np.fft.rfftfreq(noise.shape[1])
     frequency = np.hypot(down[:, None], across) * scale
-    gain = np.exp(
-        0.5 * np.interp(np.log(np.maximum(frequency, 1e-6)), np.log(_FREQUENCIES), texture_spectrum(logs[:-1], scale))
-    )
+    power = texture_spectrum(logs[:-1], scale, coarse_slope)
+    gain = np.exp(0.5 * np.interp(np.log(np.maximum(frequency, 1e-6)), np.log(_FREQUENCIES), power))
     gain *= (1 - _passed(frequency, TEXTURE_SIGMAS[-1])) / TEXTURE_UNIT
     return np.fft.irfft2(np.fft.rfft2(noise) * gain, noise.shape).astype(np.float32)
 
 
-def texture_spectrum(log_amplitudes: np.ndarray, scale: float = 1.0) -> np.ndarray:
+def texture_spectrum(log_amplitudes: np.ndarray, scale: float, coarse_slope: float) -> np.ndarray:
     """The smooth power spectrum whose bands have these amplitudes: log power ``float64 (F,)`` at :data:`_FREQUENCIES`.
 
-    On logarithmic scales it is straight between the bands' middles, runs straight on beyond the finest, and falls by :data:`COARSE_SLOPE`
+    On logarithmic scales it is straight between the bands' middles, runs straight on beyond the finest, and falls by ``coarse_slope``
     before the coarsest. Photographs' power falls steeply, so that a band holds most of it at its coarser end: bands of white noise would
     heap it up at the finer one. The heights are found by fixed-point iteration on the bands' variances; what is coarser than all bands
     (:func:`texture_plane` has none of it) does not count. A photograph of ``scale`` times 512 pixels holds frequencies up to half of that.
@@ -182,7 +181,7 @@ def texture_spectrum(log_amplitudes: np.ndarray, scale: float = 1.0) -> np.ndarr
 
     def joined(heights: np.ndarray) -> np.ndarray:
         last = (heights[-1] - heights[-2]) / (middles[-1] - middles[-2])
-        beyond = COARSE_SLOPE * np.minimum(at - middles[0], 0) + last * np.maximum(at - middles[-1], 0)
+        beyond = coarse_slope * np.minimum(at - middles[0], 0) + last * np.maximum(at - middles[-1], 0)
         return np.interp(at, middles, heights) + beyond
 
     heights = (wanted - np.log(responses @ rings))[::-1]

@@ -9,15 +9,14 @@ whole images agree and an image never depends on its batch companions.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from retinagan.eye.light import LIGHT_SIDE
-from retinagan.eye.texture import LUMINANCE, TEXTURE_BANDS, VESSEL_UNIT
+from retinagan.eye.statistics import EyeCorrections, EyeStatistics
+from retinagan.eye.texture import LUMINANCE
 from retinagan.maps.labels import BG, EX, MA, NUM_CLASSES, VB
 
 GUIDANCE_PLANES = ("light_red", "light_green", "light_blue", "vessels", "fovea", "texture", "tone")
@@ -29,12 +28,6 @@ TEXTURE = GUIDANCE_PLANES.index("texture")
 
 GRAIN_SIDE = 5
 """Pixels over which the texture is averaged to tell mottle from grain."""
-GRAIN_COLOUR = (1.15, 1.03, 0.51)
-"""How far grain swings in red, green and blue, in units of its luminance's swing: medians over IDRiD's training eyes."""
-MOTTLE_COLOUR = (0.78, 1.17, 2.0)
-"""How far mottle swings in red, green and blue, in units of what it would if it had the light's colour: pigment and blood take little of the
-red. Between medians over IDRiD's training eyes of what goes with luminance (0.66, 1.23, 1.6) and of all (0.77, 1.28, 3.5); one plane cannot
-have channels that swing on their own, as blue does most."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +71,14 @@ class PhotoGeneratorConfig:
     """``light``: detail added to the eye's light, black outside the field. ``sigmoid``: the original's."""
     final_kernel: int = 3
     """Kernel of the output convolution: 4 in the original (padded 1 before, 2 after)."""
+    corrections: EyeCorrections = EyeCorrections()
+    """What was fitted to these weights, so that new eyes come out as measured ones do."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
         object.__setattr__(self, "spade_hidden", tuple(self.spade_hidden))
+        if isinstance(self.corrections, dict):
+            object.__setattr__(self, "corrections", EyeCorrections(**self.corrections))
         allowed = {
             "stem": ("planes", "latent"),
             "norm": ("pixel", "instance"),
@@ -237,12 +234,13 @@ class PhotoGenerator(nn.Module):
         return photo if self.training else photo.clamp(0, 1)
 
     def mottle(self, light: torch.Tensor, texture: torch.Tensor) -> torch.Tensor:
-        """What ``texture (N, 1, H, W)`` adds to ``light (N, 3, H, W)``: its mottle varies the light, in :data:`MOTTLE_COLOUR`; its grain is
-        the camera's, in :data:`GRAIN_COLOUR`. Both swing luminance by ``texture_skip`` times the plane."""
-        tint = light * light.new_tensor(MOTTLE_COLOUR)[:, None, None]
+        """What ``texture (N, 1, H, W)`` adds to ``light (N, 3, H, W)``: its mottle varies the light, in ``mottle_colour``; its grain is
+        the camera's, in ``grain_colour`` (``config.corrections``). Both swing luminance by ``texture_skip`` times the plane."""
+        colours = self.config.corrections
+        tint = light * light.new_tensor(colours.mottle_colour)[:, None, None]
         luminance = (tint * light.new_tensor(LUMINANCE)[:, None, None]).sum(1, keepdim=True).clamp(min=0.1)
         mottle = F.avg_pool2d(texture, GRAIN_SIDE, stride=1, padding=GRAIN_SIDE // 2, count_include_pad=False)
-        grain = (texture - mottle) * light.new_tensor(GRAIN_COLOUR)[:, None, None]
+        grain = (texture - mottle) * light.new_tensor(colours.grain_colour)[:, None, None]
         return self.config.texture_skip * (mottle * tint / luminance + grain)
 
     def _planes(self, onehot: torch.Tensor, guidance: torch.Tensor | None) -> torch.Tensor:
@@ -289,7 +287,7 @@ class PhotoGenerator(nn.Module):
         if config.guidance == "eye" and guidance is None:
             raise ValueError(
                 f"guidance is missing: this generator needs the eye's planes {expected} "
-                f"({', '.join(GUIDANCE_PLANES)}); make them with retinagan.eye.make_eye"
+                f"({', '.join(GUIDANCE_PLANES)}); make them with retinagan.eye.grown.make_eye"
             )
         if guidance is not None and guidance.shape != expected:
             raise ValueError(f"guidance has shape {tuple(guidance.shape)}; expected {expected}")
@@ -301,31 +299,6 @@ def _without_lesions(onehot: torch.Tensor) -> torch.Tensor:
     healthy[:, VB] += onehot[:, EX : MA + 1].sum(1)
     healthy[:, EX : MA + 1] = 0
     return healthy
-
-
-KEPT_EYES = 256
-"""Training eyes of which a model keeps numbers of light and texture, to draw new ones near them."""
-
-
-class EyeStatistics(nn.Module):
-    """What an eye's light and texture are drawn from, fitted on the training photographs; buffers, no weights.
-
-    ``light_mean (3, 32, 32)`` and ``light_components (K, 3, 32, 32)`` (scaled by their standard deviation, disc at
-    the left) in 0..1 RGB; ``texture_mean (B,)`` and ``texture_factor (B, B)`` give the logarithms of ``retinagan.eye.texture``;
-    ``light_codes (N, K)`` and ``texture_logs (N, B)`` are those of :data:`KEPT_EYES` training eyes, which new ones are drawn near to.
-    """
-
-    def __init__(self, components: int) -> None:
-        super().__init__()
-        side = LIGHT_SIDE
-        self.register_buffer("light_mean", torch.full((3, side, side), 0.4))
-        self.register_buffer("light_components", torch.zeros(components, 3, side, side))
-        self.register_buffer(
-            "light_codes", torch.randn(KEPT_EYES, components, generator=torch.Generator().manual_seed(0))
-        )
-        self.register_buffer("texture_mean", torch.tensor([-4.0] * TEXTURE_BANDS + [math.log(VESSEL_UNIT)]))
-        self.register_buffer("texture_factor", torch.zeros(TEXTURE_BANDS + 1, TEXTURE_BANDS + 1))
-        self.register_buffer("texture_logs", self.texture_mean.repeat(KEPT_EYES, 1))
 
 
 @dataclass(frozen=True)

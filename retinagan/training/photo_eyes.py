@@ -10,12 +10,21 @@ from tqdm import tqdm
 
 from retinagan.data.augment import augment
 from retinagan.data.dataset import PreparedDataset
-from retinagan.eye import draw_fovea, find_anatomy, shown_vessels
-from retinagan.eye.light import clear_retina, darken_fovea, fit_light, light_field, measure_light, project_light
+from retinagan.eye.anatomy import find_anatomy
+from retinagan.eye.grown import shown_vessels
+from retinagan.eye.light import (
+    clear_retina,
+    darken_fovea,
+    draw_fovea,
+    fit_light,
+    light_field,
+    measure_light,
+    project_light,
+)
+from retinagan.eye.statistics import KEPT_EYES
 from retinagan.eye.texture import measure_texture, texture_bands, texture_plane, vessel_gain
 from retinagan.eye.tone import vessel_tone
 from retinagan.maps.labels import EX, HE, MA, OD, SE
-from retinagan.models.spade import KEPT_EYES
 
 
 @dataclass
@@ -40,7 +49,7 @@ class Eye:
 
 
 def measure_eyes(
-    data: PreparedDataset, components: int, varied_copies: int, seed: int
+    data: PreparedDataset, components: int, varied_copies: int, seed: int, coarse_slope: float
 ) -> tuple[list[Eye], dict[str, np.ndarray]]:
     """Light, texture and fovea of every eye and its varied copies (``retinagan.data.augment``).
 
@@ -51,9 +60,10 @@ def measure_eyes(
         components: numbers of the light's code.
         varied_copies: copies of every eye turned, scaled, shifted, mirrored and recoloured.
         seed: of the copies and of the texture's noise.
+        coarse_slope: of ``retinagan.eye.statistics.EyeCorrections``.
 
     Returns:
-        The eyes, and what new ones are drawn from: the buffers of ``retinagan.models.spade.EyeStatistics`` by name.
+        The eyes, and what new ones are drawn from: the buffers of ``retinagan.eye.statistics.EyeStatistics`` by name.
     """
     pictures = [
         (photo, label_map, vessels, _fovea(label_map, marked))
@@ -88,11 +98,11 @@ def measure_eyes(
         if index not in shown:
             continue
         noise = np.random.default_rng([seed, index]).standard_normal(clear.shape, dtype=np.float32)
-        texture, made = texture_plane(bands, logs, noise)
+        texture, made = texture_plane(bands, logs, noise, coarse_slope)
         anatomy = find_anatomy(label_map)
         field = light_field(*map(torch.from_numpy, (code, mean, basis)), len(photo), anatomy.side).numpy()
         fovea_plane = draw_fovea(fovea[:2], fovea[2], len(photo))
-        ridges, tone = shown_vessels(ridges, vessel_tone(photo, vessels, label_map), logs, grown=False)
+        ridges, tone = shown_vessels(ridges, vessel_tone(photo, vessels, label_map), logs, None)
         guidance = np.stack([*darken_fovea(field, fovea_plane), ridges, np.zeros_like(ridges), texture, tone]).astype(
             np.float16
         )

@@ -19,7 +19,7 @@ from torch import nn
 from retinagan import checkpoints
 from retinagan.data.augment import crop_window, mirrored
 from retinagan.data.dataset import PreparedDataset, load_prepared
-from retinagan.eye import (
+from retinagan.eye.grown import (
     draw_light_and_texture,
     draw_macula,
     eye_seed,
@@ -159,9 +159,10 @@ class PhotosTask(Task):
         names = ",".join(field.name for field in dataclasses.fields(Eye))
         return f"{self.data.digest()} {' '.join(map(str, self._measured_by()))} {names}"
 
-    def _measured_by(self) -> tuple[int, int, int]:
+    def _measured_by(self) -> tuple[int, int, int, float]:
         """The settings on which the measured eyes depend."""
-        return self.generator_config.latent_dim, self.training.varied_copies, self.training.seed
+        network = self.generator_config
+        return network.latent_dim, self.training.varied_copies, self.training.seed, network.corrections.coarse_slope
 
     def fit(self) -> dict[str, torch.Tensor]:
         """The training eyes, and what new ones are drawn from."""
@@ -183,8 +184,9 @@ class PhotosTask(Task):
         if (index, variant) not in self.grown:
             seed = self.training.seed * 1_000_003 + index * 101 + variant
             label_map = self.eyes[index].label_map
-            planes = np.stack(grow_vessels_and_tone(label_map, eye_seed(seed)))
-            self.grown[index, variant] = without_lesions(planes, label_map).astype(np.float16)
+            margin = self.generator_config.corrections.lesion_margin
+            planes = np.stack(grow_vessels_and_tone(label_map, eye_seed(seed), self.generator_config.corrections))
+            self.grown[index, variant] = without_lesions(planes, label_map, margin).astype(np.float16)
         vessels, tone = self.grown[index, variant]
         guidance[VESSELS], guidance[TONE] = vessels[window], tone[window]
 
@@ -192,17 +194,17 @@ class PhotosTask(Task):
         self, guidance: np.ndarray, eye: Eye, window: tuple[slice, slice], rng: torch.Generator
     ) -> torch.Tensor:
         """Write drawn light and texture into a crop's ``guidance (7, crop, crop)`` with a tree grown for ``eye``, which becomes as clear
-        as that texture, as ``retinagan.eye.make_eye`` does; returns the light's code."""
+        as that texture, as ``retinagan.eye.grown.make_eye`` does; returns the light's code."""
         size = self.generator_config.size
-        statistics = self.networks["generator"].eye
+        statistics, corrections = self.networks["generator"].eye, self.generator_config.corrections
         light, logs = draw_light_and_texture(statistics, rng)
         code, logs = light * self.generator_config.latent_std, logs.numpy()
         guidance[:3] = darken_fovea(
-            self._light(code, eye.side, window), draw_macula(eye.fovea[:2], eye.fovea[2], size)[window]
+            self._light(code, eye.side, window), draw_macula(eye.fovea[:2], eye.fovea[2], size, corrections)[window]
         )
         noise = torch.randn(guidance.shape[1:], generator=rng).numpy()
-        guidance[TEXTURE] = new_texture(noise, logs, size / 512)
-        guidance[[VESSELS, TONE]] = shown_vessels(guidance[VESSELS], guidance[TONE], logs, grown=True)
+        guidance[TEXTURE] = new_texture(noise, logs, corrections, size / 512)
+        guidance[[VESSELS, TONE]] = shown_vessels(guidance[VESSELS], guidance[TONE], logs, corrections)
         return code
 
     def _light(self, code: torch.Tensor, side: str, window: tuple[slice, slice]) -> np.ndarray:

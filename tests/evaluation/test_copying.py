@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retinagan.evaluation.copying import LIMIT, NearestTrees, resized, turn, vessel_mask
-from retinagan.eye import grow_vessels
+from retinagan.eye.tree.rasterise import grow_vessels
 from retinagan.maps.labels import empty_map
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from retinagan.evaluation.fovea import RINGS, main, profile
-from retinagan.eye import draw_fovea
-from retinagan.eye.light import FOVEA_DEPTH, darken_fovea
+from retinagan.eye.light import FOVEA_DEPTH, darken_fovea, draw_fovea
 from retinagan.maps import labels
 
 RADIUS, CENTRE = 40.0, (300.0, 240.0)

@@ -10,7 +10,7 @@ import pytest
 
 from retinagan.evaluation import vessels
 from retinagan.evaluation.vessels import HEADLINE, compare, vessel_statistics, visible_field
-from retinagan.eye import grow_vessels
+from retinagan.eye.tree.rasterise import grow_vessels
 from retinagan.maps.labels import BG, EX, HE, VB, empty_map
 
 SIZE = 512

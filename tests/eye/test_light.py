@@ -4,20 +4,23 @@ import numpy as np
 import pytest
 import torch
 
-from retinagan.eye import draw_fovea, draw_light_and_texture, eye_seed, make_eye
+from retinagan.eye.grown import draw_light_and_texture, eye_seed, make_eye
 from retinagan.eye.light import (
     FOVEA_DEPTH,
     clear_retina,
     darken_fovea,
+    draw_fovea,
     fit_light,
     light_field,
     measure_light,
     project_light,
 )
+from retinagan.eye.statistics import EyeCorrections, EyeStatistics
 from retinagan.maps import labels
-from retinagan.models.spade import GUIDANCE_PLANES, EyeStatistics
+from retinagan.models.spade import GUIDANCE_PLANES
 
 SIZE = 128
+NONE = EyeCorrections()
 
 
 def synthetic_eye(colour, seed=0, grain=3.0, size=SIZE):
@@ -101,13 +104,13 @@ def test_an_eye_is_its_seed():
     statistics = EyeStatistics(3)
     statistics.light_components.normal_(0, 0.05, generator=torch.Generator().manual_seed(0))
     label_map = labels.empty_map(64, "left")
-    eye, again, other = (make_eye(label_map, seed, statistics) for seed in (5, 5, 6))
+    eye, again, other = (make_eye(label_map, seed, statistics, NONE) for seed in (5, 5, 6))
     assert eye.guidance.shape == (len(GUIDANCE_PLANES), 64, 64) and eye.latent.shape == (3,)
     assert torch.equal(eye.guidance, again.guidance) and torch.equal(eye.latent, again.latent)
     for name in ("light_red", "vessels", "texture"):
         index = GUIDANCE_PLANES.index(name)
         assert not torch.equal(eye.guidance[index], other.guidance[index]), name
-    green = make_eye(label_map, 5, EyeStatistics(3)).guidance[
+    green = make_eye(label_map, 5, EyeStatistics(3), NONE).guidance[
         GUIDANCE_PLANES.index("light_green")
     ]  # even but for the fovea
     assert int(green.min(0).values.argmin()) > 32  # temporal: away from a disc at the left
@@ -120,10 +123,10 @@ def test_lesions_do_not_change_the_eye_but_cover_its_vessels():
     statistics = EyeStatistics(3)
     label_map = labels.empty_map(128, "right")
     vessels = GUIDANCE_PLANES.index("vessels")
-    healthy = make_eye(label_map, 3, statistics).guidance
+    healthy = make_eye(label_map, 3, statistics, NONE).guidance
     ill = label_map.copy()
     ill[:, 30:40][label_map[:, 30:40] == labels.VB] = labels.HE
-    eye = make_eye(ill, 3, statistics).guidance
+    eye = make_eye(ill, 3, statistics, NONE).guidance
     others = [i for i, name in enumerate(GUIDANCE_PLANES) if name not in ("vessels", "tone")]
     assert torch.equal(healthy[others], eye[others])
     assert healthy[vessels, :, 30:40].max() > 0.2 and (eye[vessels, :, 30:40] == 0).all()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from retinagan.eye import find_anatomy
+from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.landmarks import find_disc, find_fovea
 from retinagan.eye.measured import photo_digest, read_reference
 from retinagan.eye.ridges import vesselness

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from retinagan.eye import GROWN_CLEARNESS, draw_eye, draw_macula, find_anatomy
+from retinagan.eye.anatomy import find_anatomy
+from retinagan.eye.grown import draw_eye, draw_macula
 from retinagan.eye.light import darken_fovea, light_field, light_shift
 from retinagan.eye.measured import MAX_LIGHT
 from retinagan.eye.ridges import vesselness
@@ -97,7 +98,7 @@ def test_parts_of_another_model_are_refused(model, no_eye):
 
 
 def test_a_reference_gives_its_colour_and_the_seed_the_rest(model):
-    own = empty_map(64)
+    own, corrections = empty_map(64), model.photo_generator.config.corrections
     for colour in (RED, BLUE_RED):
         photo, label_map = reference_eye(colour=colour)
         style = model.encode_style(photo, label_map, seed=5)
@@ -113,11 +114,11 @@ def test_a_reference_gives_its_colour_and_the_seed_the_rest(model):
         field = light_field(
             torch.tensor(style.light), shown.light_mean, shown.light_components, 64, anatomy.side, light_shift(anatomy)
         )
-        macula = draw_macula((anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius, 64)
+        macula = draw_macula((anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius, 64, corrections)
         assert planes[:3].numpy() == pytest.approx(darken_fovea(field.numpy(), macula), abs=1e-5)
         assert not torch.equal(planes[:3], seeds[:3])
         vessels, own_vessels = (
-            p[3] / vessel_gain(t) ** GROWN_CLEARNESS
+            p[3] / vessel_gain(t) ** corrections.grown_clearness
             for p, t in ((planes, style.texture), (seeds, draw_eye(5, shown).texture))
         )
         assert torch.allclose(vessels, own_vessels, atol=1e-6)

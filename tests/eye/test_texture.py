@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinagan.eye import grow_vessels
 from retinagan.eye.light import clear_retina
+from retinagan.eye.statistics import EyeCorrections
 from retinagan.eye.texture import (
     TEXTURE_SIGMAS,
     TEXTURE_UNIT,
@@ -18,11 +18,13 @@ from retinagan.eye.texture import (
     vessel_contrast,
     vessel_gain,
 )
+from retinagan.eye.tree.rasterise import grow_vessels
 from retinagan.maps import labels
 from tests.eye.test_light import SIZE, synthetic_eye
 
 LOGS = np.log([0.006, 0.003, 0.003, 0.004, 0.006, VESSEL_UNIT])
 """About those of a real eye."""
+SLOPE = EyeCorrections().coarse_slope
 
 
 def noise(side=SIZE, seed=0):
@@ -32,7 +34,7 @@ def noise(side=SIZE, seed=0):
 def measured(photo, label_map, vessels, clear, noise):
     bands = texture_bands(photo, clear)
     logs = measure_texture(photo, label_map, vessels, clear, bands)
-    return *texture_plane(bands, logs, noise), logs
+    return *texture_plane(bands, logs, noise, SLOPE), logs
 
 
 def deviations(texture):
@@ -46,21 +48,21 @@ def no_vessels(side=SIZE):
 
 
 def test_a_drawn_texture_has_the_amplitudes_that_it_is_asked_for():
-    texture = synthesise_texture(noise(512), LOGS)
+    texture = synthesise_texture(noise(512), LOGS, None, SLOPE)
     # The plane that is measured lacks what is coarser than all bands; so does a drawn one.
     assert deviations(texture) == pytest.approx(np.exp(LOGS[:5]), rel=0.06)
 
 
 def test_its_spectrum_is_smooth_and_falls():
-    power = texture_spectrum(LOGS[:5])
+    power = texture_spectrum(LOGS[:5], 1.0, SLOPE)
     assert (np.diff(power)[power[:-1] > power[-1] + 2] < 0).all()  # up to the grain's floor
-    twice = texture_spectrum(LOGS[:5] + np.log(2))
+    twice = texture_spectrum(LOGS[:5] + np.log(2), 1.0, SLOPE)
     assert twice - power == pytest.approx(2 * np.log(2), abs=1e-2)
 
 
 def test_a_crop_has_the_texture_of_the_whole():
-    crop = synthesise_texture(noise(192), LOGS, scale=1)
-    assert crop.std() == pytest.approx(synthesise_texture(noise(512), LOGS).std(), rel=0.1)
+    crop = synthesise_texture(noise(192), LOGS, 1.0, SLOPE)
+    assert crop.std() == pytest.approx(synthesise_texture(noise(512), LOGS, None, SLOPE).std(), rel=0.1)
 
 
 def test_what_is_measured_is_what_is_drawn():
@@ -69,7 +71,7 @@ def test_what_is_measured_is_what_is_drawn():
     texture, _, logs = measured(photo, label_map, no_vessels(512), clear, noise(512))
     assert texture.shape == (512, 512) and logs.shape == (6,)
     assert texture[clear].std() * TEXTURE_UNIT == pytest.approx(5 / 255, rel=0.25)
-    assert synthesise_texture(noise(512), logs).std() == pytest.approx(texture[clear].std(), rel=0.15)
+    assert synthesise_texture(noise(512), logs, None, SLOPE).std() == pytest.approx(texture[clear].std(), rel=0.15)
 
 
 def test_texture_tells_nothing_of_disc_and_lesions():

@@ -13,10 +13,11 @@ from scipy import ndimage
 
 from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.tree.growth import ARTERY, MAX_NODES, VEIN
-from retinagan.eye.tree.rasterise import BLUR, GAPS, draw_vessels, grow_vessels
+from retinagan.eye.tree.rasterise import draw_vessels, grow_vessels
 from retinagan.eye.tree.strength import MURRAY
 from retinagan.eye.tree.tree import VesselTree, grow_tree
 from retinagan.maps.labels import BG, HE, OD, VB, empty_map
+from tests.helpers import SHIPPED
 
 SEEDS = range(12)
 
@@ -28,12 +29,12 @@ def anatomy():
 
 @pytest.fixture(scope="module")
 def trees(anatomy) -> list[VesselTree]:
-    return [grow_tree(anatomy, seed, GAPS) for seed in SEEDS]
+    return [grow_tree(anatomy, seed, SHIPPED.gaps) for seed in SEEDS]
 
 
 @pytest.fixture(scope="module")
 def planes(trees) -> list[np.ndarray]:
-    return [draw_vessels(tree, 512, blur=BLUR) for tree in trees]
+    return [draw_vessels(tree, 512, blur=SHIPPED.blur) for tree in trees]
 
 
 def fovea_frame(anatomy) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +55,7 @@ def similarity(a: np.ndarray, b: np.ndarray) -> float:
 
 def test_the_same_seed_is_the_same_tree_to_the_byte():
     label_map = empty_map(128, "right")
-    first, again = grow_vessels(label_map, 7), grow_vessels(label_map, 7)
+    first, again = grow_vessels(label_map, 7, SHIPPED), grow_vessels(label_map, 7, SHIPPED)
     assert first.dtype == np.float32 and first.shape == (128, 128)
     assert first.tobytes() == again.tobytes()
 
@@ -71,22 +72,26 @@ def test_seeds_differ_in_more_than_position(trees, planes):
 
 
 def test_large_seeds_work():
-    assert grow_vessels(empty_map(64), 2**62 - 1).max() > 0.3
+    assert grow_vessels(empty_map(64), 2**62 - 1, SHIPPED).max() > 0.3
 
 
 def test_lesions_leave_the_tree_alone():
     label_map = empty_map(128, "left")
-    plain = grow_vessels(label_map, 3)
+    plain = grow_vessels(label_map, 3, SHIPPED)
     label_map[70:90, 60:80] = HE
-    assert np.array_equal(grow_vessels(label_map, 3), plain)
+    assert np.array_equal(grow_vessels(label_map, 3, SHIPPED), plain)
 
 
 def test_the_eye_stays_the_eye_when_the_disc_moves_a_little(anatomy):
     moved = replace(anatomy, disc_x=anatomy.disc_x + 4, fovea_x=anatomy.fovea_x + 4)
     kept = [
         similarity(
-            ndimage.gaussian_filter(draw_vessels(grow_tree(anatomy, seed, GAPS), 512, blur=BLUR)[:, :-4], 1.5),
-            ndimage.gaussian_filter(draw_vessels(grow_tree(moved, seed, GAPS), 512, blur=BLUR)[:, 4:], 1.5),
+            ndimage.gaussian_filter(
+                draw_vessels(grow_tree(anatomy, seed, SHIPPED.gaps), 512, blur=SHIPPED.blur)[:, :-4], 1.5
+            ),
+            ndimage.gaussian_filter(
+                draw_vessels(grow_tree(moved, seed, SHIPPED.gaps), 512, blur=SHIPPED.blur)[:, 4:], 1.5
+            ),
         )
         for seed in range(6)
     ]
@@ -96,7 +101,7 @@ def test_the_eye_stays_the_eye_when_the_disc_moves_a_little(anatomy):
 @pytest.mark.parametrize(("seed", "error"), [(-1, ValueError), (1.5, TypeError), ("7", TypeError), (True, TypeError)])
 def test_bad_seeds_are_named(seed, error):
     with pytest.raises(error, match="seed is"):
-        grow_vessels(empty_map(32), seed)
+        grow_vessels(empty_map(32), seed, SHIPPED)
 
 
 # -- anatomy of the tree -------------------------------------------------------------------------------------------
@@ -210,22 +215,22 @@ def test_arcades_bow_around_the_fovea(anatomy, trees):
 
 
 def test_the_right_eye_is_the_left_one_mirrored():
-    left = grow_vessels(empty_map(512, "left"), 5)
-    right = grow_vessels(empty_map(512, "right"), 5)
+    left = grow_vessels(empty_map(512, "left"), 5, SHIPPED)
+    right = grow_vessels(empty_map(512, "right"), 5, SHIPPED)
     assert similarity(left[:, ::-1], right) > 0.98
 
 
 def test_one_tree_is_one_picture_at_every_size(trees):
     for tree in trees[:4]:
-        full = draw_vessels(tree, 1024, blur=BLUR)
+        full = draw_vessels(tree, 1024, blur=SHIPPED.blur)
         for size in (128, 256, 512):
             small = full.reshape(size, 1024 // size, size, 1024 // size).mean((1, 3))
-            assert similarity(draw_vessels(tree, size, blur=BLUR), small) > 0.97
+            assert similarity(draw_vessels(tree, size, blur=SHIPPED.blur), small) > 0.97
 
 
 def test_a_map_half_the_size_has_the_same_eye():
     for seed in range(3):
-        large, small = (grow_vessels(empty_map(size, "left"), seed) for size in (512, 256))
+        large, small = (grow_vessels(empty_map(size, "left"), seed, SHIPPED) for size in (512, 256))
         assert similarity(large.reshape(256, 2, 256, 2).mean((1, 3)), small) > 0.8
 
 
@@ -271,34 +276,34 @@ def test_a_disc_anywhere_of_any_size_grows_a_bounded_tree(x: float, y: float, ra
     label_map[(np.hypot(columns - 128 * x, rows - 128 * y) < 128 * radius) & (label_map == VB)] = OD
     found = find_anatomy(label_map)
     for seed in range(3):
-        tree = grow_tree(found, seed, GAPS)
+        tree = grow_tree(found, seed, SHIPPED.gaps)
         assert 400 < len(tree.radius) < MAX_NODES
-        plane = draw_vessels(tree, 128, blur=BLUR)
+        plane = draw_vessels(tree, 128, blur=SHIPPED.blur)
         assert 0.02 < (plane > 0.2).mean() < 0.3
 
 
 def test_without_a_disc_vessels_enter_through_the_rim():
     label_map = empty_map(256, None)
-    plane = grow_vessels(label_map, 2)
+    plane = grow_vessels(label_map, 2, SHIPPED)
     y, x = np.mgrid[:256, :256] - 127.5
     ring = (np.hypot(x, y) > 112) & (np.hypot(x, y) < 122)
     assert (plane > 0.5)[ring & (x < 60)].any()
     assert (plane > 0.2).mean() > 0.03
-    tree = grow_tree(find_anatomy(label_map), 2, GAPS)
+    tree = grow_tree(find_anatomy(label_map), 2, SHIPPED.gaps)
     assert (tree.start[tree.parent < 0][:, 0] < 0).all()
 
 
 def test_one_pixel_is_no_disc():
     with_pixel = empty_map(512, None)
     with_pixel[200, 300] = OD
-    assert np.array_equal(grow_vessels(with_pixel, 4), grow_vessels(empty_map(512, None), 4))
+    assert np.array_equal(grow_vessels(with_pixel, 4, SHIPPED), grow_vessels(empty_map(512, None), 4, SHIPPED))
 
 
 def test_of_two_discs_only_the_largest_bears_vessels():
     label_map = empty_map(256, "left")
-    single = grow_vessels(label_map, 1)
+    single = grow_vessels(label_map, 1, SHIPPED)
     label_map[120:130, 200:210] = OD
-    assert np.array_equal(grow_vessels(label_map, 1), single)
+    assert np.array_equal(grow_vessels(label_map, 1, SHIPPED), single)
 
 
 @pytest.mark.parametrize("value", [BG, VB, HE, OD])
@@ -312,7 +317,7 @@ def test_maps_of_one_class(value: int, size: int):
 def test_nothing_is_drawn_on_background():
     label_map = empty_map(128, "left")
     label_map[40:60, 30:90] = BG
-    assert not grow_vessels(label_map, 0)[label_map == BG].any()
+    assert not grow_vessels(label_map, 0, SHIPPED)[label_map == BG].any()
 
 
 def test_an_impossible_fovea_is_refused(anatomy):

@@ -7,10 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from retinagan.eye.statistics import EyeCorrections
 from retinagan.models.spade import (
-    GRAIN_COLOUR,
     GUIDANCE_PLANES,
-    MOTTLE_COLOUR,
     SPADE,
     PhotoDiscriminator,
     PhotoDiscriminatorConfig,
@@ -235,7 +234,10 @@ def test_discriminator_sees_detail_apart_from_the_light():
 
 
 def test_texture_is_laid_over_the_light_and_not_seen():
-    config = PhotoGeneratorConfig(size=64, channels=(8, 8), spade_hidden=(4, 4), latent_dim=4, texture_skip=0.03)
+    colours = EyeCorrections(grain_colour=(1.15, 1.03, 0.51), mottle_colour=(0.78, 1.17, 2.0))
+    config = PhotoGeneratorConfig(
+        size=64, channels=(8, 8), spade_hidden=(4, 4), latent_dim=4, texture_skip=0.03, corrections=colours
+    )
     generator = PhotoGenerator(config).train()
     torch.nn.init.zeros_(generator.output.weight)
     torch.nn.init.zeros_(generator.output.bias)
@@ -249,7 +251,7 @@ def test_texture_is_laid_over_the_light_and_not_seen():
     mottle = generator.mottle(light, even)
     colour = mottle / light  # in units of the light's own
     torch.testing.assert_close(
-        colour / colour[:, :1], (torch.tensor(MOTTLE_COLOUR) / MOTTLE_COLOUR[0])[:, None, None].expand_as(colour)
+        colour / colour[:, :1], (torch.tensor(colours.mottle_colour) / 0.78)[:, None, None].expand_as(colour)
     )
     luminance = (mottle * torch.tensor([0.25, 0.65, 0.1])[:, None, None]).sum(1)
     lit = light.mean(1) > 0.2
@@ -257,7 +259,7 @@ def test_texture_is_laid_over_the_light_and_not_seen():
     torch.testing.assert_close(luminance[lit], torch.full_like(luminance[lit], 0.03))
     grain = even * torch.tensor([1.0, -1.0, 0.0, 1.0, -1.0])[torch.arange(64) % 5]  # nothing over any five pixels
     swing = generator.mottle(light, grain)[..., 5:-4].abs().mean((0, 2, 3)) / 0.03
-    torch.testing.assert_close(swing, 0.8 * torch.tensor(GRAIN_COLOUR))  # the camera's
+    torch.testing.assert_close(swing, 0.8 * torch.tensor(colours.grain_colour))  # the camera's
     torch.nn.init.normal_(generator.output.weight)
     flat = guidance.clone()
     flat[:, 5] = 0

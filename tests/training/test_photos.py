@@ -6,7 +6,7 @@ import torch
 
 from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset
-from retinagan.eye import draw_light_and_texture, make_eye
+from retinagan.eye.grown import draw_light_and_texture, make_eye
 from retinagan.maps import labels
 from retinagan.training import photo_losses, photos
 from retinagan.training.export import export_run
@@ -308,8 +308,8 @@ def test_drawn_light_in_training_is_that_of_new_eyes(task, dataset):
     code = task._new_light(guidance, eye, (slice(None), slice(None)), rng(5))
     light, logs = draw_light_and_texture(statistics, rng(5))
     light = light * task.generator_config.latent_std
-    centre = tuple(dataset.fovea[0])
-    expected = make_eye(eye.label_map, 0, statistics, light=light, texture=logs, fovea=centre).guidance.numpy()
+    centre, corrections = tuple(dataset.fovea[0]), task.generator_config.corrections
+    expected = make_eye(eye.label_map, 0, statistics, corrections, light=light, texture=logs, fovea=centre).guidance.numpy()
     assert torch.equal(code, light)
     assert guidance[:3] == pytest.approx(expected[:3], abs=5e-3)  # make_eye moves light a little with the disc
     power, wanted = (float(planes[photos.TEXTURE].std()) for planes in (guidance, expected))

@@ -8,15 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from retinagan.eye.anatomy import find_anatomy
+from retinagan.eye.statistics import UNCORRECTED, EyeCorrections
 from retinagan.eye.tree.tree import VesselTree, grow_tree
 from retinagan.maps.labels import BG
 
 REFERENCE = 512
 """Side at which widths and edges below are given in pixels; smaller planes are averaged down from at least this."""
-
-GAPS, SHOWN, BLUR = 0.15, 0.82, 0.7
-"""Corrections of the shipped weights: for :func:`grow_tree` and :func:`draw_vessels`, ``SHOWN`` on the tree's own
-share."""
 
 LARGEST = 3.6
 """Half-width, pixels at 512, that no vessel exceeds: the ridge filter's widest kernel sees no wider ones."""
@@ -37,7 +34,7 @@ RIM = 5.0
 """Nothing is drawn this close to the field's rim (pixels at 512): neither does the ridge filter."""
 
 
-def grow_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
+def grow_vessels(label_map: np.ndarray, seed: int, corrections: EyeCorrections = UNCORRECTED) -> np.ndarray:
     """Lesion map ``uint8 (S, S)`` and seed ≥ 0 → vessel plane ``float32 (S, S)`` in 0..1, zero on background.
 
     The tree depends on the map's disc alone, so lesions may change without changing the eye.
@@ -46,18 +43,21 @@ def grow_vessels(label_map: np.ndarray, seed: int) -> np.ndarray:
         TypeError: not a ``uint8`` array, or ``seed`` is not an int.
         ValueError: not a square lesion map, or ``seed`` is negative.
     """
-    return grow_vessels_and_tone(label_map, seed)[0]
+    return grow_vessels_and_tone(label_map, seed, corrections)[0]
 
 
-def grow_vessels_and_tone(label_map: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def grow_vessels_and_tone(
+    label_map: np.ndarray, seed: int, corrections: EyeCorrections = UNCORRECTED
+) -> tuple[np.ndarray, np.ndarray]:
     """:func:`grow_vessels`, and the vessels' tone ``float32 (S, S)`` in -1..1: arteries are light (negative), veins
     dark.
 
     The counterpart of ``retinagan.eye.tone.vessel_tone``; a tone's magnitude is at most the plane's.
     """
     anatomy = find_anatomy(label_map)
-    tree = grow_tree(anatomy, seed, GAPS)
-    arteries, veins = draw_kinds(tree, anatomy.size, SHOWN * tree.share, BLUR) * (label_map != BG)
+    tree = grow_tree(anatomy, seed, corrections.gaps)
+    planes = draw_kinds(tree, anatomy.size, corrections.shown * tree.share, corrections.blur)
+    arteries, veins = planes * (label_map != BG)
     return np.maximum(arteries, veins), np.where(veins >= arteries, veins, -arteries) * np.float32(tree.tone)
 
 

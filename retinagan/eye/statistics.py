@@ -1,0 +1,97 @@
+"""What new eyes are drawn from, and what a set of weights needs them corrected by; both belong to the weights and travel in their checkpoint."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from retinagan.eye.light import LIGHT_SIDE
+from retinagan.eye.texture import TEXTURE_BANDS, VESSEL_UNIT
+
+KEPT_EYES = 256
+"""Training eyes of which a model keeps numbers of light and texture, to draw new ones near them."""
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class EyeCorrections:
+    """How a new eye's planes differ from a measured eye's, so that photographs of both come out alike.
+
+    A photo generator broadens vessels and smooths texture in its own way, so each correction is fitted to its weights, on maps of training
+    eyes, and is stored in its config. The defaults correct nothing: they are what a network is trained with and what the fit starts from.
+    """
+
+    grown_strength: float = 1.0
+    """Factor on a grown tree's planes (vessels and tone), 0.3 to 2: drawn ridges are surer of themselves than a filter's.
+    Fitted by the contrast and density of the vessels found in photographs, and their spectrum at vessels' widths."""
+    grown_clearness: float = 1.0
+    """Power of an eye's vessel gain that a grown tree is shown with, 0 to 2: the generator draws what is clear broader, too.
+    Fitted by how the vessels' calibre and contrast vary from clear to hazy eyes."""
+    macula: float = 1.0
+    """Factor on the width of the dark fovea in a new eye's light, 0.5 to 2: a measured eye's own light stays a little darker around it.
+    Fitted by the profile of the fovea (``retinagan.evaluation.fovea``)."""
+    texture_left: tuple[float, ...] = (1.0,) * TEXTURE_BANDS
+    """Factors on the amplitudes of a new eye's texture bands, fine to coarse, 0.3 to 3 each: the generator adds some texture of its own and
+    smooths the finest. Fitted by the power spectrum of clear retina (``retinagan.evaluation.spectrum``)."""
+    lesion_margin: float = 3.0
+    """Pixels at a side of 512 around haemorrhages, microaneurysms and hard exudates in which no vessel is shown, 0 to 20. The default is the
+    ridge filter's; more where the generator draws vessels on beside them. Fitted by the vessels found close to lesions."""
+    gaps: float = 1.0
+    """Share of the contrast that a ridge filter loses in real photographs where vessels emerge, fork, cross and sink into mottle that a grown
+    tree loses, too, 0 to 1: in the photograph that is made from it the filter loses some once more. Fitted by the number of pieces
+    and the connected share of the vessels found (``retinagan.evaluation.vessels``)."""
+    shown: float = 1.0
+    """Share of a tree's usual extent that its plane shows, 0.3 to 1.5: the generator broadens what it is shown, and the ridge filter takes
+    some mottle for vessels. Fitted by the density of the vessels found (``retinagan.evaluation.vessels``)."""
+    blur: float = 1.0
+    """Pixels at 512: a vessel of radius r is drawn with half-width √(r² + blur²), 0 to 2. The default is the ridge filter's own width; less
+    where the generator broadens. Fitted by the vessels' calibres (``retinagan.evaluation.vessels``)."""
+    coarse_slope: float = -3.5
+    """Slope of log power over log frequency of a texture below its coarsest band's middle, -6 to 0. The default is a photograph's at 4 to 10
+    cycles; less steep where the light's field has much of that power. Fitted by the power spectrum at these frequencies."""
+    grain_colour: Triple = (1.0, 1.0, 1.0)
+    """How far grain swings in red, green and blue, in units of its luminance's swing, 0 to 5 each. Medians over training eyes."""
+    mottle_colour: Triple = (1.0, 1.0, 1.0)
+    """How far mottle swings in red, green and blue, in units of what it would in the light's own colour, 0 to 5 each: pigment and blood take
+    little of the red. Between the training eyes' medians of what goes with luminance and of all, as one plane cannot swing the
+    channels apart, which blue does most."""
+
+    def __post_init__(self) -> None:
+        for name in ("texture_left", "grain_colour", "mottle_colour"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+
+UNCORRECTED = EyeCorrections()
+"""Of weights that nothing was fitted to: a tree is drawn as a ridge filter would see it in a photograph."""
+
+
+class EyeStatistics(nn.Module):
+    """What an eye's light and texture are drawn from, fitted on the training photographs; buffers, no weights.
+
+    ``light_mean (3, 32, 32)`` and ``light_components (K, 3, 32, 32)`` (scaled by their standard deviation, disc at
+    the left) in 0..1 RGB; ``texture_mean (B,)`` and ``texture_factor (B, B)`` give the logarithms of ``retinagan.eye.texture``;
+    ``light_codes (N, K)`` and ``texture_logs (N, B)`` are those of :data:`KEPT_EYES` training eyes, which new ones are drawn near to.
+    """
+
+    light_mean: torch.Tensor
+    light_components: torch.Tensor
+    light_codes: torch.Tensor
+    texture_mean: torch.Tensor
+    texture_factor: torch.Tensor
+    texture_logs: torch.Tensor
+
+    def __init__(self, components: int) -> None:
+        super().__init__()
+        side = LIGHT_SIDE
+        self.register_buffer("light_mean", torch.full((3, side, side), 0.4))
+        self.register_buffer("light_components", torch.zeros(components, 3, side, side))
+        self.register_buffer(
+            "light_codes", torch.randn(KEPT_EYES, components, generator=torch.Generator().manual_seed(0))
+        )
+        self.register_buffer("texture_mean", torch.tensor([-4.0] * TEXTURE_BANDS + [math.log(VESSEL_UNIT)]))
+        self.register_buffer("texture_factor", torch.zeros(TEXTURE_BANDS + 1, TEXTURE_BANDS + 1))
+        self.register_buffer("texture_logs", self.texture_mean.repeat(KEPT_EYES, 1))
