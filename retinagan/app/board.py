@@ -9,18 +9,29 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from retinagan.app.history import History
 from retinagan.maps import lesions
-from retinagan.maps.canvas import MAX_OBJECTS, Mark, Window, describe, rasterise, read_mark
-from retinagan.maps.labels import BG, CLASSES, OD, VB
+from retinagan.maps.canvas import MAX_OBJECTS, Gesture, Mark, Window, describe, gesture_of, rasterise, read_mark
 
 CANVAS = 512
 """Side of the canvas in its own pixels; the page zooms it to its column."""
 
 ZOOMS = (1, 2, 4)
+
+_AT_ONCE = {Gesture.SWEEP, Gesture.MOVE_DISC, Gesture.LOOK_CLOSER}
+"""Gestures that the canvas must not go on showing. What a sweep takes away may be strokes."""
+
+
+class _Painted(NamedTuple):
+    """The mounted canvas' strokes that are painted already, the map with them, and which gestures they are."""
+
+    objects: list
+    label_map: np.ndarray
+    gestures: frozenset[Gesture] = frozenset()
 
 
 class Board:
@@ -41,14 +52,14 @@ class Board:
         self.undone: list = []
         self.window = Window(0, 0, start.shape[0])
         self.troubles: list[str] = []
-        self._painted: tuple[list, np.ndarray] = ([], start)
+        self._painted = _Painted([], start)
 
     # --- what is there ---
 
     @property
     def map(self) -> np.ndarray:
         """The lesion map as it is now, ``uint8 (S, S)``; not to be written to."""
-        return self._painted[1]
+        return self._painted.label_map
 
     @property
     def size(self) -> int:
@@ -77,8 +88,7 @@ class Board:
 
         A spray's lesions are no objects of the canvas: once there are some, the map as it is now lies below.
         """
-        sprayed = any(describe(item).endswith("spray") for item in self.objects)
-        shown = self.map if sprayed else self.history.current
+        shown = self.map if Gesture.SPRAY in self._painted.gestures else self.history.current
         left, top, side = self.window
         times = max(1, CANVAS // side)
         return shown[top : top + side, left : left + side].repeat(times, axis=0).repeat(times, axis=1)
@@ -99,7 +109,7 @@ class Board:
             self._trouble(ValueError(f"the canvas holds {len(found)} strokes; the first {MAX_OBJECTS} are kept"))
         self.objects = found[:MAX_OBJECTS]
         self._repaint()
-        if self.troubles or any(_acts_at_once(item) for item in self.objects):
+        if self.troubles or self._painted.gestures & _AT_ONCE:
             self.bake()
 
     # --- what the page asks for ---
@@ -181,27 +191,28 @@ class Board:
         mark = read_mark(item, self.size, CANVAS, self.window)
         if mark is None:
             self.history.add(self._paint(item, self.history.current), describe(item))
-        elif mark.label == OD:
+        elif mark.gesture is Gesture.MOVE_DISC:
             self.history.add(lesions.move_disc(self.history.current, mark.x, mark.y), "Disc moved")
-        return mark if mark is not None and mark.label == BG else None
+        return mark if mark is not None and mark.gesture is Gesture.LOOK_CLOSER else None
 
     def _mount(self, objects: list) -> None:
         self.mounts += 1
         self.objects = copy.deepcopy(objects)
-        self._painted = ([], self.history.current)
+        self._painted = _Painted([], self.history.current)
         self._repaint()
 
     def _repaint(self) -> None:
         """Paint the objects; those that are painted already are not painted again."""
-        done, label_map = self._painted
+        done, label_map, gestures = self._painted
         if self.objects[: len(done)] != done:
-            done, label_map = [], self.history.current
+            done, label_map, gestures = _Painted([], self.history.current)
         for item in self.objects[len(done) :]:
             try:
                 label_map = self._paint(item, label_map)
+                gestures |= {gesture_of(item)}
             except (ValueError, TypeError) as error:
                 self._trouble(error)
-        self._painted = (list(self.objects), label_map)
+        self._painted = _Painted(list(self.objects), label_map, gestures)
 
     def _paint(self, item: Mapping, label_map: np.ndarray) -> np.ndarray:
         return rasterise({"objects": [item]}, label_map, CANVAS, self.window)
@@ -216,9 +227,3 @@ def _objects(value: object) -> list | None:
     for name in ("drawing", "raw", "objects"):
         value = value.get(name) if isinstance(value, Mapping) else None
     return value if isinstance(value, list) else None
-
-
-def _acts_at_once(item: object) -> bool:
-    """Marks, and sprays of retina: what they take away may be strokes that the canvas would go on showing."""
-    name = describe(item)
-    return name.endswith("spray") and (str(item.get("type")).lower() == "circle" or name.startswith(CLASSES[VB].name))

@@ -10,21 +10,22 @@ import streamlit as st
 
 from retinagan.app import compare
 from retinagan.app.components import before_after, ticker
-from retinagan.app.drawing import Drawing, sheet_of
-from retinagan.app.rendering import Renderer
-from retinagan.app.studio import Models, Photograph, Sheet, as_jpeg, overlaid
+from retinagan.app.drawing import Drawing
+from retinagan.app.state import session
+from retinagan.app.studio import Models, as_jpeg, overlaid
 from retinagan.app.widgets import MAX_SEED, download, fragment, plain, show_photo
-from retinagan.files.provenance import map_digest
 from retinagan.maps.lesions import lesion_free
+from retinagan.pairs import Pair, Photograph, style_digest, zip_files
 
 VIEWS = ("Photograph", "Before and after", "Difference")
 
 
 @dataclass(frozen=True)
 class Made:
-    """A map with its photographs, and the same eye without lesions where that was asked for."""
+    """A map with its photographs and their files, and the same eye without lesions where that was asked for."""
 
-    sheet: Sheet
+    pair: Pair
+    files: dict[str, bytes]
     healthy: Photograph | None
 
 
@@ -34,7 +35,7 @@ def photo_column(drawing: Drawing, networks: Models) -> None:
 
 
 def _photo_column(drawing: Drawing, networks: Models) -> None:
-    renderer: Renderer = st.session_state.setdefault("renderer", Renderer())
+    state = session()
     with st.container(key="photo_head"):
         view = st.segmented_control(
             "View", VIEWS, default=VIEWS[0], required=True, key="view", persist_state="session",
@@ -44,10 +45,10 @@ def _photo_column(drawing: Drawing, networks: Models) -> None:
     live_row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="photo_live")
     _style_controls()
     wish = _wish(drawing, networks, view or VIEWS[0])
-    live = st.session_state.get("live", True)
-    if live or st.session_state.pop("render_now", False):
-        renderer.ask(*wish)
-    pending, key, made, error = renderer.look(wish[0])
+    if st.session_state.get("live", True) or state.render_now:
+        state.renderer.ask(*wish)
+    state.render_now = False
+    pending, key, made, error = state.renderer.look(wish[0])
     current = key == wish[0]
     with live_row:
         _live_switch(current)
@@ -57,35 +58,33 @@ def _photo_column(drawing: Drawing, networks: Models) -> None:
         if made is None:
             _no_photograph_yet(pending)
         else:
-            state = "busy" if pending else "current" if current else "old"
-            with st.container(key=f"photo_{state}"):
+            age = "busy" if pending else "current" if current else "old"
+            with st.container(key=f"photo_{age}"):
                 _show(made, view or VIEWS[0])
-            st.html(f'<div class="rg-state rg-state-{state}" role="status">{_STATES[state]}</div>')
+            st.html(f'<div class="rg-state rg-state-{age}" role="status">{_AGES[age]}</div>')
     if made is not None:
-        _downloads(made.sheet)
+        _downloads(made)
     ticker("photo_ticker", pending)
 
 
-_STATES = {"busy": "Rendering…", "current": "", "old": "The map has changed: press Render"}
+_AGES = {"busy": "Rendering…", "current": "", "old": "The map has changed: press Render"}
 
 
 def _wish(drawing: Drawing, networks: Models, view: str) -> tuple[tuple, Callable[[], Made]]:
     """What the renderer is to make, after the key that names it."""
     first, count = int(st.session_state.get("style", 7)), int(st.session_state.get("styles", 1))
-    reference = st.session_state.get("style_reference")
+    reference = session().reference
     seeds = [first + k for k in range(count if view == VIEWS[0] else 1)]
     styles = seeds if reference is None else [replace(reference, seed=seed) for seed in seeds]
-    sheet = sheet_of(drawing, drawing.map, networks)
+    pair = drawing.pair(networks)
     with_healthy = view != VIEWS[0]
 
     def make() -> Made:
-        done = sheet.with_photographs(styles)
-        healthy = networks.photograph(lesion_free(sheet.label_map), styles[0]) if with_healthy else None
-        return Made(done, healthy)
+        done = networks.photographed(pair, styles)
+        healthy = networks.photograph(lesion_free(pair.label_map), styles[0]) if with_healthy else None
+        return Made(done, done.files(), healthy)
 
-    origin = (drawing.text, sheet.source, networks.stamp)
-    key = (origin, map_digest(sheet.label_map), tuple(seeds), id(reference), with_healthy)
-    return key, make
+    return (pair.origin.to_json(), *map(style_digest, styles), with_healthy), make
 
 
 def _live_switch(current: bool) -> None:
@@ -97,7 +96,7 @@ def _live_switch(current: bool) -> None:
         st.button(
             "Render", icon=":material/photo_camera:", type="secondary" if current else "primary",
             disabled=current, key="render",
-            on_click=lambda: st.session_state.update(render_now=True),
+            on_click=lambda: setattr(session(), "render_now", True),
         )  # fmt: skip
 
 
@@ -127,18 +126,18 @@ def _style_controls() -> None:
             st.segmented_control(
                 "Scale", ("Signed", "Absolute"), default="Signed", required=True, key="scale", persist_state="session"
             )
-        if st.session_state.get("style_reference") is not None:
+        if session().reference is not None:
             st.button(
                 "Light of your photograph", icon=":material/close:", key="drop_reference",
                 help="The light comes from the photograph that you gave. Press to go back to the style seed's own.",
-                on_click=lambda: st.session_state.pop("style_reference"),
+                on_click=lambda: setattr(session(), "reference", None),
             )  # fmt: skip
 
 
 def _show(made: Made, view: str) -> None:
-    photograph = made.sheet.photographs[0]
+    photograph = made.pair.photographs[0]
     if view == VIEWS[0] or made.healthy is None:
-        _show_photographs(made.sheet, st.session_state.get("overlay", 0) / 100)
+        _show_photographs(made.pair, st.session_state.get("overlay", 0) / 100)
     elif view == VIEWS[1]:
         before = ("without lesions", as_jpeg(made.healthy.pixels))
         before_after("before_after", before, ("with lesions", as_jpeg(photograph.pixels)))
@@ -150,24 +149,29 @@ def _show(made: Made, view: str) -> None:
         st.html(compare.legend(signed, gain))
 
 
-def _show_photographs(sheet: Sheet, opacity: float) -> None:
-    many = len(sheet.photographs) > 1
+def _show_photographs(pair: Pair, opacity: float) -> None:
+    many = len(pair.photographs) > 1
     cells = [c for _ in range(2) for c in st.columns(2, gap="small")] if many else [st.container()]
-    for cell, photograph in zip(cells, sheet.photographs, strict=False):
+    for cell, photograph in zip(cells, pair.photographs, strict=False):
         with cell:
-            overlay = overlaid(photograph.pixels, sheet.label_map, opacity) if opacity else None
+            overlay = overlaid(photograph.pixels, pair.label_map, opacity) if opacity else None
             show_photo(photograph, overlay)
 
 
-def _downloads(sheet: Sheet) -> None:
-    """Of the map that made the photograph which is shown: both always belong together."""
+def _downloads(made: Made) -> None:
+    """Of the map that made the photograph which is shown: both always belong together.
+
+    The files are there before a button is pressed. One that is made by the press is lost when the page runs meanwhile,
+    and here it does so by itself, while a photograph is in the making.
+    """
+    pair, many = made.pair, len(made.pair.photographs) > 1
     with st.container(horizontal=True, gap="small", key="downloads_photo"):
-        many = len(sheet.photographs) > 1
-        for number, photograph in enumerate(sheet.photographs):
-            label = f"Photograph {photograph.style_seed}" if many else "Photograph"
-            data = partial(sheet.photo_file, photograph)
-            download(label, data, sheet.photo_name(photograph), f"draw_photo{number}")
-        download("All as ZIP" if many else "Pair as ZIP", sheet.pair_file, f"{sheet.name('pair')}.zip", "draw_pair")
+        for number, photograph in enumerate(pair.photographs):
+            name = pair.photo_name(photograph)
+            label = f"Photograph {photograph.style.seed}" if many else "Photograph"
+            download(label, made.files[name], name, f"draw_photo{number}")
+        content = zip_files(made.files, pair.origins())
+        download("All as ZIP" if many else "Pair as ZIP", content, f"{pair.name('pair')}.zip", "draw_pair")
 
 
 def _new_style() -> None:

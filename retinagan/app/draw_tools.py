@@ -9,6 +9,7 @@ import streamlit as st
 from retinagan.app import examples, starts
 from retinagan.app.drawing import Drawing, disc_side
 from retinagan.app.palette import BRUSHES, ORDER, buttons_css
+from retinagan.app.state import session
 from retinagan.app.widgets import MAX_SEED, plain, show_map
 from retinagan.files.maps import MAX_BYTES, read_map_png
 from retinagan.maps import lesions
@@ -154,7 +155,7 @@ def _start_from(file) -> None:
         st.error("Choose a PNG file first.")
         return
     try:
-        st.session_state["draw_upload"] = read_map_png(file.getvalue(), None)
+        session().uploaded = read_map_png(file.getvalue(), None)
     except ValueError as error:
         st.error(plain(str(error)))
         return
@@ -205,7 +206,7 @@ def _thumbnail(name: str):
 
 def restart(text: str) -> None:
     st.query_params["start"] = text
-    st.session_state["draw_fresh"] = True
+    session().anew = True
 
 
 def _suit_brush() -> None:

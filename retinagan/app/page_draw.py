@@ -5,22 +5,25 @@ from __future__ import annotations
 import base64
 from html import escape
 
+import numpy as np
 import streamlit as st
 
+from retinagan.app import examples, starts
 from retinagan.app.board import CANVAS, ZOOMS
 from retinagan.app.draw_photos import photo_column
 from retinagan.app.draw_tools import BRUSHED, TOOL, Brush, map_buttons, side_column
-from retinagan.app.drawing import Drawing, current_drawing, sheet_of
+from retinagan.app.drawing import Drawing
 from retinagan.app.measures import show_measures
+from retinagan.app.state import session
 from retinagan.app.studio import Models
 from retinagan.app.widgets import download, fragment, models, page, plain
-from retinagan.files.maps import encode_map_png
-from retinagan.maps.canvas import hex_colour, spray_colour
-from retinagan.maps.labels import BG, OD
+from retinagan.files.maps import encode_map_png, fit_map
+from retinagan.maps.canvas import Gesture, gesture_colour
+from retinagan.maps.labels import empty_map
 
-# The canvas' own names of the tools. A mark is a translucent point: see retinagan.maps.canvas.
+# The canvas' own names of the tools, and the gestures of those that do not paint.
 _MODES = {"freehand": "freedraw", "rectangle": "rect", "spray": "freedraw", "disc": "point", "closer": "point"}
-_MARKS = {"disc": OD, "closer": BG}
+_GESTURES = {"spray": Gesture.SPRAY, "disc": Gesture.MOVE_DISC, "closer": Gesture.LOOK_CLOSER}
 _MARK_RADIUS = 6
 
 
@@ -29,7 +32,7 @@ def show() -> None:
     # What comes and goes has a place of its own: were the canvas to move on the page, it would start anew.
     with st.container(key="messages"):
         networks = models()
-        drawing = current_drawing(networks)
+        drawing = open_drawing(networks)
     view = drawing.window
     drawing.sync()
     if drawing.window != view and st.session_state.get("tool") == "closer":
@@ -45,6 +48,42 @@ def show() -> None:
     with st.container(key="measures"):
         st.subheader("Measurements", anchor=False)
         show_measures(drawing.map)
+
+
+def open_drawing(networks: Models) -> Drawing:
+    """The session's drawing; begun anew when the link's start, the model or *Open in Draw* asks for it."""
+    state = session()
+    last, asked = state.drawing, st.query_params.get("start")
+    text, note = asked or (last.text if last else "left"), ""
+    try:
+        starts.parse(text)
+        if text == starts.UPLOAD and state.uploaded is None:
+            raise ValueError("the uploaded map is gone: a link cannot carry it. Upload it again")
+    except ValueError as error:
+        text, note = "left", f"{error}. Starting from an empty eye instead."
+    if last is None or state.anew or last.text != text or last.weights != networks.weights:
+        state.drawing = Drawing(text, networks.weights, start_map(text, networks), last.mounts + 1 if last else 0)
+    state.anew = False
+    drawing = state.drawing
+    drawing.note = note or drawing.note
+    if drawing.note:
+        st.warning(plain(drawing.note))
+    if asked != text:
+        st.query_params["start"] = text
+    return drawing
+
+
+def start_map(text: str, networks: Models) -> np.ndarray:
+    """The map ``uint8 (S, S)`` that a start stands for, in the model's size."""
+    start = starts.parse(text)
+    if isinstance(start, starts.Sampled):
+        with st.spinner("Sampling the map…"):
+            return networks.sample(start.grade, start.seed, start.truncation)
+    if isinstance(start, starts.Bundled):
+        return examples.read(start.name, networks.size)
+    if start == starts.UPLOAD:
+        return fit_map(session().uploaded, networks.size)
+    return empty_map(networks.size, None if start == "none" else start)
 
 
 def canvas_column(drawing: Drawing, brush: Brush, networks: Models) -> None:
@@ -63,9 +102,9 @@ def canvas_column(drawing: Drawing, brush: Brush, networks: Models) -> None:
     done = drawing.names
     last = f"Step {len(done)}: {done[-1]}." if done else "Nothing drawn yet."
     st.html(f'<div class="rg-step" role="status" data-steps="{len(done)}">{escape(last)}</div>')
-    sheet = sheet_of(drawing, drawing.map, networks)
+    pair = drawing.pair(networks)
     with st.container(horizontal=True, gap="small", key="map_buttons"):
-        download("Map", sheet.map_file, f"{sheet.name('map')}.png", "draw_map")
+        download("Map", pair.map_file(), pair.map_name, "draw_map")  # made before it is asked for: see draw_photos
         map_buttons(drawing)
     st.caption(
         "The pencil above the map lets strokes be moved, turned and deleted until the view changes. Without a mouse: "
@@ -80,11 +119,7 @@ def mount_canvas(drawing: Drawing, brush: Brush) -> None:
     if drawing.key not in st.session_state:  # mounted now, or again after another page was open
         drawing.initial = {"objects": drawing.objects} if drawing.objects else None
     width = brush.width * drawing.zoom * CANVAS / 512
-    colour = hex_colour(brush.label)
-    if brush.tool == "spray":
-        colour = spray_colour(brush.label)
-    elif brush.tool in _MARKS:
-        colour = spray_colour(_MARKS[brush.tool])
+    colour = gesture_colour(_GESTURES.get(brush.tool, Gesture.PAINT), brush.label)
     st_canvas(
         fill_color=colour,
         stroke_color=colour,
@@ -131,6 +166,6 @@ def _overview(drawing: Drawing) -> str:
 
 page(
     "Draw",
-    "Paint lesions on the map; the photograph follows each stroke. Whose eye it is, the style seed says.",
+    "Paint lesions on the map; the photograph follows each stroke. The style seed sets whose eye it is.",
     show,
 )

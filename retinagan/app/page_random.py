@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from retinagan.app.enlarge import clickable, enlarge, title_of
-from retinagan.app.studio import Sheet, zip_sheets
 from retinagan.app.widgets import (
     download,
     download_buttons,
@@ -22,6 +22,7 @@ from retinagan.app.widgets import (
     show_photo,
 )
 from retinagan.maps.labels import GRADE_NAMES
+from retinagan.pairs import Pair, zip_pairs
 from retinagan.seeds import style_of
 
 ALL = "All"
@@ -36,24 +37,24 @@ def show() -> None:
     total, done = len(wanted) * (1 + photos), 0
     everything = st.container(horizontal=True, vertical_alignment="center", key="everything")
     progress = st.progress(0.0, text=f"Making {len(wanted)} maps and {len(wanted) * photos} photographs…")
-    sheets = []
+    pairs = []
     for cell, (grade, map_seed) in zip(grid(grades, maps, photos), wanted, strict=True):
-        label_map = networks.sample(grade, map_seed, truncation)
+        pair = networks.sampled(grade, map_seed, truncation)
         done += 1
         progress.progress(done / total, text=f"Grade {grade}, seed {map_seed}: map made, rendering…")
         photographs = []
         for number in range(photos):
-            photographs.append(networks.photograph(label_map, style_of(map_seed, number)))
+            photographs.append(networks.photograph(pair.label_map, style_of(map_seed, number)))
             done += 1
             progress.progress(done / total, text=f"Grade {grade}, seed {map_seed}: photograph {number + 1} made")
-        sheets.append(Sheet(label_map, "sampled", networks, grade, map_seed, truncation, None, tuple(photographs)))
+        pairs.append(replace(pair, photographs=tuple(photographs)))
         with cell, st.container(border=True, key=f"card_{grade}_{map_seed}"):
-            card(sheets[-1], narrow=maps == photos == 1 and len(grades) > 1)
+            card(pairs[-1], narrow=maps == photos == 1 and len(grades) > 1)
     progress.empty()
     with everything:
-        if len(sheets) > 1:
+        if len(pairs) > 1:
             name = f"retinagan-g{grade_text.lower()}-s{seed}.zip"
-            download(f"All {len(sheets)} pairs as ZIP", lambda: zip_sheets(sheets), name, "everything")
+            download(f"All {len(pairs)} pairs as ZIP", lambda: zip_pairs(pairs), name, "everything")
         st.caption(f"The address of this page repeats it. {networks.speed}")
 
 
@@ -88,26 +89,27 @@ def controls() -> tuple[str, int, int, int, float]:
     return grade or ALL, seed, int(maps), int(photos), float(truncation)
 
 
-def card(sheet: Sheet, narrow: bool) -> None:
+def card(pair: Pair, narrow: bool) -> None:
     """A map and its photographs, side by side or (``narrow``) one below the other; each opens when it is clicked."""
-    key = f"{sheet.grade}_{sheet.map_seed}"
-    st.html(f'<p class="rg-card-title">Grade {sheet.grade} <span>{GRADE_NAMES[sheet.grade]}</span></p>')
+    grade, seed = pair.origin.grade, pair.origin.map_seed
+    key = f"{grade}_{seed}"
+    st.html(f'<p class="rg-card-title">Grade {grade} <span>{GRADE_NAMES[grade]}</span></p>')
     clicked = False
-    cells = [nullcontext()] * 2 if narrow else st.columns(1 + len(sheet.photographs), gap="small")
-    order = [*sheet.photographs, None] if narrow else [None, *sheet.photographs]
+    cells = [nullcontext()] * 2 if narrow else st.columns(1 + len(pair.photographs), gap="small")
+    order = [*pair.photographs, None] if narrow else [None, *pair.photographs]
     for number, (cell, photograph) in enumerate(zip(cells, order, strict=True)):
-        what = "map" if photograph is None else f"photograph {photograph.style_seed}"
-        name = f"Enlarge grade {sheet.grade}, seed {sheet.map_seed}: {what}"
-        show = partial(show_map, sheet.label_map, f"map, seed {sheet.map_seed}")
+        what = "map" if photograph is None else f"photograph {photograph.style.seed}"
+        name = f"Enlarge grade {grade}, seed {seed}: {what}"
+        show = partial(show_map, pair.label_map, f"map, seed {seed}")
         with cell:
             shown = show if photograph is None else partial(show_photo, photograph)
             clicked |= clickable(f"{key}_{number}", name, shown)
     if clicked:
-        enlarge(sheet, title_of(sheet))
+        enlarge(pair, title_of(pair))
     with st.container(horizontal=True, gap="small"):
-        same_seeds(sheet, key, brief=True)
+        same_seeds(pair, key, brief=True)
         with st.popover("Download", icon=":material/download:"):
-            download_buttons(sheet, key)
+            download_buttons(pair, key)
 
 
 page(

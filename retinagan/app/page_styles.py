@@ -6,13 +6,14 @@ from functools import partial
 
 import streamlit as st
 
-from retinagan.app import starts
 from retinagan.app.enlarge import clickable, enlarge
-from retinagan.app.studio import Models, Sheet
+from retinagan.app.state import session
+from retinagan.app.studio import Models
 from retinagan.app.styles_between import between_maps, between_styles
 from retinagan.app.styles_reference import reference
-from retinagan.app.widgets import MAX_SEED, models, open_in_draw, page, seed_input, show_photo
+from retinagan.app.widgets import MAX_SEED, draw_pair, models, page, seed_input, show_photo
 from retinagan.maps.labels import GRADE_NAMES
+from retinagan.pairs import Pair
 
 EIGHT = 8
 OWN = "Own"
@@ -34,25 +35,25 @@ def show() -> None:
     st.caption(HINTS[mode])
     networks = models()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="controls"):
-        sheet = chosen_map(networks, own_allowed=mode != "Two maps")
+        pair = chosen_map(networks, own_allowed=mode != "Two maps")
         fresh = "New styles" if mode == "Gallery" else "New style"
         style_seed = seed_input("Style seed", "style_seed", fresh, STYLE_HELP)
     if mode == "Gallery":
-        gallery(sheet, style_seed)
+        gallery(networks, pair, style_seed)
     elif mode == "Reference":
-        reference(sheet, style_seed)
+        reference(networks, pair, style_seed)
     elif mode == "Two styles":
-        between_styles(sheet, style_seed)
+        between_styles(networks, pair, style_seed)
     else:
-        between_maps(sheet, style_seed)
+        between_maps(networks, pair, style_seed)
 
 
 STYLE_HELP = "Whose eye: vessels, pigment and light. The same seed on the same disc is the same eye."
 
 
-def chosen_map(networks: Models, own_allowed: bool) -> Sheet:
+def chosen_map(networks: Models, own_allowed: bool) -> Pair:
     """The map that all styles are shown on: sampled, or the session's own from *Upload*."""
-    own = st.session_state.get("styles_map") if own_allowed else None
+    own = session().own_map if own_allowed else None
     options = [str(grade) for grade in range(len(GRADE_NAMES))] + [OWN] * (own is not None)
     grade = st.segmented_control(
         "Map of grade", options, default="2", required=True, key="map_grade", bind="query-params",
@@ -60,12 +61,12 @@ def chosen_map(networks: Models, own_allowed: bool) -> Sheet:
     )  # fmt: skip
     seed = seed_input("Map seed", "map_seed", "New map", "Which lesions, and where the disc lies.")
     if grade == OWN and own is not None:
-        return Sheet(own, "uploaded", networks)
+        return networks.pair(own, "uploaded")
     grade = int(grade) if grade in options[:-1] or str(grade).isdigit() else 2
-    return Sheet(networks.sample(grade, seed), "sampled", networks, grade, seed, 1.0)
+    return networks.sampled(grade, seed)
 
 
-def gallery(sheet: Sheet, style_seed: int) -> None:
+def gallery(networks: Models, pair: Pair, style_seed: int) -> None:
     kept = kept_styles()
     fresh = (style_seed + k for k in range(2 * EIGHT) if style_seed + k not in kept)
     styles = [*kept, *(next(fresh) for _ in range(EIGHT - len(kept)))]
@@ -74,7 +75,7 @@ def gallery(sheet: Sheet, style_seed: int) -> None:
         cells = st.columns(EIGHT, gap="small")
     clicked = None
     for number, (cell, style) in enumerate(zip(cells, styles, strict=True), 1):
-        one = sheet.with_photographs([style])
+        one = networks.photographed(pair, [style])
         with cell, st.container(border=True, key=f"style_{style}"):
             if clickable(f"style{style}", f"Enlarge style {style}", partial(show_photo, one.photographs[0])):
                 clicked = one
@@ -86,19 +87,12 @@ def gallery(sheet: Sheet, style_seed: int) -> None:
                     disabled=style not in kept and len(kept) == EIGHT - 1,
                 )  # fmt: skip
                 if st.button("Draw", key=f"draw_style_{style}", icon=":material/brush:"):
-                    to_draw(one)
+                    draw_pair(one)
         progress.progress(number / EIGHT, text=f"Style {number} of {EIGHT}")
     progress.empty()
     if clicked is not None:
-        enlarge(clicked, f"Style {clicked.photographs[0].style_seed}")
-    st.caption(f"The address of this page repeats it. {sheet.models.speed}")
-
-
-def to_draw(sheet: Sheet) -> None:
-    style = sheet.photographs[0].style
-    if sheet.source == "sampled" and sheet.map_between is None:
-        open_in_draw(starts.sampled_text(sheet.grade, sheet.map_seed), style)
-    open_in_draw(starts.UPLOAD, style, sheet.label_map)
+        enlarge(clicked, f"Style {clicked.photographs[0].style.seed}")
+    st.caption(f"The address of this page repeats it. {networks.speed}")
 
 
 def kept_styles() -> list[int]:

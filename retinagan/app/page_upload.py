@@ -7,7 +7,8 @@ import streamlit as st
 
 from retinagan.app.measures import show_measures
 from retinagan.app.restore import Remade, places, remake
-from retinagan.app.studio import Models, Sheet
+from retinagan.app.state import session
+from retinagan.app.studio import Models
 from retinagan.app.widgets import (
     MAX_SEED,
     download_buttons,
@@ -20,10 +21,10 @@ from retinagan.app.widgets import (
     swatch,
 )
 from retinagan.files import provenance
-from retinagan.files.companion import read_companion
 from retinagan.files.maps import fit_map, read_map_png
-from retinagan.files.photos import read_photo
+from retinagan.files.photos import read_carried_map, read_photo
 from retinagan.maps.labels import CLASSES
+from retinagan.pairs import Pair
 from retinagan.resources import app_page
 
 
@@ -45,8 +46,8 @@ def show() -> None:
     networks = models()
     if origin is not None and uploaded.shape == (networks.size, networks.size):
         remade = told(origin, remake(origin, uploaded, None, networks))
-        if remade.sheet is not None and not remade.bad and origin.source in ("sampled", "progression"):
-            restoring(origin, remade.sheet)
+        if remade.pair is not None and not remade.bad and origin.source in ("sampled", "progression"):
+            restoring(origin, remade.pair)
     map_of_yours(uploaded, networks)
 
 
@@ -76,30 +77,31 @@ def map_of_yours(uploaded: np.ndarray, networks: Models) -> None:
         count = st.number_input("Photographs", 1, 4, 1, key="upload_photos", width=130)
     st.html(_summary(uploaded, label_map))
     with st.spinner("Rendering…"):
-        sheet = Sheet(label_map, "uploaded", networks).with_photographs([int(style) + k for k in range(int(count))])
+        pair = networks.pair(label_map, "uploaded")
+        pair = networks.photographed(pair, [int(style) + k for k in range(int(count))])
     with st.container(border=True):
-        picture_row(sheet, "your map")
+        picture_row(pair, "your map")
         with st.container(horizontal=True, gap="small"):
-            same_seeds(sheet, "upload")
+            same_seeds(pair, "upload")
             if st.button("Other styles", icon=":material/palette:", key="upload_styles"):
-                st.session_state["styles_map"] = label_map
+                session().own_map = label_map
                 go("styles", map_grade="Own", style_seed=int(style))
-            download_buttons(sheet, "upload")
+            download_buttons(pair, "upload")
     show_measures(label_map)
 
 
 def photograph_of_ours(data: bytes, origin: provenance.Provenance) -> None:
     """A photograph of this project was dropped: make it again, say whether it is the same, and lead to its page."""
-    carried = read_companion(data)
+    carried = read_carried_map(data)
     with st.spinner("Making it again…"):
         remade = told(origin, remake(origin, carried, read_photo(data), models()))
-    if remade.sheet is None:
+    if remade.pair is None:
         if carried is None:
             st.caption("Its map is not in the photograph; upload the map's PNG.")
         return
-    restoring(origin, remade.sheet)
-    picture_row(remade.sheet, "its map")
-    show_measures(remade.sheet.label_map)
+    restoring(origin, remade.pair)
+    picture_row(remade.pair, "its map")
+    show_measures(remade.pair.label_map)
 
 
 def told(origin: provenance.Provenance, remade: Remade) -> Remade:
@@ -111,14 +113,14 @@ def told(origin: provenance.Provenance, remade: Remade) -> Remade:
     return remade
 
 
-def restoring(origin: provenance.Provenance, sheet: Sheet) -> None:
+def restoring(origin: provenance.Provenance, pair: Pair) -> None:
     """Buttons to the pages that show it again."""
     with st.container(horizontal=True, gap="small", key="restoring"):
         for number, place in enumerate(places(origin)):
             kind = "primary" if number == 0 else "secondary"
             if st.button(place.label, icon=":material/restore:", type=kind, key=f"restore_{number}"):
                 go(place.page, **place.state)
-        same_seeds(sheet, "restore", brief=True)
+        same_seeds(pair, "restore", brief=True)
 
 
 def _origin(data: bytes) -> provenance.Provenance | None:

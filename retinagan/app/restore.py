@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from retinagan.app.studio import Models, Sheet
+from retinagan.app.studio import Models
 from retinagan.app.widgets import MAX_SEED
 from retinagan.eye.style import Style
 from retinagan.files.provenance import Provenance, map_digest
+from retinagan.pairs import Pair
 from retinagan.seeds import STYLE_STEP
 
 MOST_PHOTOS = 4
@@ -32,7 +33,7 @@ def places(origin: Provenance) -> list[Place]:
         return []
     style, between = origin.style_seed or 0, origin.style_between
     seeds = {"map_seed": origin.map_seed, "style_seed": style}
-    if max(origin.map_seed, style) > MAX_SEED or origin.map_mix or (origin.style_reference and not between):
+    if max(origin.map_seed, style) > MAX_SEED or (origin.style_reference and not between):
         return []
     if origin.source == "progression":
         return [Place("Open in Progression", "progression", seeds)]
@@ -50,8 +51,8 @@ def places(origin: Provenance) -> list[Place]:
     found = []
     number, rest = divmod(style - origin.map_seed, STYLE_STEP) if origin.style_seed is not None else (0, 0)
     if rest == 0 and 0 <= number < MOST_PHOTOS:
-        truncation = 1.0 if origin.truncation is None else origin.truncation
-        state = {"grade": origin.grade, "seed": origin.map_seed, "photos": number + 1, "truncation": truncation}
+        state = {"grade": origin.grade, "seed": origin.map_seed, "photos": number + 1}
+        state["truncation"] = _truncation(origin)
         found.append(Place("Open in Random", "random", state))
     if not truncated and origin.kind == "photograph":
         found.append(Place("Open in Styles", "styles", seeds))
@@ -60,9 +61,9 @@ def places(origin: Provenance) -> list[Place]:
 
 @dataclass(frozen=True)
 class Remade:
-    """What was made again: the sheet (with a photograph if there was one), and what the comparison found, in words."""
+    """What was made again (with a photograph if there was one), and what the comparison found, in words."""
 
-    sheet: Sheet | None
+    pair: Pair | None
     good: list[str]
     bad: list[str]
 
@@ -75,7 +76,7 @@ def remake(origin: Provenance, carried: np.ndarray | None, pixels: np.ndarray | 
         pixels: the photograph's ``uint8 (S, S, 3)``, or None for a map's file.
     """
     good, bad = [], []
-    same_weights = dict(origin.checkpoints) == networks.pipeline.hashes
+    same_weights = tuple(sorted(origin.checkpoints.items())) == networks.weights
     by_weights = origin.kind == "photograph" or origin.source in ("sampled", "progression")  # a drawn map needed none
     if by_weights and not same_weights:
         bad.append("Other weights made it than those loaded here: the same seeds give another picture.")
@@ -93,16 +94,31 @@ def remake(origin: Provenance, carried: np.ndarray | None, pixels: np.ndarray | 
             bad.append("The seeds give another map here than the one it names.")
     if label_map is None:
         return Remade(None, good, bad)
-    parts = (origin.grade, origin.map_seed, origin.truncation, origin.map_between)
-    sheet = Sheet(label_map, origin.source, networks, *parts)
+    truncation = _truncation(origin) if origin.grade is not None else None
+    pair = networks.pair(
+        label_map, origin.source, grade=origin.grade, map_seed=origin.map_seed, truncation=truncation,
+        map_between=origin.map_between,
+    )  # fmt: skip
     style = _style(origin, bad)
     if pixels is not None and style is not None:
-        sheet = sheet.with_photographs([style])
-        if np.array_equal(sheet.photographs[0].pixels, pixels):
+        pair = networks.photographed(pair, [style], _size(pixels, networks))
+        if np.array_equal(pair.photographs[0].pixels, pixels):
             good.append("Made again, the photograph is the same, pixel for pixel.")
         else:
             bad.append("Made again, the photograph differs from the file's.")
-    return Remade(sheet, good, bad)
+    return Remade(pair, good, bad)
+
+
+def _truncation(origin: Provenance) -> float:
+    return 1.0 if origin.truncation is None else origin.truncation
+
+
+def _size(pixels: np.ndarray, networks: Models) -> int | None:
+    """The photograph's own size, if the model renders it."""
+    try:
+        return networks.pipeline.check_size(len(pixels))
+    except ValueError:
+        return None
 
 
 def _style(origin: Provenance, bad: list[str]) -> Style | None:
@@ -114,13 +130,10 @@ def _style(origin: Provenance, bad: list[str]) -> Style | None:
 
 
 def _from_seeds(origin: Provenance, networks: Models) -> np.ndarray:
-    truncation = 1.0 if origin.truncation is None else origin.truncation
+    truncation = _truncation(origin)
     if origin.source == "progression":
         return networks.progression(origin.map_seed, truncation)[origin.grade]
     if origin.map_between is not None:
         *end, position = origin.map_between
         return networks.between((origin.grade, origin.map_seed), tuple(end), position)
-    if origin.map_mix is not None:
-        with networks.lock:
-            return networks.pipeline.mix_maps(origin.grade, origin.map_seed, *origin.map_mix, truncation)
     return networks.sample(origin.grade, origin.map_seed, truncation)

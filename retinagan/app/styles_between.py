@@ -7,26 +7,27 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from retinagan.app.studio import Sheet
+from retinagan.app.state import session
+from retinagan.app.studio import Models
 from retinagan.app.widgets import download, download_buttons, same_seeds, seed_input, show_map, show_photo
 from retinagan.files.animation import caption, encode_gif
 from retinagan.maps.labels import GRADE_NAMES, colours_from_map
+from retinagan.pairs import Pair
 
 FRAMES = 9
 ENDS, WAY = 900, 160
 """Milliseconds of the ends and of the frames between them."""
 
 
-def between_styles(sheet: Sheet, style_a: int) -> None:
-    networks = sheet.models
+def between_styles(networks: Models, pair: Pair, style_a: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         style_b = seed_input("To style seed", "style_b", "New end", "Its light and texture are at the right end.", 8)
         position = position_slider()
 
-    def at(share: float) -> Sheet:
+    def at(share: float) -> Pair:
         # The end itself, not a style that says where it lies between two: it is that seed's photograph.
         style = style_a if share == 0 else networks.pipeline.style_between(style_a, style_b, share)
-        return sheet.with_photographs([style])
+        return networks.photographed(pair, [style])
 
     with st.spinner("Rendering…"):
         made = at(position)
@@ -38,12 +39,11 @@ def between_styles(sheet: Sheet, style_a: int) -> None:
     with st.container(horizontal=True, gap="small"):
         same_seeds(made, "between")
         download_buttons(made, "between")
-    key = (networks.stamp, sheet.name("map"), style_a, style_b)
+    key = (networks.weights, pair.origin.map_sha256, style_a, style_b)
     way(key, f"styles-{style_a}-to-{style_b}", lambda share: at(share).photographs[0].pixels)
 
 
-def between_maps(sheet: Sheet, style_seed: int) -> None:
-    networks = sheet.models
+def between_maps(networks: Models, pair: Pair, style_seed: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         grades = [str(grade) for grade in range(len(GRADE_NAMES))]
         grade_b = st.segmented_control(
@@ -51,16 +51,18 @@ def between_maps(sheet: Sheet, style_seed: int) -> None:
         )
         seed_b = seed_input("To map seed", "map_b", "New end", "Where the way ends.", 8)
         position = position_slider()
-    a, b = (sheet.grade, sheet.map_seed), (int(grade_b or 4), seed_b)
+    a, b = (pair.origin.grade, pair.origin.map_seed), (int(grade_b or 4), seed_b)
 
-    def at(share: float) -> Sheet:
+    def at(share: float) -> Pair:
         if share in (0, 1):  # the ends are sampled maps
             grade, seed = b if share else a
-            found = Sheet(networks.sample(grade, seed), "sampled", networks, grade, seed, 1.0)
+            found = networks.sampled(grade, seed)
         else:
             label_map = networks.between(a, b, share)
-            found = Sheet(label_map, "sampled", networks, *a, 1.0, map_between=(*b, share))
-        return found.with_photographs([style_seed])
+            found = networks.pair(
+                label_map, "sampled", grade=a[0], map_seed=a[1], truncation=1.0, map_between=(*b, share)
+            )
+        return networks.photographed(found, [style_seed])
 
     with st.spinner("Sampling and rendering…"):
         made = at(position)
@@ -79,7 +81,7 @@ def between_maps(sheet: Sheet, style_seed: int) -> None:
         return np.hstack([colours_from_map(one.label_map), one.photographs[0].pixels])
 
     name = f"maps-g{a[0]}-s{a[1]}-to-g{b[0]}-s{b[1]}"
-    way((networks.stamp, name, style_seed), f"{name}-y{style_seed}", frame)
+    way((networks.weights, name, style_seed), f"{name}-y{style_seed}", frame)
 
 
 def position_slider() -> float:
@@ -100,9 +102,9 @@ def way(key: tuple, name: str, frame: Callable[[float], np.ndarray]) -> None:
             progress.progress((number + 1) / FRAMES, text=f"Frame {number + 1} of {FRAMES}")
         progress.empty()
         durations = [ENDS, *[WAY] * (FRAMES - 2), ENDS, *[WAY] * (FRAMES - 2)]
-        st.session_state["way"] = (key, encode_gif(frames + frames[-2:0:-1], durations))
-    found = st.session_state.get("way")
-    if found is not None and found[0] == key:
+        session().animations["way"] = (key, {"gif": encode_gif(frames + frames[-2:0:-1], durations)})
+    made_of, files = session().animations.get("way", (None, {}))
+    if made_of == key:
         with st.container(key="animation_box"):
-            st.image(found[1], width="stretch", alt="Animation: from the first end to the other and back")
-            download("GIF", found[1], f"{name}.gif", "way")
+            st.image(files["gif"], width="stretch", alt="Animation: from the first end to the other and back")
+            download("GIF", files["gif"], f"{name}.gif", "way")

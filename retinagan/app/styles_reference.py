@@ -8,18 +8,19 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from retinagan.app import starts
-from retinagan.app.studio import Models, Sheet, as_jpeg
-from retinagan.app.widgets import download_buttons, open_in_draw, show_map, show_photo
+from retinagan.app.state import session
+from retinagan.app.studio import Models, as_jpeg
+from retinagan.app.widgets import download_buttons, draw_pair, show_map, show_photo
 from retinagan.eye.measured import photo_digest
 from retinagan.eye.style import Style
 from retinagan.files.photos import read_photo
+from retinagan.pairs import Pair
 
 PARTS = ("Light and texture", "Whole eye")
 SHOWN_SIDE = 768
 
 
-def reference(sheet: Sheet, style_seed: int) -> None:
+def reference(networks: Models, pair: Pair, style_seed: int) -> None:
     file = st.file_uploader(
         "Fundus photograph (JPEG, PNG or WebP)", type=["jpg", "jpeg", "png", "webp"], key="reference",
         help="In colour, the round field on a dark surround. At least 64 pixels wide, for the whole eye 256.",
@@ -36,26 +37,24 @@ def reference(sheet: Sheet, style_seed: int) -> None:
             help="Off: the vessels are moved onto the disc of the map above.",
         )  # fmt: skip
     with st.spinner("Measuring the photograph…"):
-        style = replace(encoded(sheet.models, photo, whole), seed=style_seed)
+        style = replace(measure(networks, photo, whole), seed=style_seed)
     if own_disc:
-        sheet = Sheet(style.own_map(sheet.models.size), "template", sheet.models)
+        pair = networks.pair(style.own_map(networks.size), "template")
     with st.spinner("Rendering…"):
-        made = sheet.with_photographs([style])
-        plain = sheet.models.photograph(sheet.label_map, style_seed)
+        made = networks.photographed(pair, [style])
+        plain = networks.photograph(pair.label_map, style_seed)
     cells = st.columns(4, gap="small")
     with cells[0]:
         st.image(as_jpeg(small(photo)), caption="your photograph", width="stretch", alt="The photograph that you gave")
     with cells[1]:
-        show_map(sheet.label_map, "map")
+        show_map(pair.label_map, "map")
     with cells[2]:
         show_photo(made.photographs[0], caption="with your photograph's " + ("eye" if whole else "light"))
     with cells[3]:
         show_photo(plain, caption=f"style {style_seed} alone")
     with st.container(horizontal=True, gap="small"):
         if st.button("Use it in Draw", icon=":material/brush:", type="primary", key="reference_draw"):
-            plain_map = sheet.source == "sampled"
-            start = starts.sampled_text(sheet.grade, sheet.map_seed) if plain_map else starts.UPLOAD
-            open_in_draw(start, style, None if plain_map else sheet.label_map)
+            draw_pair(made)
         download_buttons(made, "reference")
     if whole:
         st.caption(
@@ -64,15 +63,15 @@ def reference(sheet: Sheet, style_seed: int) -> None:
         )
 
 
-def encoded(networks: Models, photo: np.ndarray, whole_eye: bool) -> Style:
-    """The photograph's style, measured once a session."""
-    key = (networks.folder, networks.stamp, photo_digest(photo), whole_eye)
-    found = st.session_state.get("encoded_style")
-    if found is None or found[0] != key:
-        with networks.lock:
-            found = (key, networks.pipeline.encode_style(photo, whole_eye=whole_eye))
-        st.session_state["encoded_style"] = found
-    return found[1]
+def measure(networks: Models, photo: np.ndarray, whole_eye: bool) -> Style:
+    """The photograph's style; what the session measured last is not measured again."""
+    key, last = (networks.weights, photo_digest(photo), whole_eye), session().measured
+    if last is not None and last[0] == key:
+        return last[1]
+    with networks.lock:
+        style = networks.pipeline.encode_style(photo, whole_eye=whole_eye)
+    session().measured = (key, style)
+    return style
 
 
 def small(photo: np.ndarray) -> np.ndarray:

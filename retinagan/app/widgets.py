@@ -17,10 +17,12 @@ from streamlit import runtime
 
 from retinagan import resources
 from retinagan.app import starts
-from retinagan.app.studio import Models, Photograph, Sheet, as_jpeg, cached_models
+from retinagan.app.state import begin, session
+from retinagan.app.studio import Models, as_jpeg, cached_models
 from retinagan.eye.style import Style, as_style
 from retinagan.files.maps import encode_map_png
 from retinagan.maps.labels import CLASSES
+from retinagan.pairs import Pair, Photograph, zip_pairs
 
 LOG = logging.getLogger("retinagan.app")
 NOTICE = "Synthetic images · not for diagnosis"
@@ -30,6 +32,7 @@ MAX_SEED = 2**31 - 1
 
 def page(title: str, lead: str, body: Callable[[], None]) -> None:
     """Show a page: its head with the notice, then ``body`` with its errors made readable."""
+    begin()
     st.html(f"<style>{_css()}</style>")
     st.logo(_asset("logo.svg"), size="large", icon_image=_asset("logo.svg"))
     st.html(
@@ -101,9 +104,10 @@ def models() -> Models:
     return cached_models(str(folder), _stamp(folder))
 
 
-def _stamp(folder: Path) -> tuple[float, ...]:
+def _stamp(folder: Path) -> tuple[tuple[int, int], ...]:
     """Changes when the weights do, so that a new export is loaded without a restart."""
-    return tuple(path.stat().st_mtime for path in sorted(folder.glob("*.safetensors")))
+    found = (path.stat() for path in sorted(folder.glob("*.safetensors")))
+    return tuple((stat.st_mtime_ns, stat.st_size) for stat in found)
 
 
 # --- pictures and downloads ---
@@ -116,32 +120,32 @@ def show_map(label_map: np.ndarray, caption: str | None = None, alt: str = "Lesi
 def show_photo(photograph: Photograph, overlay: np.ndarray | None = None, caption: str | None = None) -> None:
     """A photograph, or ``overlay`` in its place. The screen gets a JPEG of high quality, downloads are lossless."""
     picture = photograph.pixels if overlay is None else overlay
-    caption = f"style {photograph.style_seed}" if caption is None else caption
-    alt = f"Synthetic fundus photograph, {caption or f'style {photograph.style_seed}'}"
+    caption = f"style {photograph.style.seed}" if caption is None else caption
+    alt = f"Synthetic fundus photograph, {caption or f'style {photograph.style.seed}'}"
     st.image(as_jpeg(picture), caption=caption or None, width="stretch", alt=alt)
 
 
-def picture_row(sheet: Sheet, caption: str) -> None:
+def picture_row(pair: Pair, caption: str) -> None:
     """A map and its photographs side by side."""
-    cells = st.columns(1 + len(sheet.photographs), gap="small")
+    cells = st.columns(1 + len(pair.photographs), gap="small")
     with cells[0]:
-        show_map(sheet.label_map, caption)
-    for cell, photograph in zip(cells[1:], sheet.photographs, strict=True):
+        show_map(pair.label_map, caption)
+    for cell, photograph in zip(cells[1:], pair.photographs, strict=True):
         with cell:
             show_photo(photograph)
 
 
-def download_buttons(sheet: Sheet, key: str) -> None:
+def download_buttons(pair: Pair, key: str) -> None:
     """Buttons for the map, each photograph and all of it; files are made when a button is pressed."""
     with st.container(horizontal=True, gap="small", key=f"downloads_{key}"):
-        download("Map", sheet.map_file, f"{sheet.name('map')}.png", f"{key}_map")
-        many = len(sheet.photographs) > 1
-        for number, photograph in enumerate(sheet.photographs):
-            label = f"Photograph {photograph.style_seed}" if many else "Photograph"
-            download(label, partial(sheet.photo_file, photograph), sheet.photo_name(photograph), f"{key}_photo{number}")
-        if sheet.photographs:
+        download("Map", pair.map_file, pair.map_name, f"{key}_map")
+        many = len(pair.photographs) > 1
+        for number, photograph in enumerate(pair.photographs):
+            label = f"Photograph {photograph.style.seed}" if many else "Photograph"
+            download(label, partial(pair.photo_file, photograph), pair.photo_name(photograph), f"{key}_photo{number}")
+        if pair.photographs:
             label = "All as ZIP" if many else "Pair as ZIP"
-            download(label, sheet.pair_file, f"{sheet.name('pair')}.zip", f"{key}_pair")
+            download(label, partial(zip_pairs, [pair]), f"{pair.name('pair')}.zip", f"{key}_pair")
 
 
 def download(label: str, data: Callable[[], bytes] | bytes, name: str, key: str) -> None:
@@ -187,12 +191,11 @@ def _fresh_seed(key: str) -> None:
 def open_in_draw(start: str, style: int | Style, label_map: np.ndarray | None = None) -> None:
     """Go to the page Draw with a start (see ``retinagan.app.starts``), anew even when it has the same one.
 
-    A style that is more than its seed goes along as the session's ``style_reference``.
+    A style that is more than its seed goes along as the session's ``reference``.
     """
-    style = as_style(style)
-    st.session_state["draw_upload"] = label_map
-    st.session_state["draw_fresh"] = True
-    st.session_state["style_reference"] = None if style.is_seed else style
+    state, style = session(), as_style(style)
+    state.uploaded, state.anew = label_map, True
+    state.reference = None if style.is_seed else style
     go("draw", start=start, style=style.seed)
 
 
@@ -201,19 +204,27 @@ def go(name: str, **state: object) -> None:
     st.switch_page(resources.app_page(name), query_params={key: str(value) for key, value in state.items()})
 
 
-def same_seeds(sheet: Sheet, key: str, brief: bool = False) -> None:
+def draw_pair(pair: Pair) -> None:
+    """Open a pair's map in Draw, in the style of its first photograph."""
+    made = pair.origin
+    style = pair.photographs[0].style if pair.photographs else 7
+    if made.of_seeds:
+        open_in_draw(starts.sampled_text(made.grade, made.map_seed, made.truncation), style)
+    else:
+        open_in_draw(starts.UPLOAD, style, pair.label_map)
+
+
+def same_seeds(pair: Pair, key: str, brief: bool = False) -> None:
     """Buttons that carry a map and its first photograph's style to other pages; only Draw's if ``brief``."""
-    style = sheet.photographs[0].style if sheet.photographs else 7
-    plain_map = sheet.source == "sampled" and sheet.map_between is None
+    made = pair.origin
     if st.button("Open in Draw", icon=":material/brush:", key=f"to_draw_{key}"):
-        text = starts.sampled_text(sheet.grade, sheet.map_seed, sheet.truncation) if plain_map else starts.UPLOAD
-        open_in_draw(text, style, None if plain_map else sheet.label_map)
-    if plain_map and not brief and sheet.truncation == 1.0:
-        seed = as_style(style).seed
+        draw_pair(pair)
+    if made.of_seeds and not brief and made.truncation == 1.0:
+        seed = pair.photographs[0].style.seed if pair.photographs else 7
         if st.button("Other styles", icon=":material/palette:", key=f"to_styles_{key}"):
-            go("styles", map_grade=sheet.grade, map_seed=sheet.map_seed, style_seed=seed)
+            go("styles", map_grade=made.grade, map_seed=made.map_seed, style_seed=seed)
         if st.button("Other grades", icon=":material/timeline:", key=f"to_grades_{key}"):
-            go("progression", map_seed=sheet.map_seed, style_seed=seed)
+            go("progression", map_seed=made.map_seed, style_seed=seed)
 
 
 def swatch(index: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from typing import Any
 
 from retinagan.cli.arguments import add_command, add_model, argument, new_folder, number, parse_seeds
@@ -48,8 +47,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from retinagan.files.maps import encode_map_png, encode_photo_png
-    from retinagan.files.provenance import Provenance, map_digest
+    from retinagan.pairs import Pair
     from retinagan.pipeline import RetinaGAN
     from retinagan.seeds import style_of
 
@@ -58,16 +56,10 @@ def run(options: argparse.Namespace) -> int:
     count = options.photos if options.styles is None else len(options.styles)
     out = new_folder(options.out)
     for seed in tqdm(options.seeds, unit="map", disable=True if options.quiet else None):
-        name = f"g{options.grade}-s{seed}"
-        label_map = model.sample_maps(options.grade, [seed], options.truncation)[0]
-        made = Provenance(
-            "map", "sampled", map_digest(label_map), grade=options.grade, map_seed=seed, truncation=options.truncation,
-            model=model.name, checkpoints=model.hashes,
-        )  # fmt: skip
-        (out / f"map-{name}.png").write_bytes(encode_map_png(label_map, made.chunks()))
+        pair = Pair.sample(model, options.grade, seed, options.truncation)
+        (out / pair.map_name).write_bytes(pair.map_file())
         for style in options.styles or [style_of(seed, index) for index in range(count)]:
-            photo = model.render(label_map[None], [style], size)[0]
-            info = dataclasses.replace(made, kind="photograph", style_seed=style).chunks()
-            (out / f"photo-{name}-y{style}.png").write_bytes(encode_photo_png(photo, info))
+            (photograph,) = pair.rendered(model, [style], size).photographs
+            (out / pair.photo_name(photograph)).write_bytes(pair.photo_file(photograph))
     print(f"{len(options.seeds)} maps, {len(options.seeds) * count} photographs: {out}")
     return 0

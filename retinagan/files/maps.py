@@ -1,4 +1,4 @@
-"""Lesion maps and photographs as PNG files: what is written, and what a stranger's file must be to be read.
+"""Lesion maps as PNG files: what is written, and what a stranger's file must be to be read.
 
 Reading is strict because a map's meaning is in its exact colours: a picture that was blurred, anti-aliased or saved as
 JPEG would hold classes that nobody drew.
@@ -48,7 +48,7 @@ def read_map_png(source: bytes | str | Path | BinaryIO, size: int | None = 512) 
     """
     if size is not None and not 1 <= size <= MAX_SIDE:
         raise ValueError(f"size is {size}; allowed are 1-{MAX_SIDE}")
-    data = _content(source)
+    data = file_content(source)
     _check_header(data)
     codes = _decode(data)
     label_map = _classes(codes)
@@ -90,27 +90,25 @@ def encode_map_png(label_map: np.ndarray, info: Mapping[str, str] | None = None)
     check_map(label_map)
     picture = Image.fromarray(np.ascontiguousarray(label_map), mode="P")
     picture.putpalette(PALETTE.ravel().tolist())
-    return _encode(picture, info)
+    return encode_png(picture, info)
 
 
-def encode_photo_png(photo: np.ndarray, info: Mapping[str, str] | None = None) -> bytes:
-    """A photograph ``uint8 (H, W, 3)`` RGB as a PNG; ``info`` as in :func:`encode_map_png`."""
-    if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
-        found = (getattr(photo, "shape", None), getattr(photo, "dtype", type(photo).__name__))
-        raise ValueError(f"a photograph is uint8 (H, W, 3), got {found}")
-    return _encode(Image.fromarray(np.ascontiguousarray(photo)), info)
-
-
-def _encode(picture: Image.Image, info: Mapping[str, str] | None) -> bytes:
+def encode_png(picture: Image.Image, info: Mapping[str, str] | None, compress_level: int = 6) -> bytes:
+    """A picture as a PNG; ``info`` as in :func:`encode_map_png`."""
     chunks = PngImagePlugin.PngInfo()
     for keyword, text in (info or {}).items():
         chunks.add_itxt(keyword, text)
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", pnginfo=chunks)
+    picture.save(buffer, format="PNG", pnginfo=chunks, compress_level=compress_level)
     return buffer.getvalue()
 
 
-def _content(source: bytes | str | Path | BinaryIO) -> bytes:
+def file_content(source: bytes | str | Path | BinaryIO) -> bytes:
+    """What a file holds, however it is given.
+
+    Raises:
+        FileNotFoundError: no such path. ValueError: no file, or larger than :data:`MAX_BYTES`.
+    """
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
     elif isinstance(source, (str, Path)):

@@ -54,7 +54,6 @@ class Provenance:
         map_seed, truncation: of the sampled map, or None.
         map_between: (grade, seed, position 0..1) of the other end, for a map between two (``RetinaGAN.maps_between``);
             ``grade`` and ``map_seed`` are those of position 0.
-        map_mix: (fine seed, block) of a mixed map (``RetinaGAN.mix_maps``); ``map_seed`` is the coarse one.
         style_seed: of the photograph; None for a map.
         style_light, style_texture, style_reference, style_between: as ``retinagan.eye.style.Style`` has them.
         whole_eye: the vessels are those of the reference photograph. They are not in the file.
@@ -72,7 +71,6 @@ class Provenance:
     map_seed: int | None = None
     truncation: float | None = None
     map_between: tuple[int, int, float] | None = None
-    map_mix: tuple[int, int] | None = None
     style_seed: int | None = None
     style_light: tuple[float, ...] | None = None
     style_texture: tuple[float, ...] | None = None
@@ -101,7 +99,6 @@ class Provenance:
         _check(isinstance(self.whole_eye, bool), "whole_eye", self.whole_eye, "true or false")
         for name, tests in (
             ("map_between", (lambda v: _is_int(v, NUM_GRADES - 1), lambda v: _is_int(v, MAX_SEED), _is_share)),
-            ("map_mix", (lambda v: _is_int(v, MAX_SEED), lambda v: _is_int(v, 16))),
         ):
             value = getattr(self, name)
             good = isinstance(value, (tuple, list)) and len(value) == len(tests)
@@ -142,6 +139,11 @@ class Provenance:
                 f"photograph again as a whole eye (SHA-256 of its pixels: {self.style_reference})"
             )
         return self._style()
+
+    @property
+    def of_seeds(self) -> bool:
+        """Whether it is of a sampled map that grade, seed and truncation give."""
+        return self.source == "sampled" and self.map_between is None and None not in (self.grade, self.map_seed)
 
     def _style(self) -> Style:
         seed = 0 if self.style_seed is None else self.style_seed
@@ -187,8 +189,6 @@ class Provenance:
         if self.map_between is not None:
             grade, seed, position = self.map_between
             parts.append(f"{position:.0%} of the way to grade {grade}, map seed {seed}")
-        if self.map_mix is not None:
-            parts.append("fine structure of map seed {} from block {}".format(*self.map_mix))
         if self.style_seed is not None:
             parts.append(f"style seed {self.style_seed}")
         if self.style_reference is not None:
@@ -200,7 +200,7 @@ class Provenance:
         return "; ".join(parts) + "."
 
     def chunks(self) -> dict[str, str]:
-        """Text chunks for ``retinagan.files.maps.encode_map_png(…, info=…)`` and ``encode_photo_png``."""
+        """Text chunks for ``encode_map_png(…, info=…)`` and ``encode_photo_png``."""
         return {KEYWORD: self.to_json(), "Description": self.describe(), "Software": f"RetinaGAN {self.version}"}
 
 

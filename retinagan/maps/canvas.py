@@ -5,12 +5,13 @@ pixels are no map. Here the strokes themselves are rasterised. A pixel belongs t
 half the stroke's width of the path (or inside a filled shape); it then gets the class whose palette colour the stroke
 has, exactly. Later strokes cover earlier ones. Outside the circular field of view the map stays as it was.
 
-Translucent strokes (:func:`spray_colour`) are gestures instead of paint: a path or line sprays a cluster of lesions
-where it runs, and a circle marks a place for :func:`read_mark`.
+Translucent strokes are other gestures than paint (:class:`Gesture`): a path or line sprays a cluster of lesions where
+it runs, and a circle marks a place (:func:`read_mark`).
 """
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import math
 import re
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from retinagan.maps import lesions
-from retinagan.maps.labels import CLASSES, check_map, field_of_view
+from retinagan.maps.labels import BG, CLASSES, OD, VB, check_map, field_of_view
 from retinagan.maps.shapes import (
     MAX_COORDINATE,
     Outline,
@@ -54,10 +55,26 @@ class Window(NamedTuple):
     side: int
 
 
-class Mark(NamedTuple):
-    """A place that was clicked: the class of its colour, and x and y in map pixels."""
+class Gesture(enum.Enum):
+    """What an object of the drawing does to the map."""
 
-    label: int
+    PAINT = enum.auto()
+    SPRAY = enum.auto()
+    """A cluster of lesions where the stroke runs."""
+    SWEEP = enum.auto()
+    """A spray of retina: lesions that it touches go."""
+    MOVE_DISC = enum.auto()
+    LOOK_CLOSER = enum.auto()
+    """These two mark a place (:func:`read_mark`) and paint nothing."""
+
+
+_MARKS = {OD: Gesture.MOVE_DISC, BG: Gesture.LOOK_CLOSER}
+
+
+class Mark(NamedTuple):
+    """A place that was clicked, and for what; x and y in map pixels."""
+
+    gesture: Gesture
     x: float
     y: float
 
@@ -86,6 +103,14 @@ class _Stroke(NamedTuple):
     @property
     def label(self) -> int | None:
         return self.stroke if self.fill is None else self.fill
+
+    @property
+    def gesture(self) -> Gesture:
+        if not self.spray:
+            return Gesture.PAINT
+        if self.kind == "circle":
+            return _MARKS[self.label]
+        return Gesture.SWEEP if self.label == VB else Gesture.SPRAY
 
     @property
     def seed(self) -> int:
@@ -141,11 +166,11 @@ def rasterise(
         return label_map
     field = field_of_view(size)
     for number, stroke in enumerate(strokes, 1):
-        if stroke.spray and stroke.kind == "circle":
+        if stroke.gesture in _MARKS.values():
             continue
         try:
             patches = _patches(stroke, size, scale, offset)
-            if stroke.spray:
+            if stroke.gesture is not Gesture.PAINT:
                 region = _paint(patches, np.zeros((size, size), dtype=bool), field, True)
                 label_map = lesions.spray(label_map, stroke.label, region, stroke.seed)
             else:
@@ -164,12 +189,22 @@ def read_mark(
         ValueError, TypeError: as :func:`rasterise` does.
     """
     strokes = read_strokes({"objects": [item]})
-    if not strokes or not strokes[0].spray or strokes[0].kind != "circle" or strokes[0].label is None:
+    if not strokes or strokes[0].gesture not in _MARKS.values():
         return None
     scale, offset = _view(size, canvas_size, window)
     shape = _SHAPES["circle"].outline(strokes[0].geometry, scale)
     x, y = _placement(strokes[0], shape)[1] * scale + offset
-    return Mark(strokes[0].label, float(x), float(y))
+    return Mark(strokes[0].gesture, float(x), float(y))
+
+
+def gesture_of(item: Mapping[str, Any]) -> Gesture:
+    """What an object of the drawing does; an invisible one counts as paint.
+
+    Raises:
+        ValueError, TypeError: as :func:`rasterise` does.
+    """
+    strokes = read_strokes({"objects": [item]})
+    return strokes[0].gesture if strokes else Gesture.PAINT
 
 
 def describe(item: Mapping[str, Any]) -> str:
@@ -215,6 +250,8 @@ def _read_stroke(item: Mapping[str, Any]) -> _Stroke:
         raise ValueError(f"type is {str(item.get('type'))[:40]!r}; allowed are Path, Line, Rect, Circle and Polygon")
     # Fabric gives lines a fill that it never paints.
     line, fill = _paint_of(item.get("stroke")), _paint_of(None if kind == "line" else item.get("fill"))
+    if kind == "circle" and (line[1] or fill[1]) and (line[0] if fill[0] is None else fill[0]) not in _MARKS:
+        raise ValueError("a translucent circle marks a place; its class is the optic disc or the background")
     flip_x, flip_y = (-1 if item.get(name) is True else 1 for name in ("flipX", "flipY"))
     return _Stroke(
         kind=kind,
@@ -265,9 +302,12 @@ def hex_colour(label: int) -> str:
     return "#{:02x}{:02x}{:02x}".format(*CLASSES[label].colour)
 
 
-def spray_colour(label: int) -> str:
-    """The translucent colour of a class, for gestures."""
-    return hex_colour(label) + _TRANSLUCENT
+def gesture_colour(gesture: Gesture, label: int) -> str:
+    """What the canvas draws a gesture with, so that it is known again; ``label`` is the class of paint and sprays."""
+    marked = next((label for label, mark in _MARKS.items() if mark is gesture), None)
+    if marked is not None:
+        return hex_colour(marked) + _TRANSLUCENT
+    return hex_colour(label) + ("" if gesture is Gesture.PAINT else _TRANSLUCENT)
 
 
 def _paint_of(colour: object) -> tuple[int | None, bool]:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from retinagan.eye.anatomy import Anatomy, find_anatomy
-from retinagan.maps.labels import BG, LESIONS, NUM_GRADES, OD, VB, check_map
+from retinagan.maps.labels import BG, LESIONS, OD, VB, check_map
 from retinagan.seeds import check_seed
 
 LEAST_NEW = 0.25
@@ -104,11 +104,6 @@ def frames_between(stages: np.ndarray, per_step: int, seed: int) -> list[tuple[i
                 frames.append((number + (step == per_step), shown.copy()))
             done = until
     return frames
-
-
-def sample_progression(model, seed: int, truncation: float = 1.0) -> np.ndarray:
-    """:func:`progression` of a :class:`retinagan.pipeline.RetinaGAN`'s maps of grades 0-4: ``uint8 (5, S, S)``."""
-    return progression([model.sample_maps(grade, [seed], truncation)[0] for grade in range(NUM_GRADES)], seed)
 
 
 def _add_until(stage: np.ndarray, label: int, wanted: np.ndarray, area: int, rng: np.random.Generator) -> None:

@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from retinagan.app import studio
-from retinagan.files import provenance
-from retinagan.files.maps import encode_map_png, encode_photo_png
+from retinagan.app.state import Session
+from retinagan.files.maps import encode_map_png
+from retinagan.files.photos import encode_photo_png
+from retinagan.files.provenance import Provenance
 from retinagan.maps.labels import HE, VB, empty_map
 from tests.app_pages import errors, new_app, on
 from tests.helpers import TINY_SIZE, tiny_model
@@ -201,29 +203,33 @@ def test_a_good_upload_after_a_bad_one(app):
 def test_an_uploaded_map_opens_in_draw(app):
     mine = empty_map(TINY_SIZE, "right")
     mine[20:30, 20:30] = HE
-    app.session_state["draw_upload"] = mine
+    app.session_state["session"] = Session(uploaded=mine)
     on(app, "draw", start="upload")
     assert errors(app) == [] and not app.warning
-    assert np.array_equal(app.session_state["drawing"].map, mine)
+    assert np.array_equal(app.session_state["session"].drawing.map, mine)
 
 
 # --- a PNG that was made here comes back ---
 
 
 @pytest.fixture(scope="module")
-def sheet(folder):
+def networks(folder):
+    return studio.Models(str(folder))
+
+
+@pytest.fixture(scope="module")
+def pair(networks):
     """A sampled map with photographs in its own and in another style."""
-    networks = studio.Models(str(folder), ())
-    return studio.Sheet(networks.sample(3, 7), "sampled", networks, 3, 7, 1.0).with_photographs([1007, 9])
+    return networks.photographed(networks.sampled(3, 7), [1007, 9])
 
 
 def labels(app):
     return [button.label for button in app.button]
 
 
-def test_a_sampled_photograph_is_made_again_compared_and_opened_in_random(app, sheet):
+def test_a_sampled_photograph_is_made_again_compared_and_opened_in_random(app, pair):
     on(app, "upload")
-    upload(app, sheet.photo_file(sheet.photographs[0]))
+    upload(app, pair.photo_file(pair.photographs[0]))
     assert errors(app) == [] and not app.warning
     assert "map seed 7" in app.info[0].value and "style seed 1007" in app.info[0].value
     found = app.success[0].value.replace("\\", "")
@@ -234,31 +240,32 @@ def test_a_sampled_photograph_is_made_again_compared_and_opened_in_random(app, s
     assert (app.session_state["grade"], app.session_state["seed"], app.session_state["photos"]) == ("3", 7, 2)
 
 
-def test_a_photograph_in_another_style_opens_in_styles(app, sheet):
+def test_a_photograph_in_another_style_opens_in_styles(app, pair):
     on(app, "upload")
-    upload(app, sheet.photo_file(sheet.photographs[1]))
+    upload(app, pair.photo_file(pair.photographs[1]))
     assert errors(app) == [] and labels(app)[:2] == ["Open in Styles", "Open in Draw"]
     app.button(key="restore_0").click().run()
     assert errors(app) == [] and "Enlarge style 9" in labels(app)
     assert (app.session_state["map_grade"], app.session_state["map_seed"]) == ("3", 7)
 
 
-def test_a_drawn_photograph_brings_its_map_back_to_draw(app, sheet):
+def test_a_drawn_photograph_brings_its_map_back_to_draw(app, networks):
     mine = empty_map(TINY_SIZE, "right")
     mine[20:30, 20:30] = HE
-    drawn = studio.Sheet(mine, "drawn", sheet.models, 3, 7, 1.0).with_photographs([9])
+    drawn = networks.pair(mine, "drawn", grade=3, map_seed=7, truncation=1.0)
+    drawn = networks.photographed(drawn, [9])
     on(app, "upload")
     upload(app, drawn.photo_file(drawn.photographs[0]))
     assert errors(app) == [] and not app.warning and "the photograph is the same" in app.success[0].value
     assert labels(app)[0] == "Open in Draw"
     app.button(key="to_draw_restore").click().run()
-    assert errors(app) == [] and np.array_equal(app.session_state["drawing"].map, mine)
+    assert errors(app) == [] and np.array_equal(app.session_state["session"].drawing.map, mine)
     assert app.session_state["style"] == 9
 
 
-def test_a_photograph_of_a_progression_opens_there(app, sheet):
-    stages = sheet.models.progression(5)
-    grown = studio.Sheet(stages[4], "progression", sheet.models, 4, 5, 1.0).with_photographs([6])
+def test_a_photograph_of_a_progression_opens_there(app, networks):
+    grown = networks.pair(networks.progression(5)[4], "progression", grade=4, map_seed=5, truncation=1.0)
+    grown = networks.photographed(grown, [6])
     on(app, "upload")
     upload(app, grown.photo_file(grown.photographs[0]))
     assert errors(app) == [] and "seeds give that map again" in app.success[0].value
@@ -268,13 +275,13 @@ def test_a_photograph_of_a_progression_opens_there(app, sheet):
 
 
 @pytest.mark.parametrize("kind", ["styles", "maps"])
-def test_a_photograph_between_two_opens_where_it_was_made(app, sheet, kind):
-    networks = sheet.models
+def test_a_photograph_between_two_opens_where_it_was_made(app, networks, pair, kind):
     if kind == "styles":
-        made = sheet.with_photographs([networks.pipeline.style_between(3, 4, 0.25)])
+        made = networks.photographed(pair, [networks.pipeline.style_between(3, 4, 0.25)])
     else:
         label_map = networks.between((3, 7), (1, 2), 0.25)
-        made = studio.Sheet(label_map, "sampled", networks, 3, 7, 1.0, (1, 2, 0.25)).with_photographs([3])
+        between = {"grade": 3, "map_seed": 7, "truncation": 1.0, "map_between": (1, 2, 0.25)}
+        made = networks.photographed(networks.pair(label_map, "sampled", **between), [3])
     on(app, "upload")
     upload(app, made.photo_file(made.photographs[0]))
     assert errors(app) == [] and not app.warning and "the photograph is the same" in app.success[0].value
@@ -283,27 +290,27 @@ def test_a_photograph_between_two_opens_where_it_was_made(app, sheet, kind):
     assert app.session_state["mode"] == ("Two styles" if kind == "styles" else "Two maps")
 
 
-def test_a_sampled_map_comes_back_with_its_seeds_and_a_changed_one_does_not(app, sheet):
+def test_a_sampled_map_comes_back_with_its_seeds_and_a_changed_one_does_not(app, pair):
     on(app, "upload")
-    upload(app, sheet.map_file())
+    upload(app, pair.map_file())
     assert errors(app) == [] and "seeds give that map again" in app.success[0].value
     assert "Open in Random" in labels(app)
-    changed = sheet.label_map.copy()
+    changed = pair.label_map.copy()
     changed[30:34, 30:34] = HE
-    upload(app, encode_map_png(changed, sheet.provenance().chunks()))
+    upload(app, encode_map_png(changed, pair.origin.chunks()))
     assert errors(app) == [] and "it was changed afterwards" in app.warning[0].value
     assert "Open in Random" not in labels(app)
 
 
-def test_other_weights_and_changed_pixels_are_said(app, sheet):
+def test_other_weights_and_changed_pixels_are_said(app, pair):
     on(app, "upload")
-    photograph = sheet.photographs[0]
-    other = provenance.Provenance("photograph", "sampled", "a" * 64, grade=3, map_seed=7, style_seed=9)
+    photograph = pair.photographs[0]
+    other = Provenance(kind="photograph", source="sampled", map_sha256="a" * 64, grade=3, map_seed=7, style_seed=9)
     upload(app, encode_photo_png(photograph.pixels, other.chunks()))
     assert errors(app) == [] and "Other weights" in app.warning[0].value
     retouched = photograph.pixels.copy()
     retouched[32, 32] ^= 1
-    chunks = sheet.provenance(photograph.style).chunks()
+    chunks = pair.origin.with_style(photograph.style).chunks()
     upload(app, encode_photo_png(retouched, chunks))
     assert errors(app) == [] and "differs from the file" in app.warning[0].value.replace("\\", "")
 
@@ -345,7 +352,7 @@ def test_between_two_each_control_changed_once(app, mode):
     app.number_input(key="map_b" if mode == "Two maps" else "style_b").set_value(4).run()
     app.button(key="animate_way").click().run()
     assert errors(app) == [] and "GIF" in [b.label for b in app.download_button]
-    gif = Image.open(io.BytesIO(app.session_state["way"][1]))
+    gif = Image.open(io.BytesIO(app.session_state["session"].animations["way"][1]["gif"]))
     assert gif.n_frames >= 9 and b"not for diagnosis" in gif.info["comment"]
 
 
@@ -370,7 +377,7 @@ def test_a_reference_photograph_is_used_and_goes_to_draw(app):
     app.segmented_control(key="reference_part").set_value("Light and texture").run()
     app.button(key="reference_draw").click().run()
     assert errors(app) == [] and app.session_state["style"] == 3
-    style = app.session_state["style_reference"]
+    style = app.session_state["session"].reference
     assert style.light is not None and style.reference is not None and not style.whole_eye
 
 
@@ -402,7 +409,7 @@ def test_progression_shows_five_grades_and_makes_an_animation(app):
     assert [label for label in labels(app) if label.startswith("Enlarge")] == wanted
     app.button(key="animate").click().run()
     assert errors(app) == [] and {"GIF", "WebP"} <= {b.label for b in app.download_button}
-    for content in app.session_state["animation"][1:]:
+    for content in app.session_state["session"].animations["progression"][1].values():
         assert Image.open(io.BytesIO(content)).n_frames >= 2
     app.number_input(key="map_seed").set_value(6).run()
     assert "GIF" not in [b.label for b in app.download_button], "an animation of other seeds is not shown"

@@ -7,7 +7,7 @@ import pytest
 
 from retinagan.app.board import CANVAS, Board
 from retinagan.maps import lesions
-from retinagan.maps.canvas import hex_colour, spray_colour
+from retinagan.maps.canvas import Gesture, gesture_colour, hex_colour
 from retinagan.maps.labels import BG, EX, HE, MA, OD, SE, VB, empty_map
 from retinagan.maps.lesions import count_lesions
 
@@ -19,7 +19,8 @@ def disc(x, y, radius, label):
 
 
 def mark(x, y, label):
-    return disc(x, y, 0.01, label) | {"fill": spray_colour(label), "stroke": spray_colour(label)}
+    colour = gesture_colour(Gesture.SPRAY, label)
+    return disc(x, y, 0.01, label) | {"fill": colour, "stroke": colour}
 
 
 def spray(label, *points, width=60):
@@ -27,7 +28,13 @@ def spray(label, *points, width=60):
     path = [["M", *points[0]]] + [["L", *point] for point in points[1:] or points]
     low, high = np.min(points, axis=0), np.max(points, axis=0)
     left, top = (low + high) / 2
-    item = {"type": "Path", "path": path, "stroke": spray_colour(label), "fill": None, "strokeWidth": width}
+    item = {
+        "type": "Path",
+        "path": path,
+        "stroke": gesture_colour(Gesture.SPRAY, label),
+        "fill": None,
+        "strokeWidth": width,
+    }
     return item | {"originX": "center", "originY": "center", "left": left, "top": top, "strokeLineCap": "round"}
 
 

@@ -7,7 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from retinagan.app import examples
+from retinagan.app import examples, studio
+from retinagan.app.state import Session
+from retinagan.eye.style import Style
 from retinagan.files.maps import encode_map_png
 from retinagan.maps import lesions
 from retinagan.maps.labels import BG, EX, HE, MA, OD, VB, empty_map
@@ -23,17 +25,17 @@ def circle(label, radius=0.1):
 
 def send(app, *objects):
     """What the canvas sends: all its strokes."""
-    app.session_state[app.session_state["drawing"].key] = sent(*objects)
+    app.session_state[app.session_state["session"].drawing.key] = sent(*objects)
     return app.run()
 
 
 def drawn(app):
-    return app.session_state["drawing"].map
+    return app.session_state["session"].drawing.map
 
 
 def rendered(app):
     """Run the page until the photograph has come; what was made."""
-    renderer = app.session_state["renderer"]
+    renderer = app.session_state["session"].renderer
     deadline = time.monotonic() + 60
     while renderer.look(None).pending:
         assert time.monotonic() < deadline
@@ -59,7 +61,7 @@ def test_the_map_follows_the_strokes(app):
     assert (drawn(app) == HE).sum() == pytest.approx(np.pi * (0.1 * TINY_SIZE) ** 2, rel=0.1)
     assert set(np.unique(drawn(app))) == {BG, HE, OD, VB}
     send(app, circle(HE), circle(EX, 0.05))
-    assert app.session_state["drawing"].names == ["Haemorrhage, circle", "Hard exudate, circle"]
+    assert app.session_state["session"].drawing.names == ["Haemorrhage, circle", "Hard exudate, circle"]
     both = drawn(app)
     assert any("Step 2: Hard exudate, circle." in box.body for box in app.html)
     button(app, "Undo").click().run()
@@ -77,16 +79,16 @@ def test_the_map_follows_the_strokes(app):
 
 def test_a_button_keeps_the_strokes_that_came_with_it(app):
     on(app, "draw")
-    app.session_state[app.session_state["drawing"].key] = sent(circle(HE))
+    app.session_state[app.session_state["session"].drawing.key] = sent(circle(HE))
     button(app, "To right eye").click().run()
-    assert app.session_state["drawing"].names == ["Haemorrhage, circle", "Mirror"] and (drawn(app) == HE).any()
+    assert app.session_state["session"].drawing.names == ["Haemorrhage, circle", "Mirror"] and (drawn(app) == HE).any()
 
 
 def test_strokes_of_a_former_canvas_are_dropped(app):
     on(app, "draw")
-    former = app.session_state["drawing"].key
+    former = app.session_state["session"].drawing.key
     button(app, "Empty eye, disc right").click().run()
-    assert app.session_state["drawing"].key != former
+    assert app.session_state["session"].drawing.key != former
     app.session_state[former] = sent(circle(HE))
     app.run()
     assert np.array_equal(drawn(app), empty_map(TINY_SIZE, "right")) and errors(app) == []
@@ -105,7 +107,7 @@ def test_what_is_wrong_with_a_stroke_is_said_and_spares_the_others(app, wrong):
 @pytest.mark.parametrize("value", [{}, {"drawing": {"raw": {"objects": {"a": 1}}}}])
 def test_nonsense_from_the_canvas_does_nothing(app, value):
     on(app, "draw")
-    app.session_state[app.session_state["drawing"].key] = value
+    app.session_state[app.session_state["session"].drawing.key] = value
     app.run()
     assert errors(app) == [] and np.array_equal(drawn(app), empty_map(TINY_SIZE, "left"))
 
@@ -114,14 +116,14 @@ def test_zoom_and_a_closer_look(app):
     on(app, "draw")
     send(app, circle(HE))
     app.segmented_control(key="zoom").set_value(4).run()
-    assert app.session_state["drawing"].zoom == 4 and (drawn(app) == HE).any()
+    assert app.session_state["session"].drawing.zoom == 4 and (drawn(app) == HE).any()
     for name in ("Left", "Right", "Up", "Down", "Down"):
         button(app, name).click().run()
-    assert app.session_state["drawing"].window == (24, 32, 16) and errors(app) == []
+    assert app.session_state["session"].drawing.window == (24, 32, 16) and errors(app) == []
     app.segmented_control(key="zoom").set_value(1).run()
     app.pills(key="tool").set_value("closer").run()
     send(app, mark(0.75, 0.5, BG))
-    assert app.session_state["drawing"].window == (40, 24, 16)
+    assert app.session_state["session"].drawing.window == (40, 24, 16)
     assert app.segmented_control(key="zoom").value == 4 and app.pills(key="tool").value == "freehand"
     send(app, circle(EX))
     assert (drawn(app)[24:40, 40:56] == EX).any() and not (np.delete(drawn(app), slice(24, 40), 0) == EX).any()
@@ -152,7 +154,7 @@ def test_each_control_changed_once(app):
         assert app.slider(key="brush").disabled == (tool not in ("freehand", "line", "spray"))
     app.number_input(key="style").set_value(40).run()
     app.number_input(key="styles").set_value(3).run()
-    assert [p.style_seed for p in rendered(app).sheet.photographs] == [40, 41, 42]
+    assert [p.style.seed for p in rendered(app).pair.photographs] == [40, 41, 42]
     assert {"Photograph 40", "Photograph 41", "Photograph 42", "All as ZIP"} <= {b.label for b in app.download_button}
     app.slider(key="overlay").set_value(60).run()
     button(app, "New style").click().run()
@@ -212,8 +214,8 @@ def test_the_photograph_is_that_of_the_map(app, folder):
     send(app, circle(HE))
     made = rendered(app)
     model = RetinaGAN.from_pretrained(folder, device="cpu")
-    assert np.array_equal(made.sheet.photographs[0].pixels, model.render(drawn(app)[None], [5])[0])
-    assert made.sheet.source == "drawn" and made.healthy is None
+    assert np.array_equal(made.pair.photographs[0].pixels, model.render(drawn(app)[None], [5])[0])
+    assert made.pair.origin.source == "drawn" and made.healthy is None
     assert {"Map", "Photograph", "Pair as ZIP"} <= {b.label for b in app.download_button}
 
 
@@ -225,7 +227,7 @@ def test_without_live_a_photograph_comes_when_render_is_pressed(app):
     assert rendered(app) is first, "nothing is rendered"
     assert any("press Render" in box.body for box in app.html)
     app.button(key="render").click().run()
-    assert np.array_equal(rendered(app).sheet.label_map, drawn(app))
+    assert np.array_equal(rendered(app).pair.label_map, drawn(app))
     assert app.button(key="render").disabled, "it is up to date"
 
 
@@ -245,8 +247,6 @@ def test_before_and_after_and_difference_have_the_eye_without_lesions(app, folde
 
 
 def test_a_photograph_that_cannot_be_made_is_said_and_the_next_one_comes(app, monkeypatch):
-    from retinagan.app import studio
-
     on(app, "draw")
     rendered(app)
 
@@ -256,24 +256,23 @@ def test_a_photograph_that_cannot_be_made_is_said_and_the_next_one_comes(app, mo
     with monkeypatch.context() as patch:
         patch.setattr(studio.Models, "photograph", broken)
         send(app, circle(HE))
-        while app.session_state["renderer"].look(None).pending:
+        while app.session_state["session"].renderer.look(None).pending:
             time.sleep(0.02)
         app.run()
         (message,) = errors(app)
         assert "RuntimeError" in message and "secret" not in message
     send(app, circle(EX))
-    assert (rendered(app).sheet.label_map == EX).any()
+    assert (rendered(app).pair.label_map == EX).any()
 
 
 def test_the_light_of_a_reference_is_used_and_can_be_dropped(app, folder):
-    style = pytest.importorskip("retinagan.eye.style")
     code = tuple(np.linspace(-2, 2, RetinaGAN.from_pretrained(folder).photo_generator.config.latent_dim))
-    app.session_state["style_reference"] = style.Style(0, light=code)
+    app.session_state["session"] = Session(reference=Style(0, light=code))
     on(app, "draw")
-    lit = rendered(app).sheet.photographs[0].pixels
+    lit = rendered(app).pair.photographs[0].pixels
     app.button(key="drop_reference").click().run()
-    assert not np.array_equal(rendered(app).sheet.photographs[0].pixels, lit)
-    assert "style_reference" not in app.session_state
+    assert not np.array_equal(rendered(app).pair.photographs[0].pixels, lit)
+    assert app.session_state["session"].reference is None
 
 
 # --- measurements ---

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import json
 import threading
 import time
-import zipfile
 
 import numpy as np
 import pytest
@@ -63,33 +60,12 @@ def test_messages_show_a_strangers_text_letter_by_letter():
 
 
 def test_a_small_lesion_is_not_missed_by_the_cache(folder):
-    models = studio.Models(str(folder), ())
+    models = studio.Models(str(folder))
     one = empty_map(TINY_SIZE)
     two = one.copy()
     two[40, 40] = HE
     assert not np.array_equal(models.photograph(one, 3).pixels, models.photograph(two, 3).pixels)
     assert np.array_equal(models.photograph(two, 3).pixels, models.pipeline.render(two[None], [3])[0])
-
-
-def test_a_pair_as_zip_holds_what_made_it_and_repeats(folder):
-    models = studio.Models(str(folder), ())
-    sheet = studio.Sheet(models.sample(3, 7), "sampled", models, 3, 7, 1.0).with_photographs([7, 1007])
-    content = sheet.pair_file()
-    assert content == sheet.pair_file()
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    assert set(files) == {
-        "map-g3-s7.png",
-        "photo-g3-s7-y7.png",
-        "photo-g3-s7-y1007.png",
-        "classes.csv",
-        "provenance.json",
-    }
-    assert np.array_equal(read_map_png(files["map-g3-s7.png"], None), sheet.label_map)
-    told = provenance.read_png(files["photo-g3-s7-y1007.png"])
-    assert (told.grade, told.map_seed, told.style_seed) == (3, 7, 1007)
-    assert told.map_sha256 == provenance.map_digest(sheet.label_map) and told.checkpoints == models.pipeline.hashes
-    assert json.loads(files["provenance.json"])["photo-g3-s7-y1007.png"] == json.loads(told.to_json())
 
 
 def test_the_overlay_colours_lesions_alone():

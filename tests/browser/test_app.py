@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from retinagan.files import provenance
-from retinagan.files.maps import encode_map_png, encode_photo_png, read_map_png
+from retinagan.files.maps import encode_map_png, read_map_png
+from retinagan.files.photos import encode_photo_png
 from retinagan.maps.labels import HE, empty_map, field_of_view
 from tests.browser.studio import PAGES, pixels
 

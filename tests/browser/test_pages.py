@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from retinagan.files.maps import encode_photo_png, read_map_png
+from retinagan.files.maps import encode_map_png, read_map_png
+from retinagan.files.photos import encode_photo_png
 from retinagan.files.provenance import read_png
 from retinagan.maps.labels import HE, LESIONS, OD, VB, empty_map, field_of_view
 from tests.browser.conftest import session
@@ -205,8 +206,6 @@ def test_bad_references_are_explained_and_a_good_one_follows(tiny_studio):
 
 
 def test_an_uploaded_map_in_eight_styles(tiny_studio, tiny_pipeline):
-    from retinagan.files.maps import encode_map_png
-
     mine = empty_map(tiny_pipeline.size, "right")
     mine[20:26, 20:26] = HE
     studio, page = tiny_studio, tiny_studio.page

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from retinagan.files.maps import encode_map_png, encode_photo_png, fit_map, read_map_png
+from retinagan.files.maps import encode_map_png, fit_map, read_map_png
+from retinagan.files.photos import encode_photo_png
 from retinagan.maps.labels import BG, EX, HE, MA, NUM_CLASSES, OD, PALETTE, SE, VB, colours_from_map, empty_map
 
 

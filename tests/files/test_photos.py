@@ -9,9 +9,7 @@ import pytest
 from PIL import Image
 
 from retinagan.files import photos as photos_io
-from retinagan.files.companion import KEYWORD, map_chunk, read_companion
-from retinagan.files.maps import encode_photo_png
-from retinagan.files.photos import read_photo
+from retinagan.files.photos import MAP_KEYWORD, encode_photo_png, map_chunk, read_carried_map, read_photo
 from retinagan.maps.labels import HE, empty_map
 
 
@@ -89,14 +87,14 @@ def test_a_photograph_carries_its_map(photo):
     label_map = empty_map(96, "right")
     label_map[30:40, 20:30] = HE
     content = encode_photo_png(photo, {"Description": "synthetic"} | map_chunk(label_map))
-    assert np.array_equal(read_companion(content), label_map)
+    assert np.array_equal(read_carried_map(content), label_map)
     assert np.array_equal(read_photo(content), photo)
-    assert read_companion(encode_photo_png(photo)) is None
+    assert read_carried_map(encode_photo_png(photo)) is None
 
 
 def test_what_is_no_map_in_a_photograph_is_refused(photo):
     for text, message in (("!", "no base64"), ("aGVsbG8=", "not a PNG"), ("A" * 1_000_001, "letters")):
         with pytest.raises(ValueError, match=message):
-            read_companion(encode_photo_png(photo, {KEYWORD: text}))
+            read_carried_map(encode_photo_png(photo, {MAP_KEYWORD: text}))
     with pytest.raises(ValueError, match="damaged"):
-        read_companion(b"hello")
+        read_carried_map(b"hello")

@@ -13,7 +13,8 @@ from PIL import Image, PngImagePlugin
 
 from retinagan import __version__
 from retinagan.eye.style import Style
-from retinagan.files.maps import encode_map_png, encode_photo_png, read_map_png
+from retinagan.files.maps import encode_map_png, read_map_png
+from retinagan.files.photos import encode_photo_png
 from retinagan.files.provenance import KEYWORD, MAX_TEXT, Provenance, map_digest, read_png
 from retinagan.maps.labels import VB, empty_map
 
@@ -112,13 +113,10 @@ def test_a_whole_eyes_vessels_are_not_in_the_file():
         read.style
 
 
-def test_maps_between_and_mixed_ones_say_so():
+def test_a_map_between_two_says_so():
     between = provenance(map_between=[4, 11, 0.25])
     assert between.map_between == (4, 11, 0.25) and read_png(png(between.chunks())) == between
     assert "25% of the way to grade 4, map seed 11" in between.describe()
-    mixed = provenance(map_mix=(12, 3))
-    assert read_png(png(mixed.chunks())) == mixed
-    assert "fine structure of map seed 12 from block 3" in mixed.describe()
 
 
 @pytest.mark.parametrize(
@@ -128,8 +126,8 @@ def test_maps_between_and_mixed_ones_say_so():
         ({"map_between": [1, 1, 1.5]}, "map_between"),
         ({"map_between": [1, 1]}, "map_between"),
         ({"map_between": 3}, "map_between"),
-        ({"map_mix": [-1, 2]}, "map_mix"),
-        ({"map_mix": [1, "2"]}, "map_mix"),
+        ({"map_between": [-1, 2, 0.5]}, "map_between"),
+        ({"map_between": [1, "2", 0.5]}, "map_between"),
         ({"whole_eye": 1}, "whole_eye"),
         ({"style_light": [float("inf")]}, "light"),
         ({"style_light": "1234"}, "light"),

@@ -12,14 +12,16 @@ from PIL import Image
 
 from retinagan.maps import canvas
 from retinagan.maps.canvas import (
+    Gesture,
     Window,
     class_of_colour,
     describe,
     fill_mask,
+    gesture_colour,
+    gesture_of,
     hex_colour,
     rasterise,
     read_mark,
-    spray_colour,
     stroke_mask,
 )
 from retinagan.maps.labels import BG, CLASSES, EX, HE, MA, NUM_CLASSES, OD, SE, VB, empty_map, field_of_view
@@ -347,32 +349,48 @@ def test_a_window_outside_the_map_is_refused(eye):
 
 
 def test_a_translucent_stroke_sprays_in_the_field_where_it_runs(eye):
-    gesture = freehand([(300, 300), (340, 320)], EX, 60, stroke=spray_colour(EX))
+    gesture = freehand([(300, 300), (340, 320)], EX, 60, stroke=gesture_colour(Gesture.SPRAY, EX))
     one = rasterise(drawing(gesture), eye)
     assert np.array_equal(one, rasterise(drawing(gesture), eye)) and count_lesions(one, EX) > 5
     assert distance_to([(300, 300), (340, 320)], 512)[one == EX].max() < 30 + 20, "it lies around the stroke"
     assert not np.array_equal(one, rasterise(drawing(gesture | {"left": 321.5}), eye)), "its seed is the stroke"
-    swept = rasterise(drawing(gesture | {"stroke": spray_colour(VB)}), one)
+    swept = rasterise(drawing(gesture | {"stroke": gesture_colour(Gesture.SPRAY, VB)}), one)
     assert count_lesions(swept, EX) < count_lesions(one, EX) / 3
     with pytest.raises(ValueError, match="stroke 1: Optic disc cannot be sprayed"):
-        rasterise(drawing(gesture | {"stroke": spray_colour(OD)}), eye)
+        rasterise(drawing(gesture | {"stroke": gesture_colour(Gesture.SPRAY, OD)}), eye)
 
 
 def test_a_translucent_point_is_a_mark_and_paints_nothing(eye):
-    item = {"type": "Circle", "radius": 6, "left": 250, "top": 200, "strokeWidth": 0, "fill": spray_colour(OD)}
-    item |= {"originX": "left", "originY": "center", "stroke": spray_colour(OD)}
-    assert read_mark(item, 512) == (OD, 256, 200)
-    assert read_mark(item, 512, 512, Window(100, 300, 128)) == (OD, 100 + 64, 300 + 50)
+    colour = gesture_colour(Gesture.MOVE_DISC, OD)
+    item = {"type": "Circle", "radius": 6, "left": 250, "top": 200, "strokeWidth": 0, "fill": colour, "stroke": colour}
+    item |= {"originX": "left", "originY": "center"}
+    assert read_mark(item, 512) == (Gesture.MOVE_DISC, 256, 200)
+    assert read_mark(item, 512, 512, Window(100, 300, 128)) == (Gesture.MOVE_DISC, 100 + 64, 300 + 50)
     assert np.array_equal(rasterise(drawing(item), eye), eye)
     opaque = item | {"fill": hex_colour(OD), "stroke": hex_colour(OD)}
     assert read_mark(opaque, 512) is None and read_mark(freehand([(9, 9), (30, 30)], HE, 5), 512) is None
     with pytest.raises(ValueError, match="Circle has '6'"):
         read_mark(item | {"radius": "6"}, 512)
+    wrong = gesture_colour(Gesture.SPRAY, HE)
+    with pytest.raises(ValueError, match="stroke 1: a translucent circle marks a place"):
+        rasterise(drawing(item | {"fill": wrong, "stroke": wrong}), eye)
+
+
+@pytest.mark.parametrize("gesture", Gesture)
+def test_each_gesture_is_known_by_its_colour(gesture):
+    label = VB if gesture is Gesture.SWEEP else HE
+    colour = gesture_colour(gesture, label)
+    point = {"type": "Circle", "radius": 6, "left": 250, "top": 200, "fill": colour, "stroke": colour}
+    stroke = freehand([(9, 9), (30, 30)], label, 5, stroke=colour)
+    assert gesture_of(point if gesture in (Gesture.MOVE_DISC, Gesture.LOOK_CLOSER) else stroke) is gesture
 
 
 def test_strokes_have_names():
     assert describe(freehand([(9, 9), (30, 30)], HE, 5)) == "Haemorrhage, freehand"
-    assert describe(freehand([(9, 9), (30, 30)], MA, 5, stroke=spray_colour(MA))) == "Microaneurysm, spray"
+    assert (
+        describe(freehand([(9, 9), (30, 30)], MA, 5, stroke=gesture_colour(Gesture.SPRAY, MA)))
+        == "Microaneurysm, spray"
+    )
     assert describe({"type": "Rect", "fill": hex_colour(SE), "stroke": hex_colour(SE)}) == "Soft exudate, rectangle"
 
 

@@ -1,0 +1,51 @@
+"""What a session remembers beside the values of its widgets, which Streamlit keeps by their keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import streamlit as st
+
+from retinagan.app.drawing import Drawing
+from retinagan.app.rendering import Renderer
+from retinagan.eye.style import Style
+
+_KEY = "session"
+
+
+@dataclass
+class Session:
+    """One visitor's.
+
+    Attributes:
+        drawing: of the page Draw; None before it was opened.
+        anew: the next run of Draw begins a new drawing, even from the same start.
+        uploaded: the map ``uint8 (H, W)`` that the start ``upload`` stands for; no link can carry it.
+        renderer: makes Draw's photographs.
+        render_now: *Render* was pressed.
+        reference: the style that Draw's photographs take all but their seed from, or None.
+        own_map: the map that *Styles* shows as ``Own``, or None.
+        measured: the style of the last reference photograph, after what it was measured from.
+        animations: files by kind (``gif``, ``webp``) of each part of the pages that has made one, after what they show.
+    """
+
+    drawing: Drawing | None = None
+    anew: bool = False
+    uploaded: np.ndarray | None = None
+    renderer: Renderer = field(default_factory=Renderer)
+    render_now: bool = False
+    reference: Style | None = None
+    own_map: np.ndarray | None = None
+    measured: tuple[tuple, Style] | None = None
+    animations: dict[str, tuple[tuple, dict[str, bytes]]] = field(default_factory=dict)
+
+
+def begin() -> None:
+    """What every page does first."""
+    st.session_state.setdefault(_KEY, Session())
+
+
+def session() -> Session:
+    """The running session's."""
+    return st.session_state[_KEY]
