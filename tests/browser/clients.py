@@ -28,7 +28,7 @@ LOOK_SECONDS = 0.2
 
 
 class Client:
-    """One session on the page Draw.
+    """One session, on the page Draw if no other is named.
 
     Attributes:
         strokes: what is on its canvas, Fabric.js objects.
@@ -36,8 +36,8 @@ class Client:
         photographs: how many different ones it was shown.
     """
 
-    def __init__(self, address: str, query: str, patience: float) -> None:
-        self.address, self.query, self.patience = address, query, patience
+    def __init__(self, address: str, query: str, patience: float, page: str = "draw") -> None:
+        self.address, self.query, self.patience, self.name = address, query, patience, page
         self.strokes: list[dict[str, Any]] = []
         self.steps = self.photographs = 0
         self._elements: dict[tuple[int, ...], Any] = {}
@@ -55,9 +55,10 @@ class Client:
     # --- what a user does ---
 
     def open(self) -> None:
-        """Open Draw and wait for the first photograph."""
+        """Open the page; on Draw, wait for the first photograph."""
         self._run()
-        self.wait()
+        if self.name == "draw":
+            self.wait()
 
     def stroke(self, item: dict[str, Any]) -> None:
         """One stroke more on the canvas."""
@@ -78,9 +79,11 @@ class Client:
             time.sleep(LOOK_SECONDS)
         self.photographs += 1
 
-    def press(self) -> str:
-        """Press *Pair as ZIP*; the address of what it made."""
-        button = next(found for found in self._of("download_button") if found.label == "Pair as ZIP")
+    def press(self, label: str = "Pair as ZIP") -> str:
+        """Press a download button; the address of its file, which the press makes where it is not there before."""
+        button = next(found for found in self._of("download_button") if found.label == label)
+        if not button.deferred_file_id:
+            return self.address + button.url
         message = BackMsg()
         asked = message.backend_operation_request
         asked.request_id, asked.session_id = uuid.uuid4().hex, self._session
@@ -109,7 +112,7 @@ class Client:
     def _run(self, fragment: str = "", json_values: dict[str, str] | None = None) -> None:
         message = BackMsg()
         state = message.rerun_script
-        state.query_string, state.page_name, state.fragment_id = self.query, "draw", fragment
+        state.query_string, state.page_name, state.fragment_id = self.query, self.name, fragment
         state.page_script_hash = self._page
         for key, value in (json_values or {}).items():
             state.widget_states.widgets.add(id=key, json_value=value)

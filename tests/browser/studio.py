@@ -75,9 +75,10 @@ class Studio:
         self.idle()
 
     def close_popover(self) -> None:
-        """Its closing is told to the server, and files that are made meanwhile are lost."""
+        """Wait until it is gone and the keyboard's focus back on its button, which a key would press meanwhile."""
         self.page.keyboard.press("Escape")
-        self.page.wait_for_timeout(500)
+        self.page.get_by_test_id("stPopoverBody").wait_for(state="detached")
+        self.page.wait_for_function("() => document.activeElement !== document.body")
         self.idle()
 
     def steps(self) -> int:
