@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from retinagan.maps.canvas import hex_colour
 from retinagan.maps.labels import EX, HE, MA, OD, SE
+from retinagan.maps.strokes import hex_colour
 
 INK, CARD, LINE, ACCENT = "#2b201c", "#fffaf6", "#9a8478", "#b3452a"
 WIDTH, HEIGHT = 1120, 330

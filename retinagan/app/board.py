@@ -15,7 +15,8 @@ import numpy as np
 
 from retinagan.app.history import History
 from retinagan.maps import lesions
-from retinagan.maps.canvas import MAX_OBJECTS, Gesture, Mark, Window, describe, gesture_of, rasterise, read_mark
+from retinagan.maps.canvas import Mark, Window, rasterise, read_mark
+from retinagan.maps.strokes import MAX_OBJECTS, Gesture, describe, gesture_of
 
 CANVAS = 512
 """Side of the canvas in its own pixels; the page zooms it to its column."""

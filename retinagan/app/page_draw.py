@@ -18,8 +18,8 @@ from retinagan.app.state import session
 from retinagan.app.studio import Models
 from retinagan.app.widgets import download, fragment, models, page, plain
 from retinagan.files.maps import encode_map_png, fit_map
-from retinagan.maps.canvas import Gesture, gesture_colour
 from retinagan.maps.labels import empty_map
+from retinagan.maps.strokes import Gesture, gesture_colour
 
 # The canvas' own names of the tools, and the gestures of those that do not paint.
 _MODES = {"freehand": "freedraw", "rectangle": "rect", "spray": "freedraw", "disc": "point", "closer": "point"}

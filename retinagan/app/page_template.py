@@ -6,8 +6,8 @@ import streamlit as st
 
 from retinagan.app.palette import TEMPLATE_SIZE, gimp_palette, template_png
 from retinagan.app.widgets import page, swatch
-from retinagan.maps.canvas import hex_colour
 from retinagan.maps.labels import CLASSES
+from retinagan.maps.strokes import hex_colour
 
 TEMPLATES = {"left": "Disc left", "right": "Disc right", None: "No disc"}
 

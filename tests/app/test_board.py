@@ -7,9 +7,9 @@ import pytest
 
 from retinagan.app.board import CANVAS, Board
 from retinagan.maps import lesions
-from retinagan.maps.canvas import Gesture, gesture_colour, hex_colour
 from retinagan.maps.labels import BG, EX, HE, MA, OD, SE, VB, empty_map
 from retinagan.maps.lesions import count_lesions
+from retinagan.maps.strokes import Gesture, gesture_colour, hex_colour
 
 
 def disc(x, y, radius, label):

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from retinagan.app.board import CANVAS
-from retinagan.maps.canvas import hex_colour, rasterise
+from retinagan.maps.canvas import rasterise
 from retinagan.maps.labels import LESIONS, empty_map
+from retinagan.maps.strokes import hex_colour
 from tests.browser.clients import Client
 
 PATIENCE = 300

@@ -11,21 +11,20 @@ import pytest
 from PIL import Image
 
 from retinagan.maps import canvas
-from retinagan.maps.canvas import (
+from retinagan.maps.canvas import Window, rasterise, read_mark
+from retinagan.maps.labels import BG, CLASSES, EX, HE, MA, NUM_CLASSES, OD, SE, VB, empty_map, field_of_view
+from retinagan.maps.lesions import count_lesions
+from retinagan.maps.shapes import fill_mask, stroke_mask
+from retinagan.maps.strokes import (
+    MAX_OBJECTS,
+    MAX_POINTS,
     Gesture,
-    Window,
     class_of_colour,
     describe,
-    fill_mask,
     gesture_colour,
     gesture_of,
     hex_colour,
-    rasterise,
-    read_mark,
-    stroke_mask,
 )
-from retinagan.maps.labels import BG, CLASSES, EX, HE, MA, NUM_CLASSES, OD, SE, VB, empty_map, field_of_view
-from retinagan.maps.lesions import count_lesions
 from tests.paths import DATA
 
 
@@ -284,11 +283,11 @@ def test_drawings_beyond_any_hand_are_refused_quickly(eye, monkeypatch):
     monkeypatch.setattr(canvas, "MAX_POINTS", 30_000)
     start = time.perf_counter()
     with pytest.raises(ValueError, match="at most"):
-        rasterise(drawing(*[{}] * (canvas.MAX_OBJECTS + 1)), eye)
+        rasterise(drawing(*[{}] * (MAX_OBJECTS + 1)), eye)
     scribble = [["M", 0, 0]] + [["L", 512 * (i % 2), 512 * (i % 2)] for i in range(2_000)]
     with pytest.raises(ValueError, match="stroke 1: it is too long"):
         rasterise(drawing(freehand([(0, 0), (1, 1)], HE, 5) | {"path": scribble}), eye)
-    many = [["M", 0, 0]] + [["L", 1, 1]] * canvas.MAX_POINTS
+    many = [["M", 0, 0]] + [["L", 1, 1]] * MAX_POINTS
     with pytest.raises(ValueError, match="points"):
         rasterise(drawing(freehand([(0, 0), (1, 1)], HE, 5) | {"path": many}), eye)
     assert time.perf_counter() - start < 10
