@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from retinagan.maps import canvas
+from retinagan.maps import canvas, strokes
 from retinagan.maps.canvas import Window, rasterise, read_mark
 from retinagan.maps.labels import BG, CLASSES, EX, HE, MA, NUM_CLASSES, OD, SE, VB, empty_map, field_of_view
 from retinagan.maps.lesions import count_lesions
 from retinagan.maps.shapes import fill_mask, stroke_mask
 from retinagan.maps.strokes import (
     MAX_OBJECTS,
-    MAX_POINTS,
     Gesture,
     class_of_colour,
     describe,
@@ -280,17 +279,17 @@ def test_hostile_shapes_are_refused(eye):
 
 
 def test_drawings_beyond_any_hand_are_refused_quickly(eye, monkeypatch):
-    monkeypatch.setattr(canvas, "MAX_POINTS", 30_000)
-    start = time.perf_counter()
+    monkeypatch.setattr(strokes, "MAX_POINTS", 30_000)
+    start = time.process_time()
     with pytest.raises(ValueError, match="at most"):
         rasterise(drawing(*[{}] * (MAX_OBJECTS + 1)), eye)
     scribble = [["M", 0, 0]] + [["L", 512 * (i % 2), 512 * (i % 2)] for i in range(2_000)]
     with pytest.raises(ValueError, match="stroke 1: it is too long"):
         rasterise(drawing(freehand([(0, 0), (1, 1)], HE, 5) | {"path": scribble}), eye)
-    many = [["M", 0, 0]] + [["L", 1, 1]] * MAX_POINTS
+    many = [["M", 0, 0]] + [["L", 1, 1]] * strokes.MAX_POINTS
     with pytest.raises(ValueError, match="points"):
         rasterise(drawing(freehand([(0, 0), (1, 1)], HE, 5) | {"path": many}), eye)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_maps_that_are_none_are_refused(eye):
