@@ -12,12 +12,13 @@ import torch.nn.functional as F
 
 from retinagan import checkpoints
 from retinagan.device import choose_device
-from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.grown import EyePlanes, draw_eye, eye_seed, make_eye, visible_vessels, without_lesions
 from retinagan.eye.measured import MIN_SIDE, MIN_SIDE_WHOLE, read_reference
 from retinagan.eye.style import Style, as_style, place_vessels
 from retinagan.eye.tone import vessel_tone
-from retinagan.maps.labels import OD, check_map, clean_map, is_plausible_disc, one_hot
+from retinagan.maps.anatomy import find_anatomy
+from retinagan.maps.clean import clean_map, is_plausible_disc
+from retinagan.maps.labels import OD, check_map, one_hot
 from retinagan.models.spade import PhotoGenerator
 from retinagan.models.stylegan import MapGenerator, logits_to_maps
 from retinagan.models.superres import FACTOR, SuperResolver
@@ -114,7 +115,7 @@ class RetinaGAN:
             grade: ICDR grade, 0-4.
             seeds: integers 0 … 2⁶³-1.
             truncation: 0..1; below 1 towards the grade's mean style: fewer oddities, less variety.
-            clean: False leaves what the network draws first as it is, without :func:`retinagan.maps.labels.clean_map`.
+            clean: False leaves what the network draws first as it is, without :func:`retinagan.maps.clean.clean_map`.
 
         Raises:
             ValueError: a grade, seed or truncation outside its range. TypeError: not integers.

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from retinagan.maps.labels import GRADE_NAMES, NUM_GRADES
+GRADE_NAMES = (
+    "No apparent retinopathy",
+    "Mild NPDR",
+    "Moderate NPDR",
+    "Severe NPDR",
+    "Proliferative DR",
+)
+"""The grades 0-4 of the ICDR scale."""
+NUM_GRADES = len(GRADE_NAMES)
 
 MAX_SEED = 2**63 - 1
 """Largest seed of maps and styles: the largest that ``torch.Generator`` and JSON readers take alike."""
@@ -40,8 +48,9 @@ def check_share(name: str, value: float) -> float:
 
 
 def style_of(map_seed: int, number: int) -> int:
-    """Style seed of photograph ``number`` (0, 1, …) of a sampled map: ``map_seed + 1000 number``, in the app and the CLI.
+    """Style seed of photograph ``number`` (0, 1, …) of a sampled map: ``map_seed + 1000 number``.
 
-    The first has the map's own seed; maps with neighbouring seeds share no style. At the top of the range it starts over.
+    The first has the map's own seed; maps with neighbouring seeds share no style. At the top of the range it starts
+    over.
     """
     return (check_seed(map_seed) + STYLE_STEP * number) % (MAX_SEED + 1)

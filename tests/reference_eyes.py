@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.light import draw_fovea
 from retinagan.eye.tree.rasterise import grow_vessels
+from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import BG, OD, empty_map
 from retinagan.pipeline import RetinaGAN
 from tests.helpers import tiny_map_generator, tiny_photo_generator

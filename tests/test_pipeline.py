@@ -13,6 +13,7 @@ from retinagan import pipeline
 from retinagan.checkpoints import CheckpointError
 from retinagan.device import choose_device
 from retinagan.maps import labels
+from retinagan.maps.clean import clean_map
 from retinagan.pipeline import RetinaGAN
 from retinagan.seeds import check_seed
 from tests.helpers import tiny_model
@@ -73,7 +74,7 @@ def test_maps_are_exact(model):
 def test_maps_can_be_had_before_clean_up(model, monkeypatch):
     monkeypatch.setattr(pipeline, "TOWARDS_MEAN", (1.0,))
     raw = model.sample_maps(3, [0, 1], clean=False)
-    assert all(np.array_equal(labels.clean_map(r), m) for r, m in zip(raw, model.sample_maps(3, [0, 1]), strict=True))
+    assert all(np.array_equal(clean_map(r), m) for r, m in zip(raw, model.sample_maps(3, [0, 1]), strict=True))
     assert not np.array_equal(raw, model.sample_maps(3, [0, 1]))
 
 
@@ -83,7 +84,7 @@ def test_a_map_without_a_plausible_disc_is_drawn_nearer_to_the_mean(model, monke
     # Seed 1 has a disc below a truncation of 0.5, seed 2 has none at all.
     drawn = lambda w, noise: asked.append(w) or (good if w < 0.5 and noise == 1 else labels.empty_map(64, None))  # noqa: E731
     monkeypatch.setattr(model, "_map_of", drawn)
-    assert np.array_equal(model.sample_maps(2, [1], truncation=0.8)[0], labels.clean_map(good))
+    assert np.array_equal(model.sample_maps(2, [1], truncation=0.8)[0], clean_map(good))
     assert asked == pytest.approx([0.8, 0.56, 0.32])
     assert (model.sample_maps(2, [2])[0] != labels.OD).all()
     assert len(asked) == 3 + len(pipeline.TOWARDS_MEAN)

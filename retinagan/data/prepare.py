@@ -25,7 +25,8 @@ from tqdm import tqdm
 from retinagan.data.readers import SourceEye
 from retinagan.eye.ridges import vesselness
 from retinagan.maps.field import Square, cut_map, cut_mask, cut_photo, field_square, find_field, paint_map
-from retinagan.maps.labels import DISC_RADIUS, NUM_CLASSES, OD, PALETTE, map_from_colours
+from retinagan.maps.labels import NUM_CLASSES, OD, PALETTE, map_from_colours
+from retinagan.maps.parts import DISC_RADIUS
 
 RECIPE = 1
 """Raised whenever preparation changes what it writes: older prepared pairs are then made again."""

@@ -20,21 +20,10 @@ from retinagan import checkpoints
 from retinagan.data.dataset import read_picture
 from retinagan.data.prepare import read_manifest, save_map_and_vessels, write_tables
 from retinagan.data.presence import FILE, presence
+from retinagan.maps.clean import LEAST_SOFT_EXUDATE, smooth_disc
 from retinagan.maps.field import paint_map
-from retinagan.maps.labels import (
-    CLASSES,
-    DISC_RADIUS,
-    EX,
-    HE,
-    LEAST_SOFT_EXUDATE,
-    MA,
-    OD,
-    SE,
-    field_of_view,
-    large_parts,
-    largest_part,
-    smooth_disc,
-)
+from retinagan.maps.labels import CLASSES, EX, HE, MA, OD, SE
+from retinagan.maps.parts import DISC_RADIUS, connected, field_of_view, large_parts, largest_part
 from retinagan.models.segmenter import SEGMENTED, photo_planes, turned_logits
 
 LEAST_AREA = {EX: 3, HE: 6, SE: LEAST_SOFT_EXUDATE, MA: 2}
@@ -159,7 +148,7 @@ def _disc(
 ) -> tuple[np.ndarray, tuple[float, float, float] | None]:
     """The disc's mask, and the circle (x, y, radius) to draw in its place if the prediction is no disc."""
     if mask.any():
-        mask = ndimage.binary_fill_holes(largest_part(mask))
+        mask = ndimage.binary_fill_holes(largest_part(mask, corners=False))
         mask = ndimage.binary_opening(mask, iterations=max(1, size // 128))
         mask = smooth_disc(mask) if mask.any() else mask
         if mask.any() and DISC_AREA[0] <= mask.mean() <= DISC_AREA[1]:
@@ -172,7 +161,7 @@ def _disc(
 
 def _compact(mask: np.ndarray) -> np.ndarray:
     """Without long thin parts, which are vessels."""
-    labels, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+    labels, _ = connected(mask)
     kept = mask.copy()
     for region in regionprops(labels):
         if region.axis_major_length > HE_MOST_ELONGATED * max(region.axis_minor_length, 1):

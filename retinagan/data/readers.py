@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from retinagan.maps.labels import EX, HE, MA, NUM_GRADES, OD, SE
+from retinagan.maps.labels import EX, HE, MA, OD, SE
+from retinagan.seeds import NUM_GRADES
 
 PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from retinagan.data.dataset import load_prepared
-from retinagan.eye.anatomy import find_anatomy
+from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import VB
 from retinagan.pipeline import RetinaGAN
 from retinagan.resources import DEFAULT_MODEL

@@ -29,8 +29,9 @@ from retinagan.evaluation.descriptors import ASSUMED, DESCRIPTORS, Measured, qua
 from retinagan.evaluation.maps_distances import coverage, frechet_ratio, neighbour_distances
 from retinagan.evaluation.maps_table import TRACE, criteria, table
 from retinagan.evaluation.nearest import Match, NearestMaps
-from retinagan.eye.anatomy import SPECK_AREA
-from retinagan.maps.labels import LESIONS, MA, NUM_GRADES, OD, check_map, field_of_view, is_plausible_disc
+from retinagan.maps.anatomy import SPECK_AREA
+from retinagan.maps.clean import is_plausible_disc
+from retinagan.maps.labels import LESIONS, MA, NUM_GRADES, OD, check_map, field_of_view
 from retinagan.maps.measure import Measurements
 from retinagan.pipeline import RetinaGAN
 
@@ -174,7 +175,7 @@ def _sample(gan: RetinaGAN, count: int, progress: bool) -> tuple[list[np.ndarray
 
 def judge_raw_map(label_map: np.ndarray) -> dict[str, float]:
     """Whether a map ``uint8 (S, S)`` has ``one_disc`` (one connected region, specks of under 10 pixels at 512 aside), a
-    ``plausible_disc`` (one, of a radius within :data:`retinagan.maps.labels.PLAUSIBLE_RADIUS`), ``no_speck`` of disc beside it, and all
+    ``plausible_disc`` (one, of a radius within :data:`retinagan.maps.clean.PLAUSIBLE_RADIUS`), ``no_speck`` of disc beside it, and all
     ``lesions_inside`` the circular field; and the ``lesions_outside``, a share of all lesion pixels."""
     components, count = ndimage.label(label_map == OD, structure=np.ones((3, 3), dtype=int))
     shares = np.bincount(components.ravel(), minlength=count + 1)[1:] / label_map.size

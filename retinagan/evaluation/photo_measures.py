@@ -19,8 +19,8 @@ from retinagan.evaluation.diversity import low_pass
 from retinagan.evaluation.feature_space import segmenter_features
 from retinagan.evaluation.photo_sets import Store, Wanted, code_hash, disc_left, render
 from retinagan.evaluation.vessels import HEADLINE, vessel_statistics
-from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.ridges import vesselness
+from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import empty_map
 from retinagan.pipeline import RetinaGAN
 

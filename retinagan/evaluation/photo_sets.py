@@ -18,10 +18,18 @@ from PIL import Image
 
 import retinagan
 from retinagan.data.dataset import PreparedDataset
-from retinagan.eye.anatomy import find_anatomy
+from retinagan.maps.anatomy import find_anatomy
 from retinagan.pipeline import RetinaGAN
 
-_CODE = ("eye", "maps/labels.py", "models/layers.py", "models/spade.py", "pipeline.py")
+_CODE = (
+    "eye",
+    "maps/anatomy.py",
+    "maps/labels.py",
+    "maps/parts.py",
+    "models/layers.py",
+    "models/spade.py",
+    "pipeline.py",
+)
 """What a photograph depends on beside the weights: a change here makes stored ones void."""
 
 

@@ -31,7 +31,7 @@ from retinagan.evaluation.fidelity import fidelity
 from retinagan.evaluation.photo_measures import Measured, Measurer, ahead
 from retinagan.evaluation.photo_sets import Store, annotated, wanted_photographs
 from retinagan.evaluation.photos_table import criteria, table
-from retinagan.eye.anatomy import find_anatomy
+from retinagan.maps.anatomy import find_anatomy
 from retinagan.pipeline import RetinaGAN
 from retinagan.resources import DEFAULT_MODEL
 from retinagan.training.agreement import Agreement

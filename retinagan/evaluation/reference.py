@@ -17,9 +17,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from retinagan.data.dataset import load_prepared
-from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.measured import read_reference
 from retinagan.eye.ridges import vesselness
+from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import BG
 from retinagan.pipeline import RetinaGAN
 

@@ -18,9 +18,9 @@ from PIL import Image
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
-from retinagan.eye.anatomy import Anatomy, find_anatomy
 from retinagan.eye.grown import visible_vessels
 from retinagan.eye.statistics import UNCORRECTED, EyeCorrections
+from retinagan.maps.anatomy import Anatomy, find_anatomy
 from retinagan.maps.labels import BG, EX, HE, MA
 
 THRESHOLD = 0.3

@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.light import darken_fovea, draw_fovea, light_field, light_shift
 from retinagan.eye.statistics import EyeCorrections, EyeStatistics
 from retinagan.eye.texture import synthesise_texture, vessel_gain
 from retinagan.eye.tree.rasterise import grow_vessels, grow_vessels_and_tone
+from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import EX, HE, MA
 
 NEARNESS = 0.9

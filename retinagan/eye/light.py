@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from retinagan.eye.anatomy import Anatomy
+from retinagan.maps.anatomy import Anatomy
 from retinagan.maps.labels import VB
 
 LIGHT_SIDE = 32

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.landmarks import find_disc, find_fovea
 from retinagan.eye.light import (
     clear_retina,
@@ -20,6 +19,7 @@ from retinagan.eye.light import (
 from retinagan.eye.ridges import vesselness
 from retinagan.eye.statistics import EyeStatistics
 from retinagan.eye.texture import measure_texture, texture_bands
+from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.field import cut_map, cut_photo, field_square, find_field
 from retinagan.maps.labels import OD, check_map, map_with_disc
 

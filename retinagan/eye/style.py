@@ -118,7 +118,7 @@ def place_vessels(style: Style, anatomy) -> dict:
 
     Args:
         style: with ``vessels``.
-        anatomy: ``retinagan.eye.anatomy.find_anatomy`` of the map.
+        anatomy: ``retinagan.maps.anatomy.find_anatomy`` of the map.
 
     Returns:
         ``vessels float32 (size, size)`` in 0..1, ``tone float32 (size, size)`` in -1..1 or None, and ``fovea`` (x, y) in

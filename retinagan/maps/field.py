@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from retinagan.maps.labels import BG, EX, HE, MA, NUM_CLASSES, OD, SE, VB, field_of_view
+from retinagan.maps.labels import BG, EX, HE, MA, NUM_CLASSES, OD, SE, VB
+from retinagan.maps.parts import connected, field_of_view, largest_part, round_disc
 
 PAINT_ORDER = (OD, SE, EX, HE, MA)
 """Where masks overlap, the later class wins: small lesions stay visible on large ones."""
@@ -61,15 +62,12 @@ def find_field(photo: np.ndarray) -> Circle:
         raise ValueError(
             f"no field of view found: the field must be a disc on black, the darkest part here is {low:.0f} of 255"
         )
-    components, count = ndimage.label(bright > low + 0.15 * (high - low))
-    largest = components == 1 + int(np.bincount(components.ravel())[1:].argmax()) if count else components > 0
-    largest = ndimage.binary_fill_holes(largest)
+    largest = ndimage.binary_fill_holes(largest_part(bright > low + 0.15 * (high - low), corners=False))
     points = _rim(largest)
     if len(points) < 40:
         raise ValueError("no field of view found: no dark surround; the field must be a disc on black")
     circle = _fit_circle(points)
-    rows, columns = np.ogrid[: small.shape[0], : small.shape[1]]
-    disc = (columns + 0.5 - circle.x) ** 2 + (rows + 0.5 - circle.y) ** 2 <= circle.radius**2
+    disc = round_disc(largest.shape, *circle)
     agreement = (disc & largest).sum() / max((disc | largest).sum(), 1)
     near = np.abs(np.hypot(points[:, 0] - circle.x, points[:, 1] - circle.y) - circle.radius) < 0.015 * small.shape[1]
     if agreement < _AGREEMENT or near.mean() < _NEAR:  # the second as a straight edge can agree in area
@@ -165,7 +163,7 @@ def cut_mask(mask: np.ndarray, square: Square, size: int, keep_components: bool 
     columns = np.floor((np.arange(width) + 0.5 - square.left) * size / square.side).astype(np.int64)
     y = slice(*np.searchsorted(rows, (0, size)))
     x = slice(*np.searchsorted(columns, (0, size)))
-    components, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    components, count = connected(mask)
     components, rows, columns = components[y, x], rows[y], columns[x]
     lost = np.ones(count + 1, dtype=bool)
     lost[0] = False
@@ -198,8 +196,7 @@ def paint_map(masks: dict[int, np.ndarray], size: int, disc: tuple[float, float,
     label_map = np.where(field, VB, BG).astype(np.uint8)
     masks = dict(masks)
     if disc is not None and OD not in masks:
-        rows, columns = np.ogrid[:size, :size]
-        masks[OD] = (columns + 0.5 - disc[0]) ** 2 + (rows + 0.5 - disc[1]) ** 2 <= disc[2] ** 2
+        masks[OD] = round_disc((size, size), *disc)
     for index in PAINT_ORDER:
         if index in masks:
             label_map[masks[index] & field] = index

@@ -14,23 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from retinagan.maps.labels import (
-    BG,
-    CLASSES,
-    DISC_RADIUS,
-    EX,
-    HE,
-    LESIONS,
-    MA,
-    OD,
-    SE,
-    VB,
-    check_map,
-    field_of_view,
-)
-
-EIGHT = np.ones((3, 3), dtype=int)
-"""Pixels that touch by a corner belong to the same lesion."""
+from retinagan.maps.labels import BG, CLASSES, EX, HE, LESIONS, MA, OD, SE, VB, check_map
+from retinagan.maps.parts import DISC_RADIUS, EIGHT, connected, field_of_view, largest_part, round_disc
 
 
 class Habit(NamedTuple):
@@ -63,7 +48,7 @@ _TRIES = 60
 def count_lesions(label_map: np.ndarray, label: int) -> int:
     """Number of connected lesions (8 neighbours) of a class in ``uint8 (H, W)``."""
     check_map(label_map)
-    return int(ndimage.label(label_map == _lesion(label), EIGHT)[1])
+    return connected(label_map == _lesion(label))[1]
 
 
 def set_count(label_map: np.ndarray, label: int, count: int, seed: int) -> np.ndarray:
@@ -108,7 +93,7 @@ def remove_lesions(label_map: np.ndarray, label: int, count: int, seed: int) -> 
     check_map(label_map)
     if count < 0:
         raise ValueError(f"count is {count}; allowed are 0 and more")
-    lesions, present = ndimage.label(label_map == _lesion(label), EIGHT)
+    lesions, present = connected(label_map == _lesion(label))
     chosen = 1 + np.random.default_rng(seed).permutation(present)[:count]
     return heal(label_map, np.isin(lesions, chosen) & (lesions > 0))
 
@@ -118,7 +103,7 @@ def remove_touched(label_map: np.ndarray, region: np.ndarray) -> np.ndarray:
     check_map(label_map)
     gone = np.zeros(label_map.shape, dtype=bool)
     for label in LESIONS:
-        lesions, _ = ndimage.label(label_map == label, EIGHT)
+        lesions, _ = connected(label_map == label)
         touched = np.unique(lesions[region])
         gone |= np.isin(lesions, touched[touched > 0])
     return heal(label_map, gone)
@@ -181,7 +166,7 @@ def move_disc(label_map: np.ndarray, x: float, y: float) -> np.ndarray:
         rows = rows + round(y - (rows.mean() + 0.5))
         columns = columns + round(x - (columns.mean() + 0.5))
     else:
-        rows, columns = np.nonzero(_round_disc(size, x, y))
+        rows, columns = np.nonzero(round_disc((size, size), x, y, size * DISC_RADIUS))
     inside = (rows >= 0) & (rows < size) & (columns >= 0) & (columns < size)
     disc = np.zeros((size, size), dtype=bool)
     disc[rows[inside], columns[inside]] = True
@@ -247,20 +232,12 @@ def _side(label_map: np.ndarray) -> int:
 
 def _disc_shape(label_map: np.ndarray) -> np.ndarray:
     """``bool (S, S)``: the largest disc with what lies on it; all False without one."""
-    discs, count = ndimage.label(label_map == OD, EIGHT)
-    if not count:
-        return discs.astype(bool)
-    return ndimage.binary_fill_holes(discs == 1 + np.bincount(discs.ravel())[1:].argmax())
+    return ndimage.binary_fill_holes(largest_part(label_map == OD))
 
 
 def _disc_centre(label_map: np.ndarray) -> tuple[float, float] | None:
     rows, columns = np.nonzero(_disc_shape(label_map))
     return (float(columns.mean()), float(rows.mean())) if len(rows) else None
-
-
-def _round_disc(size: int, x: float, y: float) -> np.ndarray:
-    rows, columns = np.ogrid[:size, :size]
-    return (columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2 <= (size * DISC_RADIUS) ** 2
 
 
 Proposal = Callable[[], tuple[float, float] | None]
@@ -336,8 +313,5 @@ def _blob(
     v = (y * math.cos(angle) - x * math.sin(angle)) / short
     around = np.arctan2(v, u)
     outline = 1 + sum(h * np.cos((k + 2) * around + p) for k, (h, p) in enumerate(zip(heights, phases, strict=True)))
-    mask = np.hypot(u, v) <= outline
-    pieces, count = ndimage.label(mask, EIGHT)  # a rough, tiny outline may come apart: its largest piece is the lesion
-    if count > 1:
-        mask = pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
-    return mask, top, left
+    # A rough, tiny outline may come apart: its largest piece is the lesion.
+    return largest_part(np.hypot(u, v) <= outline), top, left

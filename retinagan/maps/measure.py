@@ -22,18 +22,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
-from retinagan.eye.anatomy import Anatomy, find_anatomy
+from retinagan.maps.anatomy import Anatomy, find_anatomy
 from retinagan.maps.labels import BG, CLASSES, EX, HE, LESIONS, MA, OD, SE
+from retinagan.maps.parts import connected
 
 QUADRANTS = ("superior temporal", "superior nasal", "inferior temporal", "inferior nasal")
 """The quarters of the field in which :func:`measure` counts; clinical names, superior is up."""
 
 SEVERE_HAEMORRHAGES = 20
 """The 4-2-1 rule asks for *more than* this many haemorrhages in each quadrant."""
-
-_TOUCHING = np.ones((3, 3), dtype=int)
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Measurements:
         side: where the disc lies, ``"left"`` or ``"right"``; ``"left"`` is assumed where there is none.
         disc: (x, y, radius) of the largest disc region, the radius that of a circle of its area; None without a disc.
         roundness: share of that circle that is disc, 0..1; real discs have 0.9 and more; None without a disc.
-        fovea: (x, y), as given or inferred from the disc (:mod:`retinagan.eye.anatomy`).
+        fovea: (x, y), as given or inferred from the disc (:mod:`retinagan.maps.anatomy`).
         lesions: class index (EX, HE, SE, MA) → its measures.
         burden: share of the field of view that lesions of all classes cover, 0..1.
         size: side of the map.
@@ -124,7 +122,7 @@ def measure(label_map: np.ndarray, fovea: tuple[float, float] | None = None) -> 
 
     lesions = {}
     for index in LESIONS:
-        components, count = ndimage.label(label_map == index, structure=_TOUCHING)
+        components, count = connected(label_map == index)
         ys, xs = np.nonzero(components)
         part = components[ys, xs] - 1
         areas = np.bincount(part, minlength=count)

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from retinagan.eye.anatomy import Anatomy, find_anatomy
+from retinagan.maps.anatomy import Anatomy, find_anatomy
 from retinagan.maps.labels import BG, LESIONS, OD, VB, check_map
+from retinagan.maps.parts import pieces
 from retinagan.seeds import check_seed
 
 LEAST_NEW = 0.25
 """Share of a class' area in the sampled map that is new at least, also where the grade before has as much already."""
-
-_TOUCHING = np.ones((3, 3), dtype=int)
 
 
 def progression(maps: Sequence[np.ndarray], seed: int) -> np.ndarray:
@@ -92,14 +91,14 @@ def frames_between(stages: np.ndarray, per_step: int, seed: int) -> list[tuple[i
     rng = np.random.default_rng(check_seed(seed))
     frames = [(0, stages[0])]
     for number, (before, after) in enumerate(zip(stages[:-1], stages[1:], strict=True)):
-        pieces = [p for label in LESIONS for p in _pieces((after == label) & (before != label))]
-        order = rng.permutation(len(pieces))
+        parts = [part for label in LESIONS for part in pieces((after == label) & (before != label))]
+        order = rng.permutation(len(parts))
         shown = before.copy()
         done = 0
         for step in range(1, per_step + 1):
-            until = len(pieces) * step // per_step
+            until = len(parts) * step // per_step
             for piece in order[done:until]:
-                shown[pieces[piece]] = after[pieces[piece]]
+                shown[parts[piece]] = after[parts[piece]]
             if until > done or step == per_step:
                 frames.append((number + (step == per_step), shown.copy()))
             done = until
@@ -108,20 +107,10 @@ def frames_between(stages: np.ndarray, per_step: int, seed: int) -> list[tuple[i
 
 def _add_until(stage: np.ndarray, label: int, wanted: np.ndarray, area: int, rng: np.random.Generator) -> None:
     """Add pieces of ``wanted`` to ``stage`` where it is free, in random order, until the class covers ``area``."""
-    pieces = _pieces(wanted & (stage == VB))
+    parts = pieces(wanted & (stage == VB))
     have = int((stage == label).sum())
-    for number in rng.permutation(len(pieces)):
+    for number in rng.permutation(len(parts)):
         if have >= area:
             break
-        stage[pieces[number]] = label
-        have += len(pieces[number][0])
-
-
-def _pieces(mask: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Connected pieces of a mask, each as its pixels' (rows, columns)."""
-    components, count = ndimage.label(mask, structure=_TOUCHING)
-    rows, columns = np.nonzero(components)
-    names = components[rows, columns]
-    order = np.argsort(names, kind="stable")
-    edges = np.searchsorted(names[order], np.arange(2, count + 1))
-    return list(zip(np.split(rows[order], edges), np.split(columns[order], edges), strict=True)) if count else []
+        stage[parts[number]] = label
+        have += len(parts[number][0])

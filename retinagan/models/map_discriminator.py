@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from retinagan.configuration import Channels, Field, configuration
-from retinagan.maps.labels import NUM_GRADES
 from retinagan.models.layers import LEAK, EqualConv2d, EqualLinear, check_grades, minibatch_deviation
+from retinagan.seeds import NUM_GRADES
 
 
 @configuration

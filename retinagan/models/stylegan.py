@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from retinagan.configuration import Channels, Field, configuration, model_validator
-from retinagan.maps.labels import LESIONS, NUM_CLASSES, NUM_GRADES, VB
+from retinagan.maps.labels import LESIONS, NUM_CLASSES, VB
 from retinagan.models.layers import LEAK, EqualConv2d, EqualLinear, check_grades, pixel_norm
-from retinagan.seeds import check_share
+from retinagan.seeds import NUM_GRADES, check_share
 
 NO_CLASS = 255
 """What :func:`original_classes` writes where no class has more than half of the probability."""
@@ -337,7 +337,7 @@ def logits_to_maps(logits: Tensor, config: MapGeneratorConfig) -> Tensor:
     """``logits (N, 7, R, R) -> uint8 (N, R, R)`` of classes 0-6, in the way ``config.output`` names.
 
     "argmax": the largest logit. "original": :func:`original_classes`, with retina where no class wins; behind
-    :func:`retinagan.maps.labels.clean_map` that is the original's clean-up (retina inside the field, background
+    :func:`retinagan.maps.clean.clean_map` that is the original's clean-up (retina inside the field, background
     outside).
     """
     if config.output == "argmax":

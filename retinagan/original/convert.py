@@ -21,10 +21,10 @@ from torch import nn
 from tqdm import tqdm
 
 from retinagan import checkpoints
-from retinagan.maps.labels import NUM_GRADES
 from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
 from retinagan.models.stylegan import MapGenerator, MapGeneratorConfig
 from retinagan.original.bundle import Bundle, BundleError
+from retinagan.seeds import NUM_GRADES
 
 PUBLISHED_MD5 = {"maps": "ded1e6adf3942621a23e7b0fd8291e18", "photos": "40199790d9676934af6d4a0039954b85"}
 """MD5 of the published archives ``cstylegan.zip`` and ``gaugan.zip``."""

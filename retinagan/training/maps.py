@@ -24,20 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from retinagan.data.dataset import PreparedDataset, load_prepared
-from retinagan.maps.labels import (
-    BG,
-    CLASSES,
-    EX,
-    HE,
-    LESIONS,
-    MA,
-    NUM_GRADES,
-    OD,
-    SE,
-    clean_map,
-    colours_from_map,
-    field_of_view,
-)
+from retinagan.maps.clean import clean_map
+from retinagan.maps.labels import BG, CLASSES, EX, HE, LESIONS, MA, NUM_GRADES, OD, SE, colours_from_map, field_of_view
 from retinagan.models.map_discriminator import MapDiscriminator, MapDiscriminatorConfig
 from retinagan.models.stylegan import MapGenerator, MapGeneratorConfig, logits_to_maps
 from retinagan.training.initial import start_from

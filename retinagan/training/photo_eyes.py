@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from retinagan.data.augment import augment
 from retinagan.data.dataset import PreparedDataset
-from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.grown import shown_vessels
 from retinagan.eye.light import (
     clear_retina,
@@ -24,6 +23,7 @@ from retinagan.eye.light import (
 from retinagan.eye.statistics import KEPT_EYES
 from retinagan.eye.texture import measure_texture, texture_bands, texture_plane, vessel_gain
 from retinagan.eye.tone import vessel_tone
+from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import EX, HE, MA, OD, SE
 
 

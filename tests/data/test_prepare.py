@@ -18,7 +18,8 @@ from retinagan.data.prepare import MANIFEST_COLUMNS, prepare, read_manifest
 from retinagan.data.readers import SourceEye, read_fgadr, read_folder, read_idrid
 from retinagan.eye.ridges import _without_specks, vesselness
 from retinagan.maps.field import Circle, Square, cut_map, cut_mask, cut_photo, field_square, find_field, paint_map
-from retinagan.maps.labels import BG, DISC_RADIUS, EX, HE, MA, OD, SE, VB, empty_map, field_of_view
+from retinagan.maps.labels import BG, EX, HE, MA, OD, SE, VB, empty_map
+from retinagan.maps.parts import DISC_RADIUS, field_of_view
 from tests.synthetic_eyes import (
     CENTRE,
     HEIGHT,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from retinagan.evaluation.vessels import vessel_statistics
-from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.ridges import vesselness
+from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import empty_map
 from retinagan.pipeline import RetinaGAN
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.landmarks import find_disc, find_fovea
 from retinagan.eye.measured import photo_digest, read_reference
 from retinagan.eye.ridges import vesselness
+from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import EX, HE, OD, VB, empty_map, field_of_view
 from tests.reference_eyes import BLUE_RED, RED, reference_eye
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.grown import draw_eye, draw_macula
 from retinagan.eye.light import darken_fovea, light_field, light_shift
 from retinagan.eye.measured import MAX_LIGHT
@@ -14,6 +13,7 @@ from retinagan.eye.ridges import vesselness
 from retinagan.eye.style import MAX_CODE, Style, as_style, place_vessels
 from retinagan.eye.texture import vessel_gain
 from retinagan.eye.tone import vessel_tone
+from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import BG, HE, OD, VB, empty_map
 from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
 from retinagan.pipeline import RetinaGAN

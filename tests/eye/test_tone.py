@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.tone import vessel_tone
 from retinagan.eye.tree.growth import ARTERY, VEIN
 from retinagan.eye.tree.rasterise import draw_vessels, grow_vessels, grow_vessels_and_tone
 from retinagan.eye.tree.tree import grow_tree
+from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import empty_map
 
 

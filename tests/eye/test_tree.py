@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.tree.growth import ARTERY, MAX_NODES, VEIN
 from retinagan.eye.tree.rasterise import draw_vessels, grow_vessels
 from retinagan.eye.tree.strength import MURRAY
 from retinagan.eye.tree.tree import VesselTree, grow_tree
+from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import BG, HE, OD, VB, empty_map
 from tests.helpers import SHIPPED
 

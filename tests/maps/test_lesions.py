@@ -9,8 +9,9 @@ from retinagan.app import examples
 from retinagan.files import provenance
 from retinagan.files.maps import read_map_png
 from retinagan.maps import lesions
-from retinagan.maps.labels import BG, EX, HE, LESIONS, MA, OD, SE, VB, empty_map, field_of_view
+from retinagan.maps.labels import BG, EX, HE, LESIONS, MA, OD, SE, VB, empty_map
 from retinagan.maps.measure import QUADRANTS, icdr_signs, measure
+from retinagan.maps.parts import field_of_view
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from retinagan.maps.labels import EX, HE, LESIONS, MA, OD, SE, VB, empty_map, field_of_view
+from retinagan.maps.labels import EX, HE, LESIONS, MA, OD, SE, VB, empty_map
 from retinagan.maps.measure import QUADRANTS, icdr_signs, least_grade, measure
+from retinagan.maps.parts import field_of_view
 
 SIZE = 512
 FOVEA_X, FOVEA_Y = 0.22 * 512 + 5 * 0.092 * 512, 0.48 * 512 + 0.14 * 5 * 0.092 * 512

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.ridges import vesselness
-from retinagan.maps.labels import BG, EX, HE, LESIONS, MA, OD, VB, empty_map, field_of_view, map_with_disc
+from retinagan.maps.anatomy import find_anatomy
+from retinagan.maps.labels import BG, EX, HE, LESIONS, MA, OD, VB, empty_map, map_with_disc
+from retinagan.maps.parts import field_of_view
 from retinagan.maps.progression import bring_lesions, frames_between, progression
 from retinagan.pipeline import RetinaGAN
+from retinagan.seeds import NUM_GRADES
 
 SIZE = 128
 
@@ -122,7 +124,7 @@ def model():
 
 @pytest.mark.parametrize("seed", [7, 3])
 def test_the_photographs_show_the_same_vessels_at_every_grade(model, seed):
-    stages = progression([model.sample_maps(grade, [seed])[0] for grade in range(5)], seed)
+    stages = progression([model.sample_maps(grade, [seed])[0] for grade in range(NUM_GRADES)], seed)
     photos = model.render(stages[[0, 2, 4]], [seed] * 3)
     healthy = vesselness(photos[0])
     for label_map, photo in zip(stages[[2, 4]], photos[1:], strict=True):

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from retinagan import checkpoints
 from retinagan.cli import main
-from retinagan.maps.labels import BG, LESIONS, OD, VB, empty_map, field_of_view, one_hot
+from retinagan.maps.labels import BG, LESIONS, OD, VB, empty_map, one_hot
+from retinagan.maps.parts import field_of_view
 from retinagan.models.stylegan import original_classes
 from retinagan.original import convert as original
 from retinagan.original.bundle import BundleError

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from retinagan.eye.anatomy import find_anatomy
 from retinagan.eye.statistics import UNCORRECTED, EyeCorrections
 from retinagan.eye.tree.tree import VesselTree, grow_tree
+from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import BG
 
 REFERENCE = 512

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retinagan.eye.anatomy import Anatomy
 from retinagan.eye.tree.growth import VEIN, Growth
 from retinagan.eye.tree.rules import LEVELS, Habit
 from retinagan.eye.tree.strength import calibres, contrasts
 from retinagan.eye.tree.trunks import grow_trunks
+from retinagan.maps.anatomy import Anatomy
 
 USUAL_DISTANCE = 0.455
 """Disc-fovea distance, as a share of the side, at which the tips' radii are meant."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from retinagan.eye.anatomy import DISC_RADIUS_RANGE, find_anatomy
-from retinagan.maps.labels import BG, DISC_RADIUS, EX, HE, OD, VB, empty_map
+from retinagan.maps.anatomy import DISC_RADIUS_RANGE, find_anatomy
+from retinagan.maps.labels import BG, EX, HE, OD, VB, empty_map
+from retinagan.maps.parts import DISC_RADIUS
 
 
 def map_with_discs(size: int, *discs: tuple[float, float, float]) -> np.ndarray:

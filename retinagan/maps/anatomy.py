@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
-from retinagan.maps.labels import DISC_RADIUS, OD, check_map
+from retinagan.maps.labels import OD, check_map
+from retinagan.maps.parts import DISC_RADIUS, largest_part
 
 SPECK_AREA = 10 / 512**2
 """Disc components smaller than this share of the map (10 pixels at 512) are slips of the brush, not discs."""
@@ -63,14 +63,10 @@ def find_anatomy(label_map: np.ndarray) -> Anatomy:
     if height != size:
         raise ValueError(f"an eye needs a square map, got {label_map.shape}; pad it to a square with class 0 first")
     centre_x, centre_y, radius, has_disc = *(size * v for v in VIRTUAL_DISC), size * DISC_RADIUS, False
-    components, count = ndimage.label(label_map == OD, structure=np.ones((3, 3), dtype=int))
-    if count:
-        areas = np.bincount(components.ravel())[1:]
-        largest = int(areas.argmax())
-        if areas[largest] >= SPECK_AREA * size**2:
-            ys, xs = np.nonzero(components == largest + 1)
-            centre_x, centre_y = float(xs.mean()) + 0.5, float(ys.mean()) + 0.5
-            radius, has_disc = float(np.sqrt(areas[largest] / np.pi)), True
+    ys, xs = np.nonzero(largest_part(label_map == OD))
+    if len(ys) and len(ys) >= SPECK_AREA * size**2:
+        centre_x, centre_y = float(xs.mean()) + 0.5, float(ys.mean()) + 0.5
+        radius, has_disc = float(np.sqrt(len(ys) / np.pi)), True
     side = "left" if centre_x <= size / 2 else "right"
     distance = FOVEA_DISTANCE * size * float(np.clip(radius / size, *DISC_RADIUS_RANGE))
     return Anatomy(

@@ -1,0 +1,75 @@
+"""Clean-up of maps that a network made: an exact field, one smooth disc, no specks."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy import ndimage
+
+from retinagan.maps.labels import BG, OD, SE, VB, check_map
+from retinagan.maps.parts import field_of_view, large_parts, largest_part
+
+PLAUSIBLE_RADIUS = (0.045, 0.13)
+"""Radius of a plausible disc as a share of the side. IDRiD's masks: 0.047 (cut by the rim) to 0.116."""
+
+LEAST_SOFT_EXUDATE = 20
+"""Pixels at a side of 512 below which a generated or predicted soft exudate is a speck: 2 % of IDRiD's annotated ones
+are as small."""
+
+DISC_SMOOTHING = 6 / 512
+"""Width (σ) of the Gaussian that smooths a generated disc's outline, as a share of the side."""
+
+
+def clean_map(label_map: np.ndarray) -> np.ndarray:
+    """A generated map made exact: ``uint8 (N, N)`` → the same, with a circular field and at most one disc.
+
+    Outside the circle everything is background; background inside it becomes retina. The largest part of the disc
+    stays, whole and with the outline that an annotator would draw (:func:`smooth_disc`); others become retina. So do
+    specks of soft exudate (:data:`LEAST_SOFT_EXUDATE`). Other lesions beside the disc stay.
+
+    Raises:
+        ValueError: the map is not square, or :func:`retinagan.maps.labels.check_map` refuses it.
+    """
+    check_map(label_map)
+    if label_map.shape[0] != label_map.shape[1]:
+        raise ValueError(f"a generated map is square, got {label_map.shape}")
+    field = field_of_view(label_map.shape[0])
+    cleaned = label_map.copy()
+    cleaned[field & (cleaned == BG)] = VB
+    cleaned[~field] = BG
+    soft = cleaned == SE
+    cleaned[soft & ~large_parts(soft, LEAST_SOFT_EXUDATE * (len(label_map) / 512) ** 2)] = VB
+    disc = cleaned == OD
+    if disc.any():
+        cleaned[disc] = VB
+        cleaned[smooth_disc(ndimage.binary_fill_holes(largest_part(disc, corners=False)))] = OD
+    return cleaned
+
+
+def is_plausible_disc(share: float) -> bool:
+    """Whether a disc that covers this share of a map has a :data:`PLAUSIBLE_RADIUS`."""
+    low, high = PLAUSIBLE_RADIUS
+    return bool(low <= np.sqrt(share / np.pi) <= high)
+
+
+@lru_cache(maxsize=4)
+def _soft_field(side: int) -> np.ndarray:
+    """The field of view behind the Gaussian of :func:`smooth_disc`, the same for every map of a side."""
+    return ndimage.gaussian_filter(field_of_view(side).astype(np.float32), DISC_SMOOTHING * side)
+
+
+def smooth_disc(disc: np.ndarray) -> np.ndarray:
+    """A disc's mask ``bool (N, N)`` with a smooth and convex outline.
+
+    Behind a Gaussian (:data:`DISC_SMOOTHING`) it is cut at one half; then comes its convex hull inside the field of
+    view. Where the rim cuts a disc it counts as going on.
+    """
+    from skimage.morphology import convex_hull_image  # slow to import, and most maps come without clean-up
+
+    field = field_of_view(len(disc))
+    share = ndimage.gaussian_filter(disc.astype(np.float32), DISC_SMOOTHING * len(disc))
+    smooth = (share > 0.5 * _soft_field(len(disc))) & field
+    if not smooth.any():
+        return disc & field  # too small to be smoothed
+    return convex_hull_image(largest_part(smooth, corners=False)) & field

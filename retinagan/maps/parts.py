@@ -1,0 +1,53 @@
+"""Masks of a map: connected parts, round discs and the field of view; one definition of each."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+EIGHT = np.ones((3, 3), dtype=int)
+"""Pixels that touch by a corner belong together."""
+
+DISC_RADIUS = 0.092
+"""The optic disc's usual radius as a share of the map's side (median of IDRiD's full-circle squares)."""
+
+
+def connected(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    """The connected parts (corners touching, too) of ``bool (H, W)``, numbered from 1 in reading order; how many."""
+    return ndimage.label(mask, EIGHT)
+
+
+def pieces(mask: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """The connected parts of ``bool (H, W)`` in reading order, each as its pixels' (rows, columns)."""
+    parts, count = connected(mask)
+    found = ndimage.value_indices(parts, ignore_value=0)
+    return [found[number] for number in range(1, count + 1)]
+
+
+def large_parts(mask: np.ndarray, least: float) -> np.ndarray:
+    """The connected parts of ``bool (H, W)`` that have at least so many pixels."""
+    parts, _ = connected(mask)
+    keep = np.bincount(parts.ravel()) >= least
+    keep[0] = False
+    return keep[parts]
+
+
+def largest_part(mask: np.ndarray, corners: bool = True) -> np.ndarray:
+    """The largest connected part of ``bool (H, W)``, the first of several, nothing of nothing.
+
+    Without ``corners`` pixels belong together only where their sides touch.
+    """
+    parts, count = ndimage.label(mask, EIGHT if corners else None)
+    return parts == 1 + np.bincount(parts.ravel())[1:].argmax() if count > 1 else parts > 0
+
+
+def round_disc(shape: tuple[int, int], x: float, y: float, radius: float) -> np.ndarray:
+    """``bool (H, W)``: the pixels whose centres lie within ``radius`` of (x, y), in pixels."""
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    return (columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2 <= radius**2
+
+
+def field_of_view(size: int) -> np.ndarray:
+    """The circular field ``bool (size, size)``: centre (size/2, size/2), radius size/2, dx² + dy² ≤ r²."""
+    d = np.arange(size) - size / 2
+    return (d[:, None] ** 2 + d[None, :] ** 2) <= (size / 2) ** 2

@@ -1,0 +1,74 @@
+"""Generated maps made exact: the field, one disc, no specks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import ndimage
+
+from retinagan.maps.clean import clean_map
+from retinagan.maps.labels import BG, EX, HE, MA, NUM_CLASSES, OD, SE, VB, empty_map
+from retinagan.maps.parts import field_of_view
+
+square_maps = st.integers(4, 16).flatmap(
+    lambda n: hnp.arrays(np.uint8, (n, n), elements=st.integers(0, NUM_CLASSES - 1))
+)
+
+
+@settings(deadline=None)
+@given(square_maps)
+def test_clean_map_is_exact(label_map):
+    before = label_map.copy()
+    cleaned = clean_map(label_map)
+    field = field_of_view(len(label_map))
+    assert np.array_equal(label_map, before)
+    assert np.array_equal(cleaned == BG, ~field)
+    assert (ndimage.label(cleaned == OD)[1] > 0) == ((label_map == OD) & field).any()
+    lesion = field & np.isin(label_map, (EX, HE, MA)) & (cleaned != OD)
+    assert np.array_equal(cleaned[lesion], label_map[lesion])
+
+
+def test_clean_map_knows_no_specks_of_soft_exudate():
+    label_map = empty_map(512, "left")
+    label_map[200:204, 300:304] = SE  # 16 pixels
+    label_map[300:306, 300:306] = SE
+    label_map[400, 300] = MA
+    cleaned = clean_map(label_map)
+    assert (cleaned[200:204, 300:304] == VB).all() and (cleaned[300:306, 300:306] == SE).all()
+    assert cleaned[400, 300] == MA
+    small = empty_map(128, None)
+    small[50:52, 60] = SE  # as large as 32 pixels at 512
+    assert (clean_map(small)[50:52, 60] == SE).all()
+
+
+def test_clean_map_draws_the_disc_as_an_annotator_would():
+    y, x = np.mgrid[:256, :256] + 0.5
+    circle = np.hypot(x - 60, y - 128) < 20
+    angle = np.arctan2(y - 128, x - 60)
+    ragged = np.hypot(x - 60, y - 128) < 20 + 5 * np.sin(11 * angle)
+    label_map = empty_map(256, None)
+    label_map[ragged] = OD
+    cleaned = clean_map(label_map) == OD
+    assert (cleaned != circle).sum() < 0.35 * (ragged != circle).sum()
+    at_rim = empty_map(256, None)
+    at_rim[(np.hypot(x - 5, y - 128) < 20) & (at_rim == VB)] = OD
+    assert ((clean_map(at_rim) == OD) != (at_rim == OD)).sum() < 0.08 * (at_rim == OD).sum()  # the rim does not eat it
+
+
+def test_clean_map_keeps_the_largest_disc_and_fills_its_holes():
+    label_map = empty_map(64, "left")
+    disc = label_map == OD
+    row, column = (int(v.mean()) for v in np.nonzero(disc))
+    label_map[row, column] = VB
+    label_map[row, column + 2] = HE
+    label_map[30:33, 50:53] = OD
+    cleaned = clean_map(label_map)
+    assert cleaned[row, column] == OD
+    assert cleaned[row, column + 2] == OD  # annotators draw discs whole
+    assert (cleaned[30:33, 50:53] == VB).all()
+    assert ndimage.label(cleaned == OD)[1] == 1
+    with pytest.raises(ValueError, match=r"square, got \(4, 6\)"):
+        clean_map(np.zeros((4, 6), dtype=np.uint8))

@@ -1,0 +1,47 @@
+"""Connected parts, round discs and the field of view."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from retinagan.maps.parts import connected, field_of_view, large_parts, largest_part, pieces, round_disc
+
+MASK = np.array(
+    [
+        [1, 1, 0, 0, 1],
+        [0, 0, 1, 0, 0],
+        [0, 0, 0, 0, 1],
+        [1, 0, 0, 0, 1],
+    ],
+    dtype=bool,
+)
+
+
+def test_parts_touch_by_corners_and_are_in_reading_order():
+    parts, count = connected(MASK)
+    assert count == 4
+    assert parts.tolist() == [[1, 1, 0, 0, 2], [0, 0, 1, 0, 0], [0, 0, 0, 0, 3], [4, 0, 0, 0, 3]]
+    found = [list(zip(rows.tolist(), columns.tolist(), strict=True)) for rows, columns in pieces(MASK)]
+    assert found == [[(0, 0), (0, 1), (1, 2)], [(0, 4)], [(2, 4), (3, 4)], [(3, 0)]]
+    assert pieces(np.zeros((3, 3), dtype=bool)) == []
+
+
+def test_large_parts_and_the_largest():
+    assert np.array_equal(large_parts(MASK, 2), MASK & np.isin(connected(MASK)[0], (1, 3)))
+    assert not large_parts(MASK, 4).any() and np.array_equal(large_parts(MASK, 0), MASK)
+    assert np.argwhere(largest_part(MASK)).tolist() == [[0, 0], [0, 1], [1, 2]]
+    assert np.argwhere(largest_part(MASK, corners=False)).tolist() == [[0, 0], [0, 1]]  # the first of two
+    assert not largest_part(np.zeros((2, 3), dtype=bool)).any()
+    assert largest_part(np.ones((2, 3), dtype=bool)).all()
+
+
+def test_round_discs_count_pixel_centres():
+    assert np.argwhere(round_disc((4, 6), 3.5, 1.5, 1)).tolist() == [[0, 3], [1, 2], [1, 3], [1, 4], [2, 3]]
+    assert round_disc((100, 200), 90, 50, 30).sum() == pytest.approx(np.pi * 30**2, rel=0.01)
+
+
+def test_field_of_view_is_the_inscribed_circle():
+    field = field_of_view(100)
+    assert field.sum() == pytest.approx(np.pi * 50**2, rel=0.01)
+    assert field[50, 0] and field[0, 50] and not field[7, 7]
