@@ -36,7 +36,10 @@ _ALLOWED = {
     "finite_number": "it must be a finite number",
     "bool_type": "it must be true or false",
     "string_type": "it must be a text",
+    "string_too_long": "it must have at most {max_length} letters",
+    "string_pattern_mismatch": "it must be of the form {pattern}",
     "tuple_type": "it must be a list",
+    "dict_type": "it must be a mapping",
     "greater_than": "it must be above {gt}",
     "greater_than_equal": "it must be at least {ge}",
     "less_than": "it must be below {lt}",
@@ -110,7 +113,7 @@ def _lines(error: ValidationError, values: Mapping[str, Any]) -> Iterator[str]:
     found = error.errors(include_url=False, include_input=False)
     for each in found:
         place = each["loc"]
-        name = "".join(f"[{step}]" if isinstance(step, int) else step for step in place)
+        name = "".join(f"[{step}]" if isinstance(step, int) or number else step for number, step in enumerate(place))
         if each["type"] == "too_short" and any(other["loc"][:-1] == place for other in found):
             continue  # wrong entries are not counted, and named by themselves
         if each["type"] == "value_error":
@@ -119,7 +122,9 @@ def _lines(error: ValidationError, values: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} is missing"
         else:
             value = functools.reduce(operator.getitem, place, values)
-            yield f"{name} is {_shown(value)}; {_ALLOWED.get(each['type'], each['msg']).format(**each.get('ctx', {}))}"
+            allowed = _ALLOWED.get(each["type"])
+            told = each["msg"] if allowed is None else allowed.format(**each.get("ctx", {}))
+            yield f"{name} is {_shown(value)}; {told}"
 
 
 def _shown(value: object) -> str:

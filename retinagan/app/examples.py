@@ -96,7 +96,7 @@ def write(folder: Path = FOLDER) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, example in EXAMPLES.items():
         label_map = example.draw()
-        info = Provenance("map", "template", map_digest(label_map)).chunks()
+        info = Provenance(kind="map", source="template", map_sha256=map_digest(label_map)).chunks()
         (folder / f"{name}.png").write_bytes(encode_map_png(label_map, info))
 
 

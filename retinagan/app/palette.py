@@ -53,4 +53,6 @@ def gimp_palette() -> bytes:
 def template_png(disc: str | None, size: int = TEMPLATE_SIZE) -> bytes:
     """An empty eye with the disc ``left``, ``right`` or (None) nowhere, as a map PNG."""
     label_map = empty_map(size, disc)
-    return encode_map_png(label_map, Provenance("map", "template", map_digest(label_map)).chunks())
+    return encode_map_png(
+        label_map, Provenance(kind="map", source="template", map_sha256=map_digest(label_map)).chunks()
+    )

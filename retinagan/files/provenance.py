@@ -13,23 +13,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
 import struct
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Literal, Self
 
 import numpy as np
 
 from retinagan import __version__
+from retinagan.configuration import Field, configuration, from_mapping, model_validator
 from retinagan.eye.style import Style, as_style
 from retinagan.maps.labels import GRADE_NAMES, NUM_GRADES, check_map
 from retinagan.seeds import MAX_SEED
 
 KEYWORD = "retinagan"
-SOURCES = ("sampled", "progression", "drawn", "uploaded", "template")
-KINDS = ("map", "photograph")
 MAX_TEXT = 16_384
 """Longest text that is read, in bytes; ours have a few hundred, with a latent of 512 numbers in it 11 000."""
 
@@ -38,10 +34,13 @@ MAX_HEAD = 1_048_576
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _STYLE_PARTS = ("light", "texture", "reference", "between")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_Grade = Annotated[int, Field(ge=0, le=NUM_GRADES - 1)]
+_Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_SHA256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-@dataclass(frozen=True)
+@configuration
 class Provenance:
     """What an image of this project was made from.
 
@@ -64,65 +63,32 @@ class Provenance:
         synthetic: always True.
     """
 
-    kind: str
-    source: str
-    map_sha256: str
-    grade: int | None = None
-    map_seed: int | None = None
-    truncation: float | None = None
-    map_between: tuple[int, int, float] | None = None
-    style_seed: int | None = None
+    kind: Literal["map", "photograph"]
+    source: Literal["sampled", "progression", "drawn", "uploaded", "template"]
+    map_sha256: _SHA256
+    grade: _Grade | None = None
+    map_seed: _Seed | None = None
+    truncation: _Share | None = None
+    map_between: tuple[_Grade, _Seed, _Share] | None = None
+    style_seed: _Seed | None = None
     style_light: tuple[float, ...] | None = None
     style_texture: tuple[float, ...] | None = None
-    style_reference: str | None = None
-    style_between: tuple[int, int, float] | None = None
+    style_reference: _SHA256 | None = None
+    style_between: tuple[_Seed, _Seed, _Share] | None = None
     whole_eye: bool = False
-    model: str = ""
-    checkpoints: Mapping[str, str] = field(default_factory=dict)
-    version: str = __version__
+    model: str = Field("", max_length=200)
+    checkpoints: dict[str, _SHA256] = Field(default_factory=dict, max_length=8)
+    version: str = Field(__version__, max_length=50)
     synthetic: bool = True
 
-    def __post_init__(self) -> None:
-        _check(self.kind in KINDS, "kind", self.kind, f"one of {KINDS}")
-        _check(self.source in SOURCES, "source", self.source, f"one of {SOURCES}")
-        _check(_is_sha256(self.map_sha256), "map_sha256", self.map_sha256, "64 hexadecimal digits")
-        _check(
-            self.grade is None or _is_int(self.grade, NUM_GRADES - 1),
-            "grade",
-            self.grade,
-            f"0-{NUM_GRADES - 1} or null",
-        )
-        for name in ("map_seed", "style_seed"):
-            value = getattr(self, name)
-            _check(value is None or _is_int(value, MAX_SEED), name, value, "0 to 2⁶³-1 or null")
-        _check(self.truncation is None or _is_share(self.truncation), "truncation", self.truncation, "0 to 1 or null")
-        _check(isinstance(self.whole_eye, bool), "whole_eye", self.whole_eye, "true or false")
-        for name, tests in (
-            ("map_between", (lambda v: _is_int(v, NUM_GRADES - 1), lambda v: _is_int(v, MAX_SEED), _is_share)),
-        ):
-            value = getattr(self, name)
-            good = isinstance(value, (tuple, list)) and len(value) == len(tests)
-            good = good and all(test(part) for test, part in zip(tests, value, strict=True))
-            _check(value is None or good, name, value, f"{len(tests)} numbers in their ranges or null")
-            object.__setattr__(self, name, tuple(value) if good else None)
-        try:
-            style = self._style()
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"provenance: {error}") from None
-        for name in _STYLE_PARTS:
-            object.__setattr__(self, f"style_{name}", getattr(style, name))
-        _check(
-            isinstance(self.model, str) and len(self.model) <= 200,
-            "model",
-            self.model,
-            "a text of up to 200 characters",
-        )
-        _check(isinstance(self.version, str) and len(self.version) <= 50, "version", self.version, "a short text")
-        hashes = self.checkpoints
-        good = isinstance(hashes, Mapping) and len(hashes) <= 8
-        good = good and all(isinstance(k, str) and len(k) <= 50 and _is_sha256(v) for k, v in hashes.items())
-        _check(good, "checkpoints", hashes, "network → 64 hexadecimal digits")
-        _check(self.synthetic is True, "synthetic", self.synthetic, "true")
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        self._style()
+        if any(len(name) > 50 for name in self.checkpoints):
+            raise ValueError("checkpoints has a network whose name is longer than 50 letters")
+        if not self.synthetic:
+            raise ValueError("synthetic is False; whatever this project makes is synthetic")
+        return self
 
     @property
     def style(self) -> Style | None:
@@ -163,19 +129,16 @@ class Provenance:
         """The inverse of :meth:`to_json`; fields that this version does not know are passed over.
 
         Raises:
-            ValueError: not JSON of this kind, or a value outside what is allowed (it is named).
+            ValueError: not JSON of this kind, or values outside what is allowed (they are named).
         """
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"the provenance is not JSON: {type(error).__name__}") from None
-        if not isinstance(values, dict):
-            raise ValueError(f"the provenance is a JSON {type(values).__name__}; an object is needed")
-        known = {f.name for f in dataclasses.fields(cls)}
-        missing = {"kind", "source", "map_sha256"} - values.keys()
-        if missing:
-            raise ValueError(f"the provenance lacks {', '.join(sorted(missing))}")
-        return cls(**{name: value for name, value in values.items() if name in known})
+        if isinstance(values, dict):
+            known = {field.name for field in dataclasses.fields(cls)}
+            values = {name: value for name, value in values.items() if name in known}
+        return from_mapping(cls, values, "provenance")
 
     def describe(self) -> str:
         """One line for people."""
@@ -253,20 +216,3 @@ def _text(kind: bytes, body: bytes) -> str:
         return rest.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError("the PNG's provenance is not UTF-8 text") from error
-
-
-def _is_int(value: Any, high: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= high
-
-
-def _is_share(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
-
-
-def _is_sha256(value: Any) -> bool:
-    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
-
-
-def _check(good: bool, name: str, value: Any, allowed: str) -> None:
-    if not good:
-        raise ValueError(f"provenance: {name} is {str(value)[:60]!r}; allowed: {allowed}")
