@@ -1,60 +1,49 @@
 """How training pictures are varied, for all tasks: whole eyes, and the crops of a batch. What moves, moves together.
 
-The parameters of a whole eye are drawn here, from an explicit ``torch.Generator``, because torchvision's own transforms draw
-from the global one; its functional half then applies them to ``tv_tensors``, each interpolated by its kind.
+The parameters of a whole eye are drawn here, from an explicit ``torch.Generator``, because torchvision's own transforms
+draw from the global one; its functional half then applies them to ``tv_tensors``, each interpolated by its kind.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from retinagan.configuration import Field, configuration
 from retinagan.maps.labels import BG, VB, field_of_view
 
 MARGIN = 4
 """Pixels around the picture that repeat its rim, for interpolation there."""
 
 
-@dataclass(frozen=True)
+@configuration
 class AugmentConfig:
     """How much is varied; every value may be 0 (False) for none."""
 
-    rotation: float = 12.0
-    """Largest rotation in degrees either way, 0-45. Small: the disc lies on the horizontal."""
+    rotation: float = Field(default=12.0, ge=0, le=45)
+    """Largest rotation in degrees either way. Small: the disc lies on the horizontal."""
     mirror_x: bool = True
     """Mirror left and right (the other eye) in half of the samples."""
     mirror_y: bool = True
     """Mirror up and down in half of the samples."""
-    scale: float = 0.06
-    """Largest relative change of size either way, 0-0.5."""
-    shift: float = 0.03
-    """Largest shift in x and y as a share of the side, 0-0.25."""
-    brightness: float = 0.12
-    """Largest relative change of the photo's brightness either way, 0-1; likewise contrast and saturation."""
-    contrast: float = 0.12
-    saturation: float = 0.12
-    hue: float = 0.01
-    """Largest turn of the hue in whole turns, 0-0.5."""
+    scale: float = Field(default=0.06, ge=0, le=0.5)
+    """Largest relative change of size either way."""
+    shift: float = Field(default=0.03, ge=0, le=0.25)
+    """Largest shift in x and y as a share of the side."""
+    brightness: float = Field(default=0.12, ge=0, le=1)
+    """Largest relative change of the photo's brightness either way; likewise contrast and saturation."""
+    contrast: float = Field(default=0.12, ge=0, le=1)
+    saturation: float = Field(default=0.12, ge=0, le=1)
+    hue: float = Field(default=0.01, ge=0, le=0.5)
+    """Largest turn of the hue in whole turns."""
 
-    def __post_init__(self) -> None:
-        limits = {
-            "rotation": 45,
-            "scale": 0.5,
-            "shift": 0.25,
-            "brightness": 1,
-            "contrast": 1,
-            "saturation": 1,
-            "hue": 0.5,
-        }
-        for name, limit in limits.items():
-            if not 0 <= getattr(self, name) <= limit:
-                raise ValueError(f"{name} is {getattr(self, name)}; allowed are 0 to {limit}")
+
+DEFAULT = AugmentConfig()
 
 
 class Parameters(NamedTuple):
@@ -94,7 +83,7 @@ def augment(
     label_map: torch.Tensor,
     vessels: torch.Tensor | None,
     rng: torch.Generator,
-    config: AugmentConfig = AugmentConfig(),
+    config: AugmentConfig = DEFAULT,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """One sample, varied; the field of view stays the same circle.
 
@@ -157,7 +146,8 @@ def _rim_index(size: int, margin: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _beyond_the_rim(photo: torch.Tensor, margin: int) -> torch.Tensor:
-    """The photo with its rim carried on outwards by a few pixels, so that interpolation brings no black into the field."""
+    """The photo with its rim carried on outwards by a few pixels, so that interpolation brings no black into the
+    field."""
     rows, columns = _rim_index(photo.shape[-1], margin)
     return photo[:, rows, columns]
 
@@ -242,7 +232,10 @@ def turned_crop(
     # Only the pixels under the crop are converted and sampled.
     low, high = ((corner + 1) * size / 2 for corner in grid.reshape(-1, 2).aminmax(dim=0))
     x0, y0 = ((low - 2).round().long().clamp(0, size - 2)).tolist()
-    x1, y1 = (max(end, start + 2) for end, start in zip((high + 2).round().long().clamp(0, size).tolist(), (x0, y0)))
+    x1, y1 = (
+        max(end, start + 2)
+        for end, start in zip((high + 2).round().long().clamp(0, size).tolist(), (x0, y0), strict=True)
+    )
     pixels = (grid + 1) * size / 2 - torch.tensor([x0, y0])
     grid = pixels / torch.tensor([x1 - x0, y1 - y0]) * 2 - 1
     picture = torch.from_numpy(photo[y0:y1, x0:x1]).permute(2, 0, 1)[None].float() / 255

@@ -1,4 +1,5 @@
-"""How well a segmenter's predictions agree with lesion maps, pixel by pixel: thresholds, Dice and AUPR of each class."""
+"""How well a segmenter's predictions agree with lesion maps, pixel by pixel: thresholds, Dice and AUPR of each
+class."""
 
 from __future__ import annotations
 

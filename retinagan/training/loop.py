@@ -38,7 +38,7 @@ from retinagan.training.state import (
     write_state,
 )
 from retinagan.training.stopping import signals_for_children, stop_signals
-from retinagan.training.task import Task
+from retinagan.training.task import Task, channels_last
 
 
 class TrainingDiverged(RuntimeError):
@@ -157,7 +157,7 @@ class _Trainer:
         for network in task.networks.values():
             network.to(fabric.device)
             if fabric.device.type == "cuda":
-                network.to(memory_format=torch.channels_last)
+                channels_last(network)
         self._broadcast(t for network in task.networks.values() for t in network.state_dict().values())
         self.averages = {name: AveragedModel(task.networks[name]) for name in task.averaged}
         for average in self.averages.values():
@@ -174,7 +174,8 @@ class _Trainer:
         self.schedulers = [self._scheduler(name, factor) for name, factor in task.schedules.items()]
 
     def _fit(self) -> None:
-        """Measure on the training data what the task needs, or take what was measured on the same data at the run's start."""
+        """Measure on the training data what the task needs, or take what was measured on the same data at the run's
+        start."""
         before, self.data = self.data, self.task.load()
         if before not in (None, self.data) and self.rank == 0:
             tqdm.write("resuming with other training data than before: they are measured anew")

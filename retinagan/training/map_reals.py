@@ -2,15 +2,15 @@
 
 Fifty eyes with lesion masks are few, so each sample is put together anew from what is interchangeable between eyes:
 the disc of one eye, the lesions of another, laid at the same side of the disc, now and then each class of lesions from
-an eye of its own. All is turned by up to 12 degrees, mirrored (left/right: above and below differ in eyes), shifted, scaled and bent a
-little, single lesions are moved or left out. Nothing is interpolated between classes: geometry is applied to classes
-at full size, which are then averaged to area shares.
+an eye of its own. All is turned by up to 12 degrees, mirrored (left/right: above and below differ in eyes), shifted,
+scaled and bent a little, single lesions are moved or left out. Nothing is interpolated between classes: geometry is
+applied to classes at full size, which are then averaged to area shares.
 
 Grades: 2, 3 and 4 come from eyes of that grade; eyes with lesions whose grade is unknown count as 3 from the share of
 haemorrhages on that lies between what is usual of 2 and of 3, as 2 below it (4 cannot be told from masks: its mark is
-new vessels). Grade 1 is microaneurysms alone, as the scale defines mild retinopathy: those of eyes of grade 1 where there are
-enough (pseudo-labelled ones, see retinagan.data.pseudo); else it is **made, not observed**, of a few of any eye's with lesions.
-Grade 0 is field and disc alone.
+new vessels). Grade 1 is microaneurysms alone, as the scale defines mild retinopathy: those of eyes of grade 1 where
+there are enough (pseudo-labelled ones, see retinagan.data.pseudo); else it is **made, not observed**, of a few of any
+eye's with lesions. Grade 0 is field and disc alone.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class RealMaps:
             layers.append(layer)
             to_disc.append(here)
             to_lesions.append(there)
-        disc_shape = (len(grades), 1, self.size, self.size)
+        disc_shape = [len(grades), 1, self.size, self.size]
         grid = F.affine_grid(torch.from_numpy(np.stack(to_disc)), disc_shape, align_corners=False)
         disc_share = F.grid_sample(torch.stack(discs).float() / 255, grid, align_corners=False)
         lesion_shares = self._lesion_shares(np.stack(layers), np.stack(to_lesions), draws)
@@ -212,7 +212,7 @@ class RealMaps:
     def _lesion_shares(self, layers: np.ndarray, matrices: np.ndarray, draws: np.random.Generator) -> Tensor:
         """Class maps ``uint8 (N, S, S)`` placed and bent → the lesions' area shares ``float32 (N, 4, size, size)``."""
         n = len(layers)
-        grid = F.affine_grid(torch.from_numpy(matrices), (n, 1, self.side, self.side), align_corners=False)
+        grid = F.affine_grid(torch.from_numpy(matrices), [n, 1, self.side, self.side], align_corners=False)
         bend = torch.from_numpy(draws.normal(0, 0.015, (n, 2, 6, 6)).astype(np.float32))
         bend = F.interpolate(bend, size=min(48, self.side), mode="bicubic", align_corners=False)
         bend = F.interpolate(bend, size=self.side, mode="bilinear", align_corners=False)

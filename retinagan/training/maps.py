@@ -15,7 +15,6 @@ al., CVPR 2020), grades by projection. What differs from photographs:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from retinagan.configuration import Field, configuration, from_mapping
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.maps.clean import clean_map
 from retinagan.maps.labels import BG, CLASSES, EX, HE, LESIONS, MA, NUM_GRADES, OD, SE, colours_from_map, field_of_view
@@ -46,40 +46,32 @@ CLASS_PRESENCE = (64, 300.0)
 """The same of the planes of each lesion class' presence."""
 
 PLANE_GAINS = (14.0, 14.0, 40.0, 50.0, 6.0, 6.5, 5.0, 5.0, 15.0, 15.0)
-"""What the discriminator's planes are multiplied by: one over their root mean square in real maps. Planes that are nearly
-empty would otherwise reach it as nearly nothing, and it would take thousands of steps to learn to look at them."""
+"""What the discriminator's planes are multiplied by: one over their root mean square in real maps. Planes that are
+nearly empty would otherwise reach it as nearly nothing, and it would take thousands of steps to learn to look at
+them."""
 
 
-@dataclass(frozen=True)
+@configuration
 class MapTraining(LoopSettings):
     """How the map generator is trained; the section ``training`` of its configuration."""
 
     data: str = "data/idrid512"
     """Folder written by ``prepare``; its held-out split is never used."""
-    batch: int = 10
+    batch: int = Field(10, ge=1)
     """Maps a step and device; grades are spread evenly."""
-    learning_rate: float = 2e-3
+    learning_rate: float = Field(2e-3, gt=0)
     """Of Adam (betas 0 and 0.99) for the generator."""
-    discriminator_learning_rate: float = 2e-3
-    r1: float = 0.5
+    discriminator_learning_rate: float = Field(2e-3, gt=0)
+    r1: float = Field(0.5, ge=0)
     """Weight of the gradient penalty on real maps."""
-    r1_every: int = 16
+    r1_every: int = Field(16, ge=1)
     """Steps from one gradient penalty to the next; its weight is multiplied by this."""
-    background: float = 1.0
+    background: float = Field(1.0, ge=0)
     """Weight of the cross-entropy that teaches where the field of view ends."""
-    mixing: float = 0.0
+    mixing: float = Field(0.0, ge=0, le=1)
     """Share of samples whose finer blocks get another latent's style."""
     initial: str = ""
     """Checkpoint of a map generator with the same tensors to start from; empty: random weights."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.batch < 1 or self.r1_every < 1:
-            raise ValueError("batch and r1_every are at least 1")
-        if min(self.learning_rate, self.discriminator_learning_rate) <= 0 or min(self.r1, self.background) < 0:
-            raise ValueError("learning rates are above 0; r1 and background are 0 or more")
-        if not 0 <= self.mixing <= 1:
-            raise ValueError(f"mixing is {self.mixing}; allowed is 0-1")
 
 
 class MapsTask(Task):
@@ -90,9 +82,9 @@ class MapsTask(Task):
     averaged = ("generator",)
 
     def __init__(self, config: Mapping[str, Any], dataset: PreparedDataset | None = None) -> None:
-        network = MapGeneratorConfig(**config.get("network", {}))
-        discriminator = MapDiscriminatorConfig(**config.get("discriminator", {}))
-        training = MapTraining(**config.get("training", {}))
+        network = from_mapping(MapGeneratorConfig, config.get("network", {}), "network")
+        discriminator = from_mapping(MapDiscriminatorConfig, config.get("discriminator", {}), "discriminator")
+        training = from_mapping(MapTraining, config.get("training", {}), "training")
         planes = len(PLANE_GAINS)
         if discriminator.planes != planes or discriminator.size != network.size:
             raise ValueError(

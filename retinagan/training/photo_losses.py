@@ -24,7 +24,8 @@ LESION_UNIT = 0.03
 """Contrast of a usual lesion (8 of 255 levels), the unit of :func:`lesion_difference`."""
 
 GRID, _AROUND = 4, 8
-"""Period in pixels of the coarsest grid that :func:`grid_excess` looks for, and how many frequencies around a grid's it is held against."""
+"""Period in pixels of the coarsest grid that :func:`grid_excess` looks for, and how many frequencies around a grid's it
+is held against."""
 
 
 def least_squares(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
@@ -33,17 +34,18 @@ def least_squares(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
 
 
 def feature_matching(fake: list[torch.Tensor], real: list[torch.Tensor]) -> torch.Tensor:
-    """Mean difference of a discriminator's features of the same pictures, each layer in units of its own size (after Wang et
-    al., CVPR 2018)."""
+    """Mean difference of a discriminator's features of the same pictures, each layer in units of its own size (after
+    Wang et al., CVPR 2018)."""
     layers = [(f - r).abs().mean() / r.abs().mean().clamp(min=1e-3) for f, r in zip(fake, real, strict=True)]
-    return sum(layers) / len(layers)
+    return sum(layers, start=torch.zeros(())) / len(layers)
 
 
 def band_contrast(photo: torch.Tensor) -> list[torch.Tensor]:
     """Local contrast of photographs ``(N, 3, H, W)`` in two octaves, fine first: ``(N, 3, H/8, W/8)`` each.
 
     The deviation of the band within cells of 8 pixels, the term that structural similarity (Wang et al., IEEE TIP 2004)
-    compares beside the structure. Where a lesion's detail cannot be foretold, L1 alone blurs it; this asks for as much of it.
+    compares beside the structure. Where a lesion's detail cannot be foretold, L1 alone blurs it; this asks for as much
+    of it.
     """
     contrasts = []
     fine = photo
@@ -65,8 +67,8 @@ def contrast_difference(fake: torch.Tensor, photo: torch.Tensor, weight: torch.T
 def light_difference(photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
     """Mean absolute difference of photographs and their light over clear retina, in cells of :data:`LIGHT_CELL` pixels.
 
-    The light was measured where a real photograph is clear of vessels, lesions, disc and rim; there a generated one must have its
-    mean colour, too.
+    The light was measured where a real photograph is clear of vessels, lesions, disc and rim; there a generated one
+    must have its mean colour, too.
     """
     other = 1 - onehot[:, VB : VB + 1]
     near = F.max_pool2d(
@@ -79,11 +81,12 @@ def light_difference(photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.
 
 
 def lesion_difference(fake: torch.Tensor, photo: torch.Tensor, onehot: torch.Tensor) -> torch.Tensor:
-    """Difference of the mean colours of each class of lesions in cells of :data:`LESION_CELL` pixels, squared up to two units (Huber).
+    """Difference of the mean colours of each class of lesions in cells of :data:`LESION_CELL` pixels, squared up to two
+    units (Huber).
 
-    Every cell that holds some of a class counts alike, so that microaneurysms weigh as much as large haemorrhages. Means over a
-    lesion are blind to outlines that are a pixel off, and squares ask for the mean of what lesions look like, where L1 alone
-    asks for the median at each pixel: that of small ones is next to nothing.
+    Every cell that holds some of a class counts alike, so that microaneurysms weigh as much as large haemorrhages.
+    Means over a lesion are blind to outlines that are a pixel off, and squares ask for the mean of what lesions look
+    like, where L1 alone asks for the median at each pixel: that of small ones is next to nothing.
     """
     lesions = onehot[:, EX : MA + 1]
     share = F.avg_pool2d(lesions, LESION_CELL)
@@ -96,11 +99,13 @@ def lesion_difference(fake: torch.Tensor, photo: torch.Tensor, onehot: torch.Ten
 
 
 def grid_excess(photo: torch.Tensor) -> torch.Tensor:
-    """How much more power photographs ``(N, 3, S, S)`` have at the frequencies of grids of 2 and :data:`GRID` pixels than around them.
+    """How much more power photographs ``(N, 3, S, S)`` have at the frequencies of grids of 2 and :data:`GRID` pixels
+    than around them.
 
-    The mean over those frequencies of what is above 1, power being that of the windowed mean of the colours, averaged over the photographs.
-    Layers that double the side leave such grids, too faint to be seen and to be told from a few crops by a discriminator. Differentiable
-    and for crops; whole photographs are judged by ``retinagan.evaluation.spectrum.grid_peaks``. S divides by :data:`GRID`.
+    The mean over those frequencies of what is above 1, power being that of the windowed mean of the colours, averaged
+    over the photographs. Layers that double the side leave such grids, too faint to be seen and to be told from a few
+    crops by a discriminator. Differentiable and for crops; whole photographs are judged by
+    ``retinagan.evaluation.spectrum.grid_peaks``. S divides by :data:`GRID`.
     """
     side = photo.shape[-1]
     window = torch.hann_window(side, device=photo.device)

@@ -1,15 +1,16 @@
 """Training of the photo generator: crops of real eyes with their own light, vessels, fovea and texture as guidance.
 
-Losses after pix2pixHD (Wang et al., CVPR 2018): least-squares GAN, feature matching, L1 at full and quarter resolution, and
-local contrast (no perceptual network: its weights cannot be shipped or fetched everywhere). Part of each batch shows a real map with a *grown*
-tree and drawn light, judged by the discriminator and by the colour of its lesions alone, so that the generator meets the guidance it will be
-used with. Crops are relit, too: what the retina reflects stays, the light is another eye's.
+Losses after pix2pixHD (Wang et al., CVPR 2018): least-squares GAN, feature matching, L1 at full and quarter resolution,
+and local contrast (no perceptual network: its weights cannot be shipped or fetched everywhere). Part of each batch
+shows a real map with a *grown* tree and drawn light, judged by the discriminator and by the colour of its lesions
+alone, so that the generator meets the guidance it will be used with. Crops are relit, too: what the retina reflects
+stays, the light is another eye's.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from retinagan import checkpoints
+from retinagan.configuration import Field, configuration, from_mapping, model_validator
 from retinagan.data.augment import crop_window, mirrored
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.eye.grown import (
@@ -55,72 +57,68 @@ from retinagan.training.settings import LoopSettings
 from retinagan.training.task import Task, Terms, Update, logged, weighted_sum
 
 RELIT = (0.6, 1.7)
-"""A crop's light changes by factors within these: further, a dark photograph's noise would be a bright one's texture."""
+"""A crop's light changes by factors within these: further, a dark photograph's noise would be a bright one's
+texture."""
 
 VESSELS, TEXTURE, TONE = (GUIDANCE_PLANES.index(name) for name in ("vessels", "texture", "tone"))
 
 
-@dataclass(frozen=True)
+@configuration
 class PhotoTraining(LoopSettings):
     """How the photo generator is trained; one YAML section, ``training``."""
 
     data: str = "data/idrid512"
     """Folder written by ``prepare``."""
-    batch_size: int = 8
-    crop: int = 192
+    batch_size: int = Field(8, ge=1)
+    crop: int = Field(192, ge=1)
     """Side of the crops in pixels; must divide by the generator's reduction."""
-    generator_lr: float = 5e-4
-    discriminator_lr: float = 1e-3
-    discriminator_steps: int = 2
-    """Discriminator updates a step; it costs a tenth of the generator and otherwise falls behind. Odd ones are mirrored."""
-    l1: float = 2.0
+    generator_lr: float = Field(5e-4, gt=0)
+    discriminator_lr: float = Field(1e-3, gt=0)
+    discriminator_steps: int = Field(2, ge=1)
+    """Discriminator updates a step; it costs a tenth of the generator and otherwise falls behind. Odd ones are
+    mirrored."""
+    l1: float = Field(2.0, ge=0)
     """Weight of the L1 loss at full resolution."""
-    lesion_weight: float = 5.0
+    lesion_weight: float = Field(5.0, ge=0)
     """How much more a lesion's pixel counts in the L1 losses than the retina's."""
-    l1_coarse: float = 5.0
+    l1_coarse: float = Field(5.0, ge=0)
     """Weight of the L1 loss at a quarter of the resolution."""
-    sharpness: float = 6.0
+    sharpness: float = Field(6.0, ge=0)
     """Weight of the difference in local contrast, band by band; see ``photo_losses.band_contrast``."""
-    light: float = 3.0
-    """Weight of the mean colour of clear retina in cells of 32 pixels, which is the eye's light: it holds the colour of those
-    crops that have no photograph of their own."""
-    lesions: float = 0.1
+    light: float = Field(3.0, ge=0)
+    """Weight of the mean colour of clear retina in cells of 32 pixels, which is the eye's light: it holds the colour of
+    those crops that have no photograph of their own."""
+    lesions: float = Field(0.1, ge=0)
     """Weight of the difference in the lesions' mean colours; see ``photo_losses.lesion_difference``."""
-    grid: float = 0.3
+    grid: float = Field(0.3, ge=0)
     """Weight of the power at frequencies of pixel grids; see ``photo_losses.grid_excess``."""
-    adversarial: float = 1.0
-    feature_matching: float = 1.5
-    varied_copies: int = 1
+    adversarial: float = Field(1.0, ge=0)
+    feature_matching: float = Field(1.5, ge=0)
+    varied_copies: int = Field(1, ge=0)
     """Copies of every eye turned, scaled, shifted, mirrored and recoloured (retinagan.data.augment), 0 and more."""
-    relit_share: float = 0.5
-    """Share of the paired crops that are shown in another training eye's light, as if that had lit them (:func:`_relit`): few eyes are
-    annotated, and most of those are dark, so that lesions in bright light would else never have a photograph to be like."""
-    grown_share: float = 0.25
+    relit_share: float = Field(0.5, ge=0, le=1)
+    """Share of the paired crops that are shown in another training eye's light, as if that had lit them
+    (:func:`_relit`): few eyes are annotated, and most of those are dark, so that lesions in bright light would else
+    never have a photograph to be like."""
+    grown_share: float = Field(0.25, ge=0, lt=1)
     """Share of a batch with grown vessels and drawn light, without a paired photograph but for the lesions' colour."""
-    grown_trees: int = 2
+    grown_trees: int = Field(2, ge=1)
     """How many different trees are grown for each training eye."""
-    latent_noise: float = 0.3
+    latent_noise: float = Field(0.3, ge=0)
     """Standard deviation added to the light code that the stem sees, so that a code does not name an eye."""
-    segmentation: float = 0.0
+    segmentation: float = Field(0.0, ge=0)
     """Weight of the auxiliary loss: what a frozen segmenter finds in a generated crop must be what the map says."""
     segmenter: str = ""
-    """Its checkpoint. Not the one by which the photographs are evaluated: take one trained on other eyes or with another seed."""
+    """Its checkpoint. Not the one by which the photographs are evaluated: take one trained on other eyes or with
+    another seed."""
     initial: str = ""
     """Checkpoint of a photo generator of the same configuration to start from; empty: random weights."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("batch_size", "crop", "grown_trees", "discriminator_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"training.{name} is {getattr(self, name)}; it must be at least 1")
-        if self.varied_copies < 0:
-            raise ValueError(f"training.varied_copies is {self.varied_copies}; it must be 0 or more")
+    @model_validator(mode="after")
+    def _together(self) -> Self:
         if self.segmentation > 0 and not self.segmenter:
-            raise ValueError(f"training.segmentation is {self.segmentation}; it needs training.segmenter, a checkpoint")
-        if not 0 <= self.relit_share <= 1:
-            raise ValueError(f"training.relit_share is {self.relit_share}; allowed are 0 to 1")
-        if not 0 <= self.grown_share < 1:
-            raise ValueError(f"training.grown_share is {self.grown_share}; allowed are 0 up to, not including, 1")
+            raise ValueError(f"segmentation is {self.segmentation}; it needs segmenter, a checkpoint")
+        return self
 
 
 class PhotosTask(Task):
@@ -131,9 +129,9 @@ class PhotosTask(Task):
     averaged = ("generator",)
 
     def __init__(self, config: dict, dataset: PreparedDataset | None = None) -> None:
-        self.training = PhotoTraining(**config.get("training", {}))
-        self.generator_config = PhotoGeneratorConfig(**config.get("network", {}))
-        discriminator_config = PhotoDiscriminatorConfig(**config.get("discriminator", {}))
+        self.training = from_mapping(PhotoTraining, config.get("training", {}), "training")
+        self.generator_config = from_mapping(PhotoGeneratorConfig, config.get("network", {}), "network")
+        discriminator_config = from_mapping(PhotoDiscriminatorConfig, config.get("discriminator", {}), "discriminator")
         if self.training.crop % self.generator_config.reduction:
             raise ValueError(
                 f"training.crop is {self.training.crop}; it must divide by {self.generator_config.reduction}"
@@ -193,8 +191,8 @@ class PhotosTask(Task):
     def _new_light(
         self, guidance: np.ndarray, eye: Eye, window: tuple[slice, slice], rng: torch.Generator
     ) -> torch.Tensor:
-        """Write drawn light and texture into a crop's ``guidance (7, crop, crop)`` with a tree grown for ``eye``, which becomes as clear
-        as that texture, as ``retinagan.eye.grown.make_eye`` does; returns the light's code."""
+        """Write drawn light and texture into a crop's ``guidance (7, crop, crop)`` with a tree grown for ``eye``, which
+        becomes as clear as that texture, as ``retinagan.eye.grown.make_eye`` does; returns the light's code."""
         size = self.generator_config.size
         statistics, corrections = self.networks["generator"].eye, self.generator_config.corrections
         light, logs = draw_light_and_texture(statistics, rng)
@@ -281,8 +279,9 @@ class PhotosTask(Task):
     def losses(self, fake: torch.Tensor, batch: dict[str, torch.Tensor], mirror: bool) -> Terms:
         """The generator's: of the photographs that it made.
 
-        What judges them sees them mirrored in every other step: networks with strides look at every other column first, and
-        the generator's own columns lie on the same grid, so that what pleases them would be a pattern of two pixels.
+        What judges them sees them mirrored in every other step: networks with strides look at every other column first,
+        and the generator's own columns lie on the same grid, so that what pleases them would be a pattern of two
+        pixels.
         """
         config, discriminator = self.training, self.networks["discriminator"]
         photo, guidance, paired, onehot = (batch[key] for key in ("photo", "guidance", "paired", "onehot"))
@@ -294,8 +293,8 @@ class PhotosTask(Task):
         with torch.no_grad():
             real_features = discriminator(*(turned(t[paired]) for t in (photo, onehot, guidance)))
         weight = 1 + (config.lesion_weight - 1) * onehot[paired, EX : MA + 1].sum(1, keepdim=True)
-        # Made-up texture has no counterpart in the photograph: compared pixel by pixel it would be smoothed away, and vessels and
-        # lesions would lie in a blur of their own.
+        # Made-up texture has no counterpart in the photograph: compared pixel by pixel it would be smoothed away, and
+        # vessels and lesions would lie in a blur of their own.
         made = self.networks["generator"].mottle(guidance[paired, :3], batch["made_texture"][paired])
         difference = (fake[paired] - made - photo[paired]) * weight
         sharpness = contrast_difference(fake[paired], photo[paired], weight)
@@ -386,7 +385,8 @@ def _lit(photo: np.ndarray, ratio: np.ndarray) -> np.ndarray:
 def _relit(
     photo: np.ndarray, made: np.ndarray, guidance: np.ndarray, ratio: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A crop with its guidance as if another light had fallen on it: what it reflects stays, so all its contrasts grow with the light.
+    """A crop with its guidance as if another light had fallen on it: what it reflects stays, so all its contrasts grow
+    with the light.
 
     Args:
         photo: ``float32 (C, C, 3)`` in 0..1.

@@ -16,7 +16,8 @@ PLAIN = "plain"
 
 
 def pack(records: Sequence[Any]) -> dict[str, Tensor]:
-    """Dataclasses of arrays, numbers, texts and tuples of these → tensors ``INDEX/FIELD``; what is no array is JSON in one of them."""
+    """Dataclasses of arrays, numbers, texts and tuples of these → tensors ``INDEX/FIELD``; what is no array is JSON in
+    one of them."""
     tensors: dict[str, Tensor] = {}
     plain = []
     for index, record in enumerate(records):

@@ -1,21 +1,24 @@
-"""Training of the segmenter: crops of annotated eyes, and of graded ones as far as their grade tells what they do not have.
+"""Training of the segmenter: crops of annotated eyes, and of graded ones as far as their grade tells what they do not
+have.
 
-Loss: weighted binary cross-entropy and soft Dice (Milletari et al., 3DV 2016) a class. Few eyes are annotated, so crops are turned by
-any angle, mirrored, scaled and relit; most of them lie around a lesion of a class drawn evenly. Eyes of grade 0 and 1 join as
-eyes without haemorrhages and exudates (and, at grade 0, without microaneurysms): the scale says so, nobody needs to draw it.
+Loss: weighted binary cross-entropy and soft Dice (Milletari et al., 3DV 2016) a class. Few eyes are annotated, so crops
+are turned by any angle, mirrored, scaled and relit; most of them lie around a lesion of a class drawn evenly. Eyes of
+grade 0 and 1 join as eyes without haemorrhages and exudates (and, at grade 0, without microaneurysms): the scale says
+so, nobody needs to draw it.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import partial
+from typing import Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from retinagan.configuration import Field, configuration, from_mapping, model_validator
 from retinagan.data.augment import rotation, turned_crop
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.maps.field import paint_map
@@ -23,48 +26,43 @@ from retinagan.maps.labels import CLASSES, EX, HE, MA, SE, colours_from_map
 from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, photo_planes, turned_logits
 from retinagan.training.agreement import Agreement
 from retinagan.training.settings import LoopSettings
-from retinagan.training.task import Task, Terms, Update, logged, weighted_sum
+from retinagan.training.task import Task, Terms, Update, channels_last, logged, weighted_sum
 
 POSITIVE_WEIGHTS = (3.0, 6.0, 6.0, 15.0, 1.0)
-"""What a pixel of each class counts in the cross-entropy against one without: about the root of how rare it is. Unweighted,
-microaneurysms (a thousandth of a crop) are not found for thousands of steps."""
+"""What a pixel of each class counts in the cross-entropy against one without: about the root of how rare it is.
+Unweighted, microaneurysms (a thousandth of a crop) are not found for thousands of steps."""
 
 
-@dataclass(frozen=True)
+@configuration
 class SegmenterTraining(LoopSettings):
     """How the segmenter is trained; one YAML section, ``training``."""
 
     data: str = "data/idrid512"
     """Folder written by ``prepare`` (with ``--include-unlabelled``, so that eyes of grade 1 are there)."""
-    batch_size: int = 8
-    crop: int = 192
+    batch_size: int = Field(8, ge=1)
+    crop: int = Field(192, ge=16)
     """Side of the crops in pixels; must divide by the network's reduction."""
-    learning_rate: float = 2e-3
+    learning_rate: float = Field(2e-3, gt=0)
     """Of AdamW at its peak; it falls along a half cosine to a hundredth at ``training.steps``, if that is given."""
-    weight_decay: float = 1e-3
-    lesion_share: float = 0.6
+    weight_decay: float = Field(1e-3, ge=0)
+    lesion_share: float = Field(0.6, ge=0)
     """Share of the crops around a lesion or disc of an annotated eye."""
-    graded_share: float = 0.2
+    graded_share: float = Field(0.2, ge=0)
     """Share of the crops from eyes of grade 0 and 1."""
-    folds: int = 4
+    folds: int = Field(4, ge=2)
     """Parts that the annotated training eyes are dealt into for cross-validation."""
-    fold: int = -1
+    fold: int = Field(-1, ge=-1)
     """The part that is left out of training; -1: none."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.batch_size < 1 or self.crop < 16 or self.learning_rate <= 0 or self.weight_decay < 0:
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.lesion_share + self.graded_share > 1:
             raise ValueError(
-                "batch_size is at least 1, crop at least 16, learning_rate above 0, weight_decay 0 or more"
+                f"lesion_share ({self.lesion_share}) and graded_share ({self.graded_share}) are at most 1 together"
             )
-        if min(self.lesion_share, self.graded_share) < 0 or self.lesion_share + self.graded_share > 1:
-            raise ValueError(
-                f"lesion_share ({self.lesion_share}) and graded_share ({self.graded_share}) are 0 or more, at most 1 together"
-            )
-        if self.folds < 2 or not -1 <= self.fold < self.folds:
-            raise ValueError(
-                f"fold is {self.fold} of {self.folds}; allowed are -1 (none) to folds - 1, with 2 folds or more"
-            )
+        if self.fold >= self.folds:
+            raise ValueError(f"fold is {self.fold} of {self.folds}; allowed are -1 (none) to folds - 1")
+        return self
 
 
 def half_cosine(step: int, steps: int) -> float:
@@ -88,11 +86,11 @@ class SegmenterTask(Task):
     averaged = ("segmenter",)
 
     def __init__(self, config: dict, dataset: PreparedDataset | None = None) -> None:
-        self.training = SegmenterTraining(**config.get("training", {}))
-        network = SegmenterConfig(**config.get("network", {}))
+        self.training = from_mapping(SegmenterTraining, config.get("training", {}), "training")
+        network = from_mapping(SegmenterConfig, config.get("network", {}), "network")
         if self.training.crop % network.reduction:
             raise ValueError(f"training.crop is {self.training.crop}; it must divide by {network.reduction}")
-        segmenter = Segmenter(network).to(memory_format=torch.channels_last)
+        segmenter = channels_last(Segmenter(network))
         self.networks: dict[str, nn.Module] = {"segmenter": segmenter}
         optimizer = torch.optim.AdamW(
             segmenter.parameters(), self.training.learning_rate, weight_decay=self.training.weight_decay
@@ -124,7 +122,8 @@ class SegmenterTask(Task):
         return data.digest()
 
     def batch(self, rng: torch.Generator) -> dict[str, torch.Tensor]:
-        """``photo float32 (N,3,C,C)``, ``truth float32 (N,5,C,C)`` and ``known float32 (N,5)``: whether a class' truth is known."""
+        """``photo float32 (N,3,C,C)``, ``truth float32 (N,5,C,C)`` and ``known float32 (N,5)``: whether a class' truth
+        is known."""
         draws = np.random.default_rng(int(torch.randint(2**62, (), generator=rng)))
         photos, truths, knowns = [], [], []
         size = self.data.photos.shape[1]
@@ -181,7 +180,8 @@ class SegmenterTask(Task):
     def export(self, networks: dict[str, nn.Module], facts: dict) -> dict[str, nn.Module]:
         """The averaged network, with the probabilities above which pseudo-labels count as predicted.
 
-        They are those of the highest Dice on the annotated training eyes it learned from; 0.5 where these are not at hand.
+        They are those of the highest Dice on the annotated training eyes it learned from; 0.5 where these are not at
+        hand.
         """
         facts["folds"], facts["fold"] = self.training.folds, self.training.fold
         agreement = Agreement()

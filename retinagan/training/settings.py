@@ -1,6 +1,7 @@
 """Configuration files of training: YAML with one section a network part, every key checked.
 
-A file has the key ``task`` and one mapping for each of the task's ``sections`` (name → dataclass with defaults), for example::
+A file has the key ``task`` and one mapping for each of the task's ``sections`` (name → dataclass with defaults), for
+example::
 
     task: maps
     network: {latent_dim: 64}
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,38 +21,32 @@ from typing import Any
 
 import yaml
 
+from retinagan.configuration import Field, configuration, from_mapping
+
 TASKS = {"maps": "MapsTask", "photos": "PhotosTask", "segmenter": "SegmenterTask", "superres": "SuperresTask"}
 """The tasks' classes, each in the module of its name; imported when needed."""
 
 
-@dataclasses.dataclass(frozen=True)
+@configuration
 class LoopSettings:
     """What the shared loop reads from the section ``training``; a task's own settings extend this class."""
 
-    seed: int = 0
-    """Seed of the first weights and of every draw, >= 0."""
-    steps: int = 0
+    seed: int = Field(0, ge=0)
+    """Seed of the first weights and of every draw."""
+    steps: int = Field(0, ge=0)
     """Steps to train in all; 0: no limit but the time given on the command line."""
-    ema_decay: float = 0.999
-    """Decay of the averaged weights, 0 <= decay < 1; the first steps use (1 + step) / (10 + step) if that is less."""
-    clip: float = 0.0
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    """Decay of the averaged weights; the first steps use (1 + step) / (10 + step) if that is less."""
+    clip: float = Field(0.0, ge=0)
     """Largest norm of a gradient, beyond which it is scaled down; 0: no clipping."""
-    log_every: int = 20
+    log_every: int = Field(20, ge=1)
     """Steps a line of log.jsonl."""
-    checkpoint_minutes: float = 5.0
+    checkpoint_minutes: float = Field(5.0, gt=0)
     """Minutes from one saved state to the next."""
-    sheet_minutes: float = 10.0
+    sheet_minutes: float = Field(10.0, ge=0)
     """Minutes from one contact sheet to the next; 0: only at the end."""
-    prefetch: int = 0
+    prefetch: int = Field(0, ge=0)
     """Threads that prepare batches ahead; 0: in step with training."""
-
-    def __post_init__(self) -> None:
-        if self.seed < 0 or self.steps < 0 or self.clip < 0 or self.prefetch < 0 or self.sheet_minutes < 0:
-            raise ValueError("seed, steps, clip, prefetch and sheet_minutes are 0 or more")
-        if not 0 <= self.ema_decay < 1:
-            raise ValueError(f"ema_decay is {self.ema_decay}; allowed is 0 <= ema_decay < 1")
-        if self.log_every < 1 or self.checkpoint_minutes <= 0:
-            raise ValueError("log_every is at least 1 and checkpoint_minutes above 0")
 
 
 def loop_settings(config: Mapping[str, Any]) -> LoopSettings:
@@ -118,19 +114,14 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] =
 def complete_config(raw: Mapping[str, Any], origin: str = "the configuration") -> dict[str, Any]:
     """Check a configuration's keys and values and fill in the defaults; see :func:`load_config`."""
     sections = task_for(raw, origin).sections
-    _refuse_unknown(raw, ("task", *sections), origin)
+    if unknown := [str(key) for key in raw if key not in ("task", *sections)]:
+        raise ValueError(
+            f"{origin} has unknown keys {', '.join(unknown)}; allowed are {', '.join(['task', *sections])}"
+        )
     config: dict[str, Any] = {"task": raw["task"]}
     for section, declared in sections.items():
-        values = raw.get(section) or {}
-        if not isinstance(values, Mapping):
-            raise ValueError(f"{origin}: {section} is {values!r}; it must be a mapping of keys to values")
-        fields = {field.name: field for field in dataclasses.fields(declared)}
-        _refuse_unknown(values, tuple(fields), f"{origin}, section {section}")
-        values = {key: _fit(value, fields[key], f"{origin}: {section}.{key}") for key, value in values.items()}
-        try:
-            config[section] = _plain(dataclasses.asdict(declared(**values)))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{origin}, section {section}: {error}") from None
+        checked = from_mapping(declared, raw.get(section) or {}, f"{origin}, section {section}")
+        config[section] = json.loads(json.dumps(dataclasses.asdict(checked)))
     return config
 
 
@@ -144,40 +135,3 @@ def _pairs(overrides: Mapping[str, Any] | Sequence[str]) -> list[tuple[str, Any]
             raise ValueError(f"{text!r} is not of the form section.key=value")
         pairs.append((key.strip(), yaml.load(value, _Loader)))
     return pairs
-
-
-def _refuse_unknown(values: Mapping[str, Any], allowed: Sequence[str], where: str) -> None:
-    unknown = [str(key) for key in values if key not in allowed]
-    if unknown:
-        raise ValueError(f"{where} has unknown keys {', '.join(unknown)}; allowed are {', '.join(allowed)}")
-
-
-def _fit(value: Any, field: dataclasses.Field, where: str) -> Any:
-    """YAML's value as the field's default has it: 1e-3 without a dot is a text in YAML, and true is not a number."""
-    default = field.default
-    if isinstance(default, bool) and not isinstance(value, bool):
-        raise ValueError(f"{where} is {value!r}; it must be true or false")
-    if isinstance(default, (int, float)) and not isinstance(default, bool):
-        try:
-            if isinstance(value, bool):
-                raise ValueError
-            number = float(value)
-            if isinstance(default, float):
-                return number
-            if number != int(number):
-                raise ValueError
-            return int(number)
-        except (TypeError, ValueError, OverflowError):
-            kind = "number" if isinstance(default, float) else "whole number"
-            raise ValueError(f"{where} is {value!r}; it must be a {kind}") from None
-    if isinstance(default, str) and not isinstance(value, str):
-        raise ValueError(f"{where} is {value!r}; it must be a text")
-    return value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value

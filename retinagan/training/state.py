@@ -5,8 +5,8 @@ A state holds the networks, their averaged copies and the optimisers' tensors un
 a checksum. Files are written to a temporary name and renamed, so a run that is killed leaves whole files only; should
 one be damaged all the same, the previous one is used.
 
-What was measured on the data before the first step is the same for all states and may be large: it has a file of its own,
-``fitted.safetensors``, which holds for the data whose digest it names.
+What was measured on the data before the first step is the same for all states and may be large: it has a file of its
+own, ``fitted.safetensors``, which holds for the data whose digest it names.
 """
 
 from __future__ import annotations
@@ -194,8 +194,7 @@ def read_latest(run_dir: str | Path) -> State | None:
 def _checksum(tensors: dict[str, Tensor]) -> int:
     crc = 0
     for key in sorted(tensors):
-        data = tensors[key].contiguous().reshape(-1).view(torch.uint8) if tensors[key].numel() else None
         crc = zlib.crc32(key.encode(), crc)
-        if data is not None:
-            crc = zlib.crc32(data.numpy(), crc)
+        if tensors[key].numel():
+            crc = zlib.crc32(tensors[key].contiguous().reshape(-1).view(torch.uint8).numpy().data, crc)
     return crc

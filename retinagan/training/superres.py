@@ -7,13 +7,12 @@ its features.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from retinagan.configuration import Field, configuration, from_mapping
 from retinagan.data.augment import crop_window, mirrored
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.maps.labels import EX, NUM_CLASSES, OD
@@ -26,36 +25,27 @@ from retinagan.models.superres import (
 )
 from retinagan.training.photo_losses import feature_matching, least_squares
 from retinagan.training.settings import LoopSettings
-from retinagan.training.task import Task, Terms, Update, logged, weighted_sum
+from retinagan.training.task import Task, Terms, Update, channels_last, logged, weighted_sum
 
 
-@dataclass(frozen=True)
+@configuration
 class SuperresTraining(LoopSettings):
     """Section ``training`` of the last stage's configuration."""
 
     data: str = "data/idrid1024"
     """Folder written by ``prepare`` at ``network.size``; 5.2 MB of memory an eye at 1024."""
-    batch_size: int = 8
-    crop: int = 192
-    """Side of the crops at the larger size, in pixels; even."""
-    learning_rate: float = 4e-4
-    discriminator_lr: float = 3e-4
-    blur: float = 0.6
+    batch_size: int = Field(8, ge=1)
+    crop: int = Field(192, ge=32, multiple_of=2 * FACTOR)
+    """Side of the crops at the larger size, in pixels."""
+    learning_rate: float = Field(4e-4, gt=0)
+    discriminator_lr: float = Field(3e-4, gt=0)
+    blur: float = Field(0.6, ge=0, le=2)
     """Largest σ, in small pixels, by which small versions are blurred."""
-    noise: float = 0.004
+    noise: float = Field(0.004, ge=0, le=0.1)
     """Largest deviation of the noise added to small versions, in shares of white."""
-    l1: float = 10.0
-    adversarial: float = 0.5
-    feature_matching: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.batch_size < 1:
-            raise ValueError(f"training.batch_size is {self.batch_size}; it must be at least 1")
-        if self.crop < 32 or self.crop % (2 * FACTOR):
-            raise ValueError(f"training.crop is {self.crop}; it must be 32 or more and divide by {2 * FACTOR}")
-        if not 0 <= self.blur <= 2 or not 0 <= self.noise <= 0.1:
-            raise ValueError(f"training.blur is {self.blur} and noise {self.noise}; allowed are 0 to 2 and 0 to 0.1")
+    l1: float = Field(10.0, ge=0)
+    adversarial: float = Field(0.5, ge=0)
+    feature_matching: float = Field(1.0, ge=0)
 
 
 class SuperresTask(Task):
@@ -70,12 +60,14 @@ class SuperresTask(Task):
     averaged = ("superres",)
 
     def __init__(self, config: dict, dataset: PreparedDataset | None = None) -> None:
-        self.training = SuperresTraining(**config.get("training", {}))
-        network = SuperResolver(SuperResolverConfig(**config.get("network", {})))
-        discriminator = DetailDiscriminator(DetailDiscriminatorConfig(**config.get("discriminator", {})))
+        self.training = from_mapping(SuperresTraining, config.get("training", {}), "training")
+        network = SuperResolver(from_mapping(SuperResolverConfig, config.get("network", {}), "network"))
+        discriminator = DetailDiscriminator(
+            from_mapping(DetailDiscriminatorConfig, config.get("discriminator", {}), "discriminator")
+        )
         self.networks = {
-            name: module.to(memory_format=torch.channels_last)
-            for name, module in (("superres", network), ("discriminator", discriminator))
+            "superres": channels_last(network),
+            "discriminator": channels_last(discriminator),
         }
         rates = {"superres": self.training.learning_rate, "discriminator": self.training.discriminator_lr}
         self.optimizers = {

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+Network = TypeVar("Network", bound=nn.Module)
 Terms = dict[str, tuple[float, Tensor]]
 """The parts of a loss by name: weight and value."""
 
 Update = Callable[[str, Tensor], float]
-"""``update(optimiser's name, scalar loss)``: one step of that optimiser on the gradient of the loss by its parameters alone; returns the
-gradient's norm."""
+"""``update(optimiser's name, scalar loss)``: one step of that optimiser on the gradient of the loss by its parameters
+alone; returns the gradient's norm."""
 
 
 class Task(Protocol):
     """One network's training. Whatever it remembers between steps must be in its networks (buffers) or optimisers.
 
-    The loop calls :meth:`load` once, then :meth:`take` with what :meth:`fit` returned, now or at the run's start; then come batches and
-    steps. A task that is exported has not seen its data.
+    The loop calls :meth:`load` once, then :meth:`take` with what :meth:`fit` returned, now or at the run's start; then
+    come batches and steps. A task that is exported has not seen its data.
     """
 
     name: str
@@ -37,7 +38,8 @@ class Task(Protocol):
         return ""
 
     def fit(self) -> dict[str, Tensor]:
-        """What training needs to know of the loaded data and what takes long to measure. Changes nothing; the run's folder keeps it."""
+        """What training needs to know of the loaded data and what takes long to measure. Changes nothing; the run's
+        folder keeps it."""
         return {}
 
     def take(self, fitted: dict[str, Tensor]) -> None:
@@ -57,6 +59,11 @@ class Task(Protocol):
     def export(self, networks: dict[str, nn.Module], facts: dict[str, Any]) -> dict[str, nn.Module]:
         """The modules to ship, by network name; ``facts`` may be added to."""
         ...
+
+
+def channels_last(network: Network) -> Network:
+    """The network with its weights laid out as convolutions are quickest."""
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def weighted_sum(terms: Terms) -> Tensor:

@@ -16,7 +16,9 @@ from retinagan.data.augment import AugmentConfig, augment, draw_parameters
 from retinagan.maps.labels import BG, HE, MA, OD, PALETTE, VB, empty_map, field_of_view
 
 SIZE = 96
-STILL = AugmentConfig(0.0, False, False, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+STILL = AugmentConfig(
+    rotation=0, mirror_x=False, mirror_y=False, scale=0, shift=0, brightness=0, contrast=0, saturation=0, hue=0
+)
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -135,7 +137,7 @@ def test_wrong_shapes_and_ranges_are_named():
         augment(photo.permute(1, 2, 0), label_map, vessels, rng())
     with pytest.raises(ValueError, match="vessels have shape"):
         augment(photo, label_map, vessels[:50], rng())
-    with pytest.raises(ValueError, match="rotation is 90; allowed are 0 to 45"):
+    with pytest.raises(ValueError, match="rotation is 90; it must be at most 45"):
         AugmentConfig(rotation=90)
 
 

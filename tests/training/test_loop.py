@@ -308,10 +308,10 @@ def test_load_config_fills_defaults_and_takes_overrides(tmp_path):
     ("text", "message"),
     [
         ("task: maps\ntraning: {}\n", "unknown keys traning; allowed are task, network, discriminator, training"),
-        ("task: maps\ntraining: {bach: 3}\n", "unknown keys bach; allowed are seed,"),
+        ("task: maps\ntraining: {bach: 3}\n", "section training: unknown keys bach; allowed are seed,"),
         ("task: mops\n", "allowed are maps, photos"),
         ("network: {}\n", "no key 'task'"),
-        ("task: maps\ntraining: {batch: many}\n", "training.batch is 'many'; it must be a whole number"),
+        ("task: maps\ntraining: {batch: many}\n", "section training: batch is 'many'; it must be a whole number"),
         ("task: maps\ntraining: {batch: 0}\n", "at least 1"),
         ("task: maps\ntraining: [1]\n", "must be a mapping"),
         ("task: maps\ntraining: {ema_decay: 1.0}\n", "ema_decay is 1.0"),

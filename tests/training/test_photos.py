@@ -74,7 +74,9 @@ def test_a_batch_depends_on_its_generator_alone(task):
 def test_photo_map_and_vessels_of_a_crop_belong_together(task):
     for seed in range(6):
         batch = task.batch(rng(seed))
-        for photo, label_map, guidance, paired in zip(*(batch[k] for k in ("photo", "map", "guidance", "paired"))):
+        for photo, label_map, guidance, paired in zip(
+            *(batch[k] for k in ("photo", "map", "guidance", "paired")), strict=True
+        ):
             assert (photo[:, label_map == labels.BG] == 0).all()
             if (label_map == labels.OD).sum() > 20:  # fewer are all edge
                 blue = photo[2] / guidance[2]
@@ -162,9 +164,9 @@ def test_sheet_and_export(task, tmp_path):
 def test_bad_settings_are_named(dataset):
     for change, message in (
         (dict(crop=33), "training.crop is 33; it must divide by 2"),
-        (dict(batch_size=0), "training.batch_size is 0"),
-        (dict(grown_share=1.0), "training.grown_share is 1.0"),
-        (dict(relit_share=1.5), "training.relit_share is 1.5"),
+        (dict(batch_size=0), "training: batch_size is 0"),
+        (dict(grown_share=1.0), "training: grown_share is 1.0"),
+        (dict(relit_share=1.5), "training: relit_share is 1.5"),
     ):
         with pytest.raises(ValueError, match=message):
             PhotosTask(CONFIG | {"training": CONFIG["training"] | change}, dataset)
@@ -279,7 +281,7 @@ def test_training_starts_from_the_weights_of_a_checkpoint(dataset, task, tmp_pat
 def test_the_segmenter_pulls_lesions_towards_what_it_finds(dataset, tmp_path):
     from retinagan.models.segmenter import Segmenter, SegmenterConfig
 
-    with pytest.raises(ValueError, match="it needs training.segmenter"):
+    with pytest.raises(ValueError, match="it needs segmenter"):
         photos.PhotoTraining(segmentation=1.0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -347,7 +349,8 @@ def test_what_judges_a_photograph_sees_it_mirrored_in_every_other_step(dataset, 
     steps = [task.step(batch, step, rng(0), lambda *_: None) for step in (0, 1)]
     even, odd = seen["judge"]
     assert torch.equal(odd, even.flip(-1)) and not torch.equal(odd, even)
-    # The generator's turn comes after the discriminator's own: what it made, then what is real, each with its map and guidance.
+    # The generator's turn comes after the discriminator's own: what it made, then what is real, each with its map and
+    # guidance.
     a_turn = len(seen["discriminator"]) // 2
     for even, odd in zip(seen["discriminator"][a_turn - 2 : a_turn], seen["discriminator"][-2:], strict=True):
         assert all(torch.equal(mirrored, plain.flip(-1)) for plain, mirrored in zip(even, odd, strict=True))
