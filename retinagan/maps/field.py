@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from skimage.measure import CircleModel, ransac
 
 from retinagan.maps.labels import BG, EX, HE, MA, NUM_CLASSES, OD, SE, VB
 from retinagan.maps.parts import connected, field_of_view, largest_part, round_disc
@@ -45,8 +46,8 @@ def find_field(photo: np.ndarray) -> Circle:
     """Circle of the field of view of a fundus photograph ``uint8 (H, W, 3)``.
 
     The rim is where brightness rises from the dark surround; points on the picture's own edges are left out, so that a
-    field cut off at the top, bottom or sides is still found whole. A circle is fitted by least squares, again without
-    the points that lie far off (a dark crescent, a label in the corner).
+    field cut off at the top, bottom or sides is still found whole. The circle is fitted to the points that agree on one
+    (RANSAC), not to a dark crescent or a label in the corner.
 
     Raises:
         ValueError: no bright disc on a dark surround.
@@ -96,20 +97,11 @@ def _rim(inside: np.ndarray) -> np.ndarray:
 
 
 def _fit_circle(points: np.ndarray) -> Circle:
-    """Algebraic least-squares circle, refitted on the points near it until they no longer change."""
-    kept = np.ones(len(points), dtype=bool)
-    circle = Circle(0, 0, 0)
-    for _ in range(12):
-        x, y = points[kept].T
-        (a, b, c), *_ = np.linalg.lstsq(np.stack([x, y, np.ones_like(x)], axis=1), x**2 + y**2, rcond=None)
-        circle = Circle(a / 2, b / 2, float(np.sqrt(max(c + a**2 / 4 + b**2 / 4, 0))))
-        off = np.abs(np.hypot(points[:, 0] - circle.x, points[:, 1] - circle.y) - circle.radius)
-        limit = max(1.0, 2.5 * float(np.median(off)))
-        now = off <= limit
-        if now.sum() < 20 or (now == kept).all():
-            break
-        kept = now
-    return circle
+    """The circle that most of the points lie on, within a pixel; the same points always give the same circle."""
+    model, _ = ransac(points, CircleModel, min_samples=3, residual_threshold=1.0, max_trials=200, rng=0)
+    if not model:
+        raise ValueError("no field of view found: its rim is no circle")
+    return Circle(*(float(v) for v in (*model.center, model.radius)))
 
 
 def field_square(circle: Circle, width: int, height: int) -> Square:
