@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from hypothesis import HealthCheck, settings
 
-from retinagan.original.bundle import DTYPES, Bundle, BundleError
+from retinagan.original.bundle import Bundle, BundleError
+from retinagan.original.bundle_index import DTYPES
 from tests import tfbundle_writer as tf
 from tests.tfbundle_writer import BundleWriter
 

@@ -6,7 +6,6 @@ of which only the wanted pieces are kept: nothing is ever unpacked to disk, so n
 
 from __future__ import annotations
 
-import mmap
 import struct
 import zipfile
 import zlib
@@ -125,18 +124,15 @@ class _MappedShard:
         self.path, self.name, self.start, self.size = path, name, start, size
 
     def pieces(self, spans: Sequence[tuple[int, int]]) -> Iterator[np.ndarray]:
-        with open(self.path, "rb") as file:
-            for offset, size in spans:
-                if size == 0:
-                    yield np.empty(0, dtype=np.uint8)
-                    continue
-                begin = self.start + offset
-                page = begin - begin % mmap.ALLOCATIONGRANULARITY
-                try:
-                    mapped = mmap.mmap(file.fileno(), begin + size - page, access=mmap.ACCESS_READ, offset=page)
-                except (ValueError, OSError) as error:
-                    raise BundleError(f"{self.path} cannot be mapped at {begin} ({error}); did it shrink?") from error
-                yield np.frombuffer(mapped, dtype=np.uint8, count=size, offset=begin - page)
+        for offset, size in spans:
+            if size == 0:
+                yield np.empty(0, dtype=np.uint8)
+                continue
+            begin = self.start + offset
+            try:
+                yield np.memmap(self.path, np.uint8, "r", begin, (size,)).view(np.ndarray)
+            except (ValueError, OSError) as error:
+                raise BundleError(f"{self.path} cannot be mapped at {begin} ({error}); did it shrink?") from error
 
 
 class _Archive:

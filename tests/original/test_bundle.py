@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retinagan.original import bundle as tfbundle
+from retinagan.original import bundle_index
 from retinagan.original.bundle import Bundle, BundleError
 from tests.paths import SHARED
 from tests.tfbundle_samples import check_all, fuzz, sample_tensors, write
@@ -22,7 +22,7 @@ needs_reference = pytest.mark.skipif(not REFERENCE.is_dir(), reason="no referenc
 
 def test_crc_is_castagnoli():
     assert google_crc32c.value(b"123456789") == 0xE3069283
-    assert tfbundle._mask(0) == 0xA282EAD8
+    assert bundle_index.mask(0) == 0xA282EAD8
 
 
 @pytest.mark.parametrize("shards", [1, 3])
@@ -90,7 +90,7 @@ def test_every_byte_of_the_index_is_guarded(tmp_path):
     for i in range(len(whole)):
         for flip in (0x01, 0x80, 0xFF):
             with pytest.raises(BundleError):
-                tfbundle._parse_index(whole[:i] + bytes([whole[i] ^ flip]) + whole[i + 1 :])
+                bundle_index.parse_index(whole[:i] + bytes([whole[i] ^ flip]) + whole[i + 1 :])
     path.write_bytes(whole[:-1] + b"?")
     with pytest.raises(BundleError, match="net.ckpt.index: the index lacks the magic number"):
         Bundle(tmp_path / "net.ckpt")
@@ -102,19 +102,19 @@ def test_every_byte_of_the_reference_index_is_guarded(name):
     """TensorFlow's own files, one bit of each byte flipped."""
     (path,) = (REFERENCE / name).glob("*.index")
     whole = path.read_bytes()
-    tfbundle._parse_index(whole)
+    bundle_index.parse_index(whole)
     for i in range(len(whole)):
         with pytest.raises(BundleError):
-            tfbundle._parse_index(whole[:i] + bytes([whole[i] ^ 1 << i % 8]) + whole[i + 1 :])
+            bundle_index.parse_index(whole[:i] + bytes([whole[i] ^ 1 << i % 8]) + whole[i + 1 :])
 
 
 def test_a_truncated_index_is_an_error_at_every_length(tmp_path):
     whole = write(tmp_path).index_path.read_bytes()
     for length in range(len(whole)):
         with pytest.raises(BundleError):
-            tfbundle._parse_index(whole[:length])
+            bundle_index.parse_index(whole[:length])
     with pytest.raises(BundleError):
-        tfbundle._parse_index(whole + b"\0")
+        bundle_index.parse_index(whole + b"\0")
 
 
 def test_every_byte_of_the_data_is_guarded(tmp_path):

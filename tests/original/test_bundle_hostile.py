@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retinagan.original import bundle as tfbundle
+from retinagan.original import bundle_index
 from retinagan.original.bundle import Bundle, BundleError
 from tests import tfbundle_writer as tf
 from tests.tfbundle_samples import fuzz, open_and_read, write_index
@@ -194,7 +194,7 @@ def test_an_index_of_absurd_size_is_refused(tmp_path):
 
 
 def test_too_many_tensors_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(tfbundle, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(bundle_index, "MAX_ENTRIES", 3)
     empty = tf.entry(1, [0], 0, 0, 0, 0)
     Bundle(write_index(tmp_path, {b"%d" % i: empty for i in range(3)}))
     with pytest.raises(BundleError, match="more than 3 tensors"):
