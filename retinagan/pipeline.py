@@ -12,10 +12,9 @@ import torch.nn.functional as F
 
 from retinagan import checkpoints
 from retinagan.device import choose_device
-from retinagan.eye.grown import EyePlanes, draw_eye, eye_seed, make_eye, visible_vessels, without_lesions
-from retinagan.eye.measured import MIN_SIDE, MIN_SIDE_WHOLE, read_reference
+from retinagan.eye.grown import GrownEye, draw_eye, eye_seed, make_eye, visible_vessels, without_lesions
+from retinagan.eye.measured import MIN_SIDE, MIN_SIDE_WHOLE, photo_digest, read_reference
 from retinagan.eye.style import Style, as_style, place_vessels
-from retinagan.eye.tone import vessel_tone
 from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.clean import clean_map, is_plausible_disc
 from retinagan.maps.labels import OD, check_map, one_hot
@@ -153,8 +152,8 @@ class RetinaGAN:
             w = generator.truncate(w, grades, truncation)
         return w, [plane.to(self.device) for plane in noise]
 
-    def _map_of(self, w: torch.Tensor | list[torch.Tensor], noise: list[torch.Tensor]) -> np.ndarray:
-        """The map ``uint8 (size, size)`` of a style, or of one a block, and noise; before clean-up."""
+    def _map_of(self, w: torch.Tensor, noise: list[torch.Tensor]) -> np.ndarray:
+        """The map ``uint8 (size, size)`` of a style and noise; before clean-up."""
         generator = self.map_generator
         logits = generator.synthesis(w, noise)
         if generator.config.output == "argmax":
@@ -199,32 +198,6 @@ class RetinaGAN:
             maps.append(clean_map(self._map_of(w, noise)))
         return np.stack(maps) if maps else np.empty((0, self.size, self.size), dtype=np.uint8)
 
-    @torch.inference_mode()
-    def mix_maps(self, grade: int, coarse_seed: int, fine_seed: int, block: int, truncation: float = 1.0) -> np.ndarray:
-        """A map with the coarse structure of one seed and the fine structure of another: ``uint8 (size, size)``.
-
-        Style mixing (Karras et al., CVPR 2019): blocks before ``block`` have style and noise of ``coarse_seed``, the
-        others of ``fine_seed``. Block 0 works at 4×4 pixels, each next one at twice that.
-
-        Args:
-            block: 0 (all of ``fine_seed``) to :attr:`map_blocks` (all of ``coarse_seed``).
-
-        Raises:
-            ValueError, TypeError: as :meth:`sample_maps`; a block outside its range.
-        """
-        grade, truncation = check_grade(grade), check_share("truncation", truncation)
-        seeds = check_seed(coarse_seed), check_seed(fine_seed)
-        if isinstance(block, bool) or not isinstance(block, (int, np.integer)) or not 0 <= block <= self.map_blocks:
-            raise ValueError(f"block is {block!r}; this model mixes at the blocks 0 to {self.map_blocks}")
-        (_, w_coarse, coarse), (_, w_fine, fine) = (self._plausible(grade, seed, truncation) for seed in seeds)
-        styles = [w_coarse] * block + [w_fine] * (self.map_blocks - block)
-        return clean_map(self._map_of(styles, [*coarse[:block], *fine[block:]]))
-
-    @property
-    def map_blocks(self) -> int:
-        """Blocks of the map generator, each with a style of its own (see :meth:`mix_maps`)."""
-        return len(self.map_generator.blocks)
-
     @property
     def has_eye(self) -> bool:
         """Whether the photo generator is guided by an explicit eye: references and textures need one."""
@@ -262,9 +235,11 @@ class RetinaGAN:
         parts = {}
         if whole_eye:
             vessels = (reference.vessels * 255).round().astype(np.uint8)
-            tone = (vessel_tone(reference.photo, reference.vessels, reference.label_map) * 127).round().astype(np.int8)
-            parts = {"vessels": vessels, "tone": tone, "fovea": reference.fovea, "disc": reference.disc}
-        return Style(seed, light, texture, reference=reference.digest, **parts)
+            tone = (reference.tone() * 127).round().astype(np.int8)
+            anatomy = reference.anatomy
+            disc = (anatomy.disc_x, anatomy.disc_y, anatomy.disc_radius)
+            parts = {"vessels": vessels, "tone": tone, "fovea": reference.fovea, "disc": disc}
+        return Style(seed, light, texture, reference=photo_digest(photo), **parts)
 
     def style_between(self, a: int | Style, b: int | Style, t: float) -> Style:
         """The style at ``t`` of the way from ``a`` to ``b``: light and texture between, vessels and noise those of
@@ -367,7 +342,8 @@ class RetinaGAN:
         guidance = None
         if self.has_eye:
             eye = self._eye(label_map, style)
-            latent, guidance = eye.latent[None], self._on_device(eye.guidance[None, : config.guidance_channels])
+            planes = torch.from_numpy(eye.planes.stacked(config.planes))
+            latent, guidance = eye.code[None], self._on_device(planes[None])
         else:
             latent = self._light_and_texture(style)[0][None]
         onehot = self._on_device(one_hot(label_map[None]))
@@ -394,7 +370,7 @@ class RetinaGAN:
         noise = torch.randn(vessels.shape, generator=generator)
         return self.superres(photo.float(), onehot, self._on_device(vessels), self._on_device(noise))
 
-    def _eye(self, label_map: np.ndarray, style: Style) -> EyePlanes:
+    def _eye(self, label_map: np.ndarray, style: Style) -> GrownEye:
         parts = {name: torch.tensor(getattr(style, name)) for name in ("light", "texture") if getattr(style, name)}
         if style.vessels is not None:
             parts |= place_vessels(style, find_anatomy(label_map))

@@ -150,12 +150,9 @@ def noisy(model):
         strength.zero_()
 
 
-def test_noise_goes_along_between_maps_and_in_mixed_ones(noisy):
+def test_noise_goes_along_between_maps(noisy):
     ends = [noisy.sample_maps(1, [4])[0], noisy.sample_maps(4, [9])[0]]
     assert np.array_equal(noisy.maps_between(1, 4, 4, 9, [0, 1]), ends)
-    coarse, fine = noisy.sample_maps(3, [4, 9])
-    assert np.array_equal(noisy.mix_maps(3, 4, 9, 0), fine)
-    assert np.array_equal(noisy.mix_maps(3, 4, 9, noisy.map_blocks), coarse)
 
 
 def test_maps_between_two_begin_and_end_with_them(model):
@@ -183,17 +180,6 @@ def test_maps_between_are_truncated_towards_the_mean_of_each_end(model):
         assert np.array_equal(maps[1], model.sample_maps(3, [9], 0.3)[0])
     finally:
         generator.w_mean.zero_()
-
-
-def test_mixing_goes_from_one_map_to_the_other(model):
-    coarse, fine = model.sample_maps(3, [4, 9])
-    mixed = [model.mix_maps(3, 4, 9, block) for block in range(model.map_blocks + 1)]
-    assert np.array_equal(mixed[0], fine) and np.array_equal(mixed[-1], coarse)
-    assert len({m.tobytes() for m in mixed}) == model.map_blocks + 1
-    assert not np.array_equal(mixed[2], model.mix_maps(3, 9, 4, 2))
-    for block in (-1, model.map_blocks + 1, 1.5, True):
-        with pytest.raises(ValueError, match="this model mixes at the blocks 0 to 4"):
-            model.mix_maps(3, 4, 9, block)
 
 
 def test_loading_errors(tmp_path):

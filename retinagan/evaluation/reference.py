@@ -125,7 +125,7 @@ def _landmarks(photo: np.ndarray, label_map: np.ndarray, fovea: np.ndarray, size
         found = read_reference(photo, size)
     except ValueError:
         return {"disc": None, "fovea": None}
-    disc = float(np.hypot(found.disc[0] - anatomy.disc_x, found.disc[1] - anatomy.disc_y) / anatomy.disc_radius)
+    disc = float(np.hypot(found.anatomy.disc_x - anatomy.disc_x, found.anatomy.disc_y - anatomy.disc_y) / anatomy.disc_radius)
     off = float(np.hypot(*(np.asarray(found.fovea) - fovea)) / anatomy.disc_radius)
     return {"disc": disc if anatomy.has_disc else None, "fovea": None if np.isnan(off) else off}
 

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from retinagan.eye.light import darken_fovea, draw_fovea, light_field, light_shift
+from retinagan.eye.light import draw_fovea, light_field, light_shift
+from retinagan.eye.planes import EyePlanes
 from retinagan.eye.statistics import EyeCorrections, EyeStatistics
 from retinagan.eye.texture import synthesise_texture, vessel_gain
 from retinagan.eye.tree.rasterise import grow_vessels, grow_vessels_and_tone
@@ -28,12 +29,12 @@ NOISE_SIDE = 512
 """Side at which an eye's noise is drawn; larger and smaller eyes have the same, finer or coarser."""
 
 
-@dataclass(frozen=True)
-class EyePlanes:
-    """``guidance float32 (7, S, S)`` (see ``retinagan.models.spade.GUIDANCE_PLANES``) and the light's code ``latent (Z,)``."""
+@dataclass(frozen=True, eq=False)
+class GrownEye:
+    """The planes of a new eye and its light's whitened code ``(Z,)``."""
 
-    guidance: torch.Tensor
-    latent: torch.Tensor
+    planes: EyePlanes
+    code: torch.Tensor
 
 
 def eye_seed(seed: int) -> int:
@@ -52,16 +53,9 @@ def visible_vessels(label_map: np.ndarray, seed: int, corrections: EyeCorrection
     return without_lesions(grow_vessels(label_map, seed, corrections), label_map, corrections.lesion_margin)
 
 
-def shown_vessels(
-    vessels: np.ndarray, tone: np.ndarray, logs: np.ndarray, corrections: EyeCorrections | None
-) -> np.ndarray:
-    """The guidance planes of vessels and their tone ``float32 (2, S, S)`` in an eye as clear as ``logs`` (``retinagan.eye.texture``) say.
-
-    ``vessels (S, S)`` in 0..1 and ``tone (S, S)`` in -1..1 are a grown tree's or, with ``corrections`` None, a ridge filter's.
-    """
-    gain = vessel_gain(logs)
-    strength = gain if corrections is None else corrections.grown_strength * gain**corrections.grown_clearness
-    return (np.stack([vessels, tone]) * strength).astype(np.float32)
+def grown_strength(logs: np.ndarray, corrections: EyeCorrections) -> float:
+    """What a grown tree's vessels are multiplied by in an eye as clear as ``logs`` (``retinagan.eye.texture``) say."""
+    return corrections.grown_strength * vessel_gain(logs) ** corrections.grown_clearness
 
 
 def new_texture(
@@ -157,7 +151,7 @@ def make_eye(
     vessels: np.ndarray | None = None,
     tone: np.ndarray | None = None,
     fovea: tuple[float, float] | None = None,
-) -> EyePlanes:
+) -> GrownEye:
     """The eye of a style seed for a map.
 
     Args:
@@ -180,16 +174,14 @@ def make_eye(
     logs = (draws.texture if texture is None else texture).numpy()
     mean, components = statistics.light_mean.float().cpu(), statistics.light_components.float().cpu()
     anatomy = find_anatomy(label_map)
-    if grown := vessels is None:
+    if vessels is None:
         vessels, tone = grow_vessels_and_tone(label_map, draws.tree_seed, corrections)
-    elif tone is None:
-        tone = np.zeros((size, size), dtype=np.float32)
-    planes = torch.empty(7, size, size)
+        strength = grown_strength(logs, corrections)
+    else:
+        tone = np.zeros_like(vessels) if tone is None else tone
+        strength = vessel_gain(logs)
+    vessels, tone = without_lesions(np.stack([vessels, tone]), label_map, corrections.lesion_margin)
     field = light_field(code, mean, components, size, anatomy.side, light_shift(anatomy)).numpy()
-    shown = shown_vessels(vessels, tone, logs, corrections if grown else None)
-    planes[[3, 6]] = torch.from_numpy(without_lesions(shown, label_map, corrections.lesion_margin))
-    centre = fovea or (anatomy.fovea_x, anatomy.fovea_y)
-    planes[:3] = torch.from_numpy(darken_fovea(field, draw_macula(centre, anatomy.disc_radius, size, corrections)))
-    planes[4] = 0  # the light tells of the fovea; see retinagan.models.spade.GUIDANCE_PLANES
-    planes[5] = torch.from_numpy(new_texture(noise.numpy(), logs, corrections))
-    return EyePlanes(planes, code)
+    macula = draw_macula(fovea or (anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius, size, corrections)
+    shown = new_texture(noise.numpy(), logs, corrections)
+    return GrownEye(EyePlanes.assembled(field, macula, vessels, tone, strength, shown), code)

@@ -16,6 +16,8 @@ from scipy import ndimage
 from retinagan.maps.anatomy import Anatomy
 from retinagan.maps.labels import VB
 
+LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""Weights of red, green and blue (ITU-R BT.601), wherever a colour is told by one number."""
 LIGHT_SIDE = 32
 USUAL_DISC = np.array([0.169, 0.488])
 """The disc's mean place in IDRiD's training eyes (x, y; shares of the side, disc at the left)."""

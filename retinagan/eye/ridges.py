@@ -62,6 +62,11 @@ def vesselness(photo: np.ndarray, label_map: np.ndarray | None = None) -> np.nda
     return _without_specks(response, _SPECKLE * scale**2)
 
 
+def as_shares(vessels: np.ndarray) -> np.ndarray:
+    """A ridge filter's answer as ``float32`` in 0..1, however it is stored: so, or as ``uint8``, times 255."""
+    return vessels.astype(np.float32) / 255 if vessels.dtype == np.uint8 else vessels.astype(np.float32)
+
+
 def _smooth(values: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
     total = ndimage.gaussian_filter(weight, sigma, mode="constant", truncate=3)
     return ndimage.gaussian_filter(values, sigma, mode="constant", truncate=3) / np.maximum(total, 1e-3)

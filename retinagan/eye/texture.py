@@ -11,6 +11,7 @@ import itertools
 import numpy as np
 from scipy import ndimage
 
+from retinagan.eye.light import LUMINANCE
 from retinagan.maps.labels import BG, VB
 
 TEXTURE_SIGMAS = (0.6, 1.2, 2.4, 4.8, 9.6, 19.2)
@@ -18,7 +19,6 @@ TEXTURE_SIGMAS = (0.6, 1.2, 2.4, 4.8, 9.6, 19.2)
 TEXTURE_BANDS = len(TEXTURE_SIGMAS) - 1
 TEXTURE_UNIT = 0.03
 """The texture plane is in units of this luminance, so that it is of about unit variance."""
-LUMINANCE = np.array([0.25, 0.65, 0.10], dtype=np.float32)
 MIDDLE = 0.25
 """Distance from the middle, in sides, up to which a texture's amplitudes are measured: further out light falls unevenly."""
 USUAL, USUAL_OF_NORMAL = 0.8, 1.28155

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
+from retinagan.eye.ridges import as_shares
 from retinagan.maps.labels import BG, OD, VB
 
 CHANNELS = np.array([0.6, 0.4, 0.0], dtype=np.float32)
@@ -37,7 +38,7 @@ def vessel_tone(photo: np.ndarray, vessels: np.ndarray, label_map: np.ndarray) -
     if photo.shape != (size, size, 3) or vessels.shape != (size, size):
         raise ValueError(f"photo {photo.shape}, vessels {vessels.shape} and map {label_map.shape} are not of one eye")
     scale = size / 512
-    plane = vessels.astype(np.float32) / 255 if vessels.dtype == np.uint8 else vessels.astype(np.float32)
+    plane = as_shares(vessels)
     core = plane > CORE
     clear = ndimage.distance_transform_edt(np.pad(label_map == VB, 1))[1:-1, 1:-1] > 4 * scale
     beside = clear & (plane < 0.05)

@@ -2,116 +2,94 @@
 
 Semantic image synthesis with spatially-adaptive normalisation (Park et al., CVPR 2019). One class serves
 two configs: the original release's GauGAN (latent stem, per-image statistics, nearest map, sigmoid) and the
-default one, in which an explicit *eye* (light, vessels, fovea, texture) guides SPADE beside the seven channels and the network adds
-the detail to the light. Everything the default config computes is local or depends on one image alone, so crops and
+default one, in which an explicit *eye* (light, vessels, texture) guides SPADE beside the seven channels and the network
+adds the detail to the light. Everything the default config computes is local or depends on one image alone, so crops and
 whole images agree and an image never depends on its batch companions.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, Literal, Self
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from retinagan.eye.statistics import EyeCorrections, EyeStatistics
-from retinagan.eye.texture import LUMINANCE
+from retinagan.configuration import Channels, Field, configuration, model_validator
+from retinagan.eye.light import LUMINANCE
+from retinagan.eye.planes import LIGHT, PLANES, pick
+from retinagan.eye.statistics import UNCORRECTED, EyeCorrections, EyeStatistics
 from retinagan.maps.labels import BG, EX, MA, NUM_CLASSES, VB
-
-GUIDANCE_PLANES = ("light_red", "light_green", "light_blue", "vessels", "fovea", "texture", "tone")
-"""The eye's planes, in order. Light is 0..1 RGB, darkened at the fovea; the fovea's own plane is empty, as networks that are told where it is
-draw rings around it, and keeps its place for the weights' shapes. Texture is of about unit variance; vessels are 0..1 and their tone -1..1
-(how much darker than others of its calibre a vessel is: veins; or lighter: arteries), both times how clear the eye's vessels are."""
-
-TEXTURE = GUIDANCE_PLANES.index("texture")
 
 GRAIN_SIDE = 5
 """Pixels over which the texture is averaged to tell mottle from grain."""
 
 
-@dataclass(frozen=True)
-class PhotoGeneratorConfig:
-    """What a photo generator is made of. Tuples may be given as lists (YAML, JSON)."""
+Plane = Literal["light_red", "light_green", "light_blue", "vessels", "texture", "tone"]
+Planes = Annotated[tuple[Plane, ...], Field(min_length=len(PLANES), max_length=len(PLANES))]
 
-    size: int = 512
+
+@configuration
+class PhotoGeneratorConfig:
+    """What a photo generator is made of."""
+
+    size: int = Field(512, ge=1, le=8192)
     """Side of the photographs in pixels."""
-    channels: tuple[int, ...] = (96, 96, 64, 32, 16)
+    channels: Channels = (96, 96, 64, 32, 16)
     """Filters of the residual blocks, coarse to fine; each block but the last is followed by ×2 upsampling."""
     final_upsample: bool = False
     """Upsample ×2 after the last block too (the original does: its last block runs at half resolution)."""
-    latent_dim: int = 24
+    latent_dim: int = Field(24, ge=1, le=4096)
     """Z. With an eye, the latent is the whitened code of its light; without, it is all that a map leaves open."""
-    latent_std: float = 0.8
+    latent_std: float = Field(0.8, ge=0, le=10)
     """Standard deviation of the prior from which a new style's latent is drawn."""
-    stem: str = "planes"
+    stem: Literal["planes", "latent"] = "planes"
     """``latent``: dense layer to 4×4-like features (the original). ``planes``: convolution of the map and guidance."""
-    spade_hidden: tuple[int, ...] = (32, 32, 32, 24, 12)
+    spade_hidden: Channels = (32, 32, 32, 24, 12)
     """Width of the SPADE embedding, one a block."""
-    modulation_kernel: int = 1
+    modulation_kernel: Literal[1, 3] = 1
     """Kernel of the convolutions that give gamma and beta: 3 in the original."""
-    norm: str = "pixel"
+    norm: Literal["pixel", "instance"] = "pixel"
     """``instance``: mean and variance of each image's channel. ``pixel``: over the channels of each pixel (local)."""
-    skip: str = "conv"
+    skip: Literal["conv", "spade"] = "conv"
     """Skip where the filter count changes: ``spade`` (SPADE, LeakyReLU, 3×3: the original) or ``conv`` (1×1)."""
-    map_resize: str = "area"
+    map_resize: Literal["area", "nearest"] = "area"
     """Map planes at a block's resolution: ``nearest`` (half-pixel, the original) or ``area`` (small lesions survive)."""
-    vessel_tone: bool = False
-    """Whether the guidance has the last of those planes, too."""
-    lesion_blocks: int = 0
+    lesion_blocks: int = Field(0, ge=0)
     """How many of the finest blocks see the lesions; 0: all. The others see retina there, so that a lesion changes the
     photograph around itself alone and the eye stays the eye."""
-    guidance: str = "eye"
-    """``eye``: the planes of :data:`GUIDANCE_PLANES` are needed. ``none``: the seven channels alone."""
-    texture_skip: float = 0.0
-    """The texture plane times this is laid over the light (:meth:`PhotoGenerator.mottle`), and the network does not see it: it would smooth
-    grain away that it only has to pass on, and read from real texture what lies on vessels. 0: it sees the plane and draws it itself.
-    0.03 (``eye.texture.TEXTURE_UNIT``): as measured."""
-    output: str = "light"
+    guidance: Literal["eye", "none"] = "eye"
+    """``eye``: the planes of an eye are needed. ``none``: the seven channels alone."""
+    planes: Planes = PLANES
+    """With an eye: what the channels of the guidance are, in order (``retinagan.eye.planes``)."""
+    texture_skip: float = Field(0.0, ge=0, le=1)
+    """The texture plane times this is laid over the light (:meth:`PhotoGenerator.mottle`), and the network does not see
+    it: it would smooth grain away that it only has to pass on, and read from real texture what lies on vessels. 0: it
+    sees the plane and draws it itself. 0.03 (``eye.texture.TEXTURE_UNIT``): as measured."""
+    output: Literal["light", "sigmoid"] = "light"
     """``light``: detail added to the eye's light, black outside the field. ``sigmoid``: the original's."""
-    final_kernel: int = 3
+    final_kernel: Literal[3, 4] = 3
     """Kernel of the output convolution: 4 in the original (padded 1 before, 2 after)."""
-    corrections: EyeCorrections = EyeCorrections()
+    corrections: EyeCorrections = UNCORRECTED
     """What was fitted to these weights, so that new eyes come out as measured ones do."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "channels", tuple(self.channels))
-        object.__setattr__(self, "spade_hidden", tuple(self.spade_hidden))
-        if isinstance(self.corrections, dict):
-            object.__setattr__(self, "corrections", EyeCorrections(**self.corrections))
-        allowed = {
-            "stem": ("planes", "latent"),
-            "norm": ("pixel", "instance"),
-            "skip": ("conv", "spade"),
-            "map_resize": ("area", "nearest"),
-            "guidance": ("eye", "none"),
-            "output": ("light", "sigmoid"),
-            "modulation_kernel": (1, 3),
-            "final_kernel": (3, 4),
-        }
-        for name, values in allowed.items():
-            if getattr(self, name) not in values:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed are {values}")
-        if len(self.channels) != len(self.spade_hidden) or not self.channels:
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        blocks = len(self.channels)
+        if blocks != len(self.spade_hidden):
             raise ValueError(
-                f"channels has {len(self.channels)} blocks and spade_hidden {len(self.spade_hidden)}; give one a block"
+                f"channels has {blocks} blocks and spade_hidden {len(self.spade_hidden)}; give one a block"
             )
-        if not 0 <= self.lesion_blocks <= len(self.channels):
-            raise ValueError(
-                f"lesion_blocks is {self.lesion_blocks}; allowed are 0 to {len(self.channels)}, the blocks"
-            )
-        if self.latent_dim < 1 or min(self.channels) < 1 or min(self.spade_hidden) < 1:
-            raise ValueError("latent_dim, channels and spade_hidden must be positive")
+        if self.lesion_blocks > blocks:
+            raise ValueError(f"lesion_blocks is {self.lesion_blocks}; allowed are 0 to {blocks}, the blocks")
         if self.size % self.reduction:
-            raise ValueError(
-                f"size is {self.size}; with {len(self.channels)} blocks it must divide by {self.reduction}"
-            )
-        if self.texture_skip < 0:
-            raise ValueError(f"texture_skip is {self.texture_skip}; allowed is 0 and more")
+            raise ValueError(f"size is {self.size}; with {blocks} blocks it must divide by {self.reduction}")
+        _check_planes(self.planes)
         if self.texture_skip and self.output != "light":
             raise ValueError("texture_skip adds to the eye's light: it needs output 'light'")
         if self.output == "light" and self.guidance != "eye":
             raise ValueError("output 'light' adds detail to the eye's light: it needs guidance 'eye'")
+        return self
 
     @property
     def reduction(self) -> int:
@@ -120,7 +98,7 @@ class PhotoGeneratorConfig:
 
     @property
     def guidance_channels(self) -> int:
-        return len(GUIDANCE_PLANES) - (not self.vessel_tone) if self.guidance == "eye" else 0
+        return len(self.planes) if self.guidance == "eye" else 0
 
     @property
     def condition_channels(self) -> int:
@@ -227,9 +205,9 @@ class PhotoGenerator(nn.Module):
         x = self.output(F.pad(F.leaky_relu(x, 0.2), (before, after, before, after))).float()
         if config.output == "sigmoid":
             return torch.sigmoid(x)
-        base = guidance[:, :3]
+        base = pick(guidance, LIGHT, config.planes)
         if config.texture_skip:
-            base = base + self.mottle(base, guidance[:, TEXTURE : TEXTURE + 1])
+            base = base + self.mottle(base, pick(guidance, ("texture",), config.planes))
         photo = (base + x) * (1 - onehot[:, BG : BG + 1])
         return photo if self.training else photo.clamp(0, 1)
 
@@ -247,10 +225,9 @@ class PhotoGenerator(nn.Module):
         planes = [onehot]
         if self.config.map_resize == "area":
             planes.append(onehot[:, EX : MA + 1].sum(1, keepdim=True))
-        if guidance is not None and self.config.texture_skip:
-            planes += [guidance[:, :TEXTURE], guidance[:, TEXTURE + 1 :]]
-        elif guidance is not None:
-            planes.append(guidance)
+        if guidance is not None:
+            names = self.config.planes
+            planes.append(pick(guidance, [n for n in names if n != "texture" or not self.config.texture_skip], names))
         return torch.cat(planes, 1)
 
     def _resized(self, planes: torch.Tensor, factor: int) -> torch.Tensor:
@@ -287,7 +264,7 @@ class PhotoGenerator(nn.Module):
         if config.guidance == "eye" and guidance is None:
             raise ValueError(
                 f"guidance is missing: this generator needs the eye's planes {expected} "
-                f"({', '.join(GUIDANCE_PLANES)}); make them with retinagan.eye.grown.make_eye"
+                f"({', '.join(config.planes)}); make them with retinagan.eye.grown.make_eye"
             )
         if guidance is not None and guidance.shape != expected:
             raise ValueError(f"guidance has shape {tuple(guidance.shape)}; expected {expected}")
@@ -301,30 +278,31 @@ def _without_lesions(onehot: torch.Tensor) -> torch.Tensor:
     return healthy
 
 
-@dataclass(frozen=True)
+def _check_planes(planes: tuple[str, ...]) -> None:
+    if len(set(planes)) != len(PLANES):
+        raise ValueError(f"planes are {', '.join(planes)}; each of {', '.join(PLANES)} is needed once")
+
+
+@configuration
 class PhotoDiscriminatorConfig:
     """Patch discriminator on crops: pixel-unshuffled input, one logit a patch (Isola et al., 2017)."""
 
-    channels: tuple[int, ...] = (48, 96, 128)
+    channels: Channels = (48, 96, 128)
     """Filters of the strided convolutions."""
-    guidance_planes: tuple[str, ...] = ("vessels", "fovea")
-    """The guidance that it sees beside the photograph and the seven channels."""
-    unshuffle: int = 2
-    norm: str = "instance"
+    planes: Planes = PLANES
+    """What the channels of the guidance are, as the generator's."""
+    guidance_planes: tuple[Plane, ...] = ("vessels",)
+    """Those that it sees beside the photograph and the seven channels."""
+    unshuffle: int = Field(2, ge=1, le=16)
+    norm: Literal["instance", "none"] = "instance"
     """``instance`` or ``none``: without, it tells real from generated after tens of steps instead of hundreds."""
-    detail_gain: float = 0.0
+    detail_gain: float = Field(0.0, ge=0, le=100)
     """Above 0 it also sees the photograph minus the eye's light, times this: detail is faint beside the light."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "channels", tuple(self.channels))
-        object.__setattr__(self, "guidance_planes", tuple(self.guidance_planes))
-        if self.norm not in ("instance", "none"):
-            raise ValueError(f"norm is {self.norm!r}; allowed are 'instance' and 'none'")
-        if self.detail_gain < 0:
-            raise ValueError(f"detail_gain is {self.detail_gain}; allowed is 0 and more")
-        for name in self.guidance_planes:
-            if name not in GUIDANCE_PLANES:
-                raise ValueError(f"guidance plane {name!r} is unknown; allowed are {GUIDANCE_PLANES}")
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        _check_planes(self.planes)
+        return self
 
 
 class PhotoDiscriminator(nn.Module):
@@ -333,9 +311,8 @@ class PhotoDiscriminator(nn.Module):
     def __init__(self, config: PhotoDiscriminatorConfig) -> None:
         super().__init__()
         self.config = config
-        self.indices = [GUIDANCE_PLANES.index(name) for name in config.guidance_planes]
-        planes = (3 + 3 * (config.detail_gain > 0) + NUM_CLASSES + len(self.indices)) * config.unshuffle**2
-        layers, width = [], planes
+        shown = 3 + 3 * (config.detail_gain > 0) + NUM_CLASSES + len(config.guidance_planes)
+        layers, width = [], shown * config.unshuffle**2
         for index, channels in enumerate(config.channels):
             stride = 1 if index == 0 else 2
             conv = nn.Conv2d(width, channels, 3 if stride == 1 else 4, stride, padding=1)
@@ -349,12 +326,13 @@ class PhotoDiscriminator(nn.Module):
         self.logits = nn.Conv2d(width, 1, 3, padding=1)
 
     def forward(self, photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.Tensor | None) -> list[torch.Tensor]:
-        planes = [photo * 2 - 1, onehot]
-        if self.config.detail_gain:
-            planes.append((photo - guidance[:, :3]) * self.config.detail_gain * (1 - onehot[:, BG : BG + 1]))
-        if self.indices:
-            planes.append(guidance[:, self.indices])
-        x = F.pixel_unshuffle(torch.cat(planes, 1), self.config.unshuffle)
+        config, planes = self.config, [photo * 2 - 1, onehot]
+        if config.detail_gain:
+            detail = photo - pick(guidance, LIGHT, config.planes)
+            planes.append(detail * config.detail_gain * (1 - onehot[:, BG : BG + 1]))
+        if config.guidance_planes:
+            planes.append(pick(guidance, config.guidance_planes, config.planes))
+        x = F.pixel_unshuffle(torch.cat(planes, 1), config.unshuffle)
         features = []
         for layer in self.layers:
             x = layer(x)

@@ -10,20 +10,11 @@ from tqdm import tqdm
 
 from retinagan.data.augment import augment
 from retinagan.data.dataset import PreparedDataset
-from retinagan.eye.grown import shown_vessels
-from retinagan.eye.light import (
-    clear_retina,
-    darken_fovea,
-    draw_fovea,
-    fit_light,
-    light_field,
-    measure_light,
-    project_light,
-)
+from retinagan.eye.light import fit_light, project_light
+from retinagan.eye.measured import MeasuredEye
+from retinagan.eye.planes import EyePlanes
 from retinagan.eye.statistics import KEPT_EYES
-from retinagan.eye.texture import measure_texture, texture_bands, texture_plane, vessel_gain
-from retinagan.eye.tone import vessel_tone
-from retinagan.maps.anatomy import find_anatomy
+from retinagan.eye.texture import vessel_gain
 from retinagan.maps.labels import EX, HE, MA, OD, SE
 
 
@@ -34,7 +25,7 @@ class Eye:
     photo: np.ndarray
     label_map: np.ndarray
     guidance: np.ndarray
-    """Planes of ``retinagan.models.spade.GUIDANCE_PLANES``, ``float16 (7, S, S)``."""
+    """Planes of ``retinagan.eye.planes.PLANES``, ``float16 (6, S, S)``."""
     made_texture: np.ndarray
     """What of the texture plane is noise, as vessels, lesions, disc and rim hide the photograph's own: ``float16 (S, S)``."""
     vessel_gain: float
@@ -47,13 +38,31 @@ class Eye:
     """Pixels (y, x) around which crops are worth taking: lesions and the disc."""
     has_lesions: bool
 
+    @classmethod
+    def of(cls, eye: MeasuredEye, planes: EyePlanes, made: np.ndarray, code: np.ndarray) -> Eye:
+        lesions = np.argwhere(np.isin(eye.label_map, (EX, HE, SE, MA)))
+        disc = np.argwhere(eye.label_map == OD)
+        return cls(
+            photo=eye.photo,
+            label_map=eye.label_map,
+            guidance=planes.stacked().astype(np.float16),
+            made_texture=made.astype(np.float16),
+            vessel_gain=vessel_gain(eye.texture),
+            code=code,
+            side=eye.anatomy.side,
+            fovea=(*eye.fovea, eye.anatomy.disc_radius),
+            targets=np.concatenate([lesions, disc[:: max(1, 4 * len(disc) // max(len(lesions), 1))]]),
+            has_lesions=len(lesions) > 0,
+        )
+
 
 def measure_eyes(
     data: PreparedDataset, components: int, varied_copies: int, seed: int, coarse_slope: float
 ) -> tuple[list[Eye], dict[str, np.ndarray]]:
     """Light, texture and fovea of every eye and its varied copies (``retinagan.data.augment``).
 
-    Eyes with predicted maps are measured and no more: such maps tell well enough where retina is clear, not what lesions look like.
+    Eyes with predicted maps are measured and no more: such maps tell well enough where retina is clear, not what
+    lesions look like.
 
     Args:
         data: the training split.
@@ -65,87 +74,39 @@ def measure_eyes(
     Returns:
         The eyes, and what new ones are drawn from: the buffers of ``retinagan.eye.statistics.EyeStatistics`` by name.
     """
-    pictures = [
-        (photo, label_map, vessels, _fovea(label_map, marked))
-        for photo, label_map, vessels, marked in zip(data.photos, data.maps, data.vessels, data.fovea, strict=True)
+    originals = [
+        MeasuredEye.of(photo, label_map, vessels, None if np.isnan(fovea).any() else (float(fovea[0]), float(fovea[1])))
+        for photo, label_map, vessels, fovea in zip(data.photos, data.maps, data.vessels, data.fovea, strict=True)
     ]
-    clears = [_clear(*picture[1:]) for picture in pictures]
-    lights = [_measured_light(photo, label_map, clear) for (photo, label_map, *_), clear in zip(pictures, clears)]
-    mean, basis = fit_light(np.stack(lights), components)
-    originals = len(pictures)
     observed = [index for index, label in enumerate(data.labels) if label != "pseudo"]
-    for copy in range(varied_copies):
-        for index in observed:
-            photo, label_map, vessels, _ = pictures[index]
-            rng = torch.Generator().manual_seed(seed * 1_000_003 + copy * originals + index)
-            tensors = (torch.from_numpy(t) for t in (photo.transpose(2, 0, 1).copy(), label_map, vessels))
-            moved, label_map, vessels = (t.numpy() for t in augment(*tensors, rng))
-            photo = np.ascontiguousarray(moved.transpose(1, 2, 0))
-            fovea = _fovea(label_map, np.full(2, np.nan))  # where it went is read off the moved disc
-            clear = _clear(label_map, vessels, fovea)
-            pictures.append((photo, label_map, vessels, fovea))
-            clears.append(clear)
-            lights.append(_measured_light(photo, label_map, clear))
-    codes = [project_light(light, mean, basis) for light in lights]
-    shown = {*observed, *range(originals, len(pictures))}
-    eyes, all_logs = [], []
-    progress = tqdm(zip(pictures, clears, codes, strict=True), total=len(pictures), desc="eyes", leave=False)
-    for index, ((photo, label_map, vessels, fovea), clear, code) in enumerate(progress):
-        ridges, bands = vessels.astype(np.float32) / 255, texture_bands(photo, clear)
-        logs = measure_texture(photo, label_map, ridges, clear, bands)
-        if index < originals:
-            all_logs.append(logs)
-        if index not in shown:
-            continue
-        noise = np.random.default_rng([seed, index]).standard_normal(clear.shape, dtype=np.float32)
-        texture, made = texture_plane(bands, logs, noise, coarse_slope)
-        anatomy = find_anatomy(label_map)
-        field = light_field(*map(torch.from_numpy, (code, mean, basis)), len(photo), anatomy.side).numpy()
-        fovea_plane = draw_fovea(fovea[:2], fovea[2], len(photo))
-        ridges, tone = shown_vessels(ridges, vessel_tone(photo, vessels, label_map), logs, None)
-        guidance = np.stack([*darken_fovea(field, fovea_plane), ridges, np.zeros_like(ridges), texture, tone]).astype(
-            np.float16
-        )
-        lesions = np.argwhere(np.isin(label_map, (EX, HE, SE, MA)))
-        disc = np.argwhere(label_map == OD)
-        targets = np.concatenate([lesions, disc[:: max(1, 4 * len(disc) // max(len(lesions), 1))]])
-        eyes.append(
-            Eye(
-                photo,
-                label_map,
-                guidance,
-                made.astype(np.float16),
-                vessel_gain(logs),
-                code,
-                anatomy.side,
-                fovea,
-                targets,
-                len(lesions) > 0,
-            )
-        )
-    logs = np.stack(all_logs).astype(np.float64)
+    copies = [
+        _varied(originals[index], seed * 1_000_003 + copy * len(originals) + index)
+        for copy in range(varied_copies)
+        for index in observed
+    ]
+    mean, basis = fit_light(np.stack([eye.light for eye in originals]), components)
+    # A number of its own for each: the noise of an eye shall not depend on which others are shown.
+    shown = [*((index, originals[index]) for index in observed), *enumerate(copies, len(originals))]
+    eyes = []
+    for index, eye in tqdm(shown, desc="eyes", leave=False):
+        code = project_light(eye.light, mean, basis)
+        noise = np.random.default_rng([seed, index]).standard_normal(eye.clear.shape, dtype=np.float32)
+        eyes.append(Eye.of(eye, *eye.planes(code, mean, basis, noise, coarse_slope), code))
+    logs = np.stack([eye.texture for eye in originals]).astype(np.float64)
     covariance = np.cov(logs.T) if len(logs) > 1 else np.zeros((logs.shape[1],) * 2)
     factor = np.linalg.cholesky(covariance + 1e-6 * np.eye(len(covariance)))
     # Evenly chosen, and repeated where there are fewer.
-    kept = np.linspace(0, originals, KEPT_EYES, endpoint=False).astype(int)
+    kept = np.linspace(0, len(originals), KEPT_EYES, endpoint=False).astype(int)
+    codes = np.stack([project_light(originals[index].light, mean, basis) for index in kept])
     return eyes, {
-        "light_mean": mean, "light_components": basis, "light_codes": np.stack(codes)[kept],
+        "light_mean": mean, "light_components": basis, "light_codes": codes,
         "texture_mean": logs.mean(0), "texture_factor": factor, "texture_logs": logs[kept],
     }  # fmt: skip
 
 
-def _fovea(label_map: np.ndarray, marked: np.ndarray) -> tuple[float, float, float]:
-    """Its centre, as ``marked (2,)`` or where the map's disc lets one expect it, and its radius: the disc's."""
-    anatomy = find_anatomy(label_map)
-    x, y = (anatomy.fovea_x, anatomy.fovea_y) if np.isnan(marked).any() else map(float, marked)
-    return x, y, anatomy.disc_radius
-
-
-def _clear(label_map: np.ndarray, vessels: np.ndarray, fovea: tuple[float, float, float]) -> np.ndarray:
-    return clear_retina(label_map, vessels.astype(np.float32) / 255, fovea=fovea)
-
-
-def _measured_light(photo: np.ndarray, label_map: np.ndarray, clear: np.ndarray) -> np.ndarray:
-    """Low-pass light ``(3, 32, 32)`` with the disc at the left."""
-    light = measure_light(photo, clear)
-    return light[:, :, ::-1] if find_anatomy(label_map).side == "right" else light
+def _varied(eye: MeasuredEye, seed: int) -> MeasuredEye:
+    """A copy turned, scaled, shifted, mirrored and recoloured; where its fovea went is read off the moved disc."""
+    rng = torch.Generator().manual_seed(seed)
+    tensors = (torch.from_numpy(t) for t in (eye.photo.transpose(2, 0, 1).copy(), eye.label_map, eye.vessels))
+    photo, label_map, vessels = (t.numpy() for t in augment(*tensors, rng))
+    return MeasuredEye.of(np.ascontiguousarray(photo.transpose(1, 2, 0)), label_map, vessels)

@@ -7,9 +7,6 @@ import torch.nn.functional as F
 
 from retinagan.eye.light import VESSEL_THRESHOLD
 from retinagan.maps.labels import EX, MA, VB
-from retinagan.models.spade import GUIDANCE_PLANES
-
-_VESSELS = GUIDANCE_PLANES.index("vessels")
 
 LIGHT_CELL = 32
 """Side in pixels of the cells of :func:`light_difference`; crops divide by it."""
@@ -64,19 +61,19 @@ def contrast_difference(fake: torch.Tensor, photo: torch.Tensor, weight: torch.T
     return torch.stack([((made - real).abs() * weight).mean() for made, real in bands]).sum()
 
 
-def light_difference(photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
-    """Mean absolute difference of photographs and their light over clear retina, in cells of :data:`LIGHT_CELL` pixels.
+def light_difference(
+    photo: torch.Tensor, onehot: torch.Tensor, light: torch.Tensor, vessels: torch.Tensor
+) -> torch.Tensor:
+    """Mean absolute difference of photographs and their light, both ``(N, 3, H, W)``, over clear retina, in cells of :data:`LIGHT_CELL` pixels.
 
     The light was measured where a real photograph is clear of vessels, lesions, disc and rim; there a generated one
     must have its mean colour, too.
     """
     other = 1 - onehot[:, VB : VB + 1]
-    near = F.max_pool2d(
-        torch.maximum(other, (guidance[:, _VESSELS : _VESSELS + 1] > VESSEL_THRESHOLD).to(other.dtype)), 7, 1, 3
-    )
+    near = F.max_pool2d(torch.maximum(other, (vessels > VESSEL_THRESHOLD).to(other.dtype)), 7, 1, 3)
     clear = 1 - near
     share = F.avg_pool2d(clear, LIGHT_CELL)
-    off = F.avg_pool2d((photo - guidance[:, :3]) * clear, LIGHT_CELL) / share.clamp(min=0.1)
+    off = F.avg_pool2d((photo - light) * clear, LIGHT_CELL) / share.clamp(min=0.1)
     return (off.abs() * share).sum() / (3 * share.sum()).clamp(min=1)
 
 

@@ -25,23 +25,23 @@ from retinagan.eye.grown import (
     draw_light_and_texture,
     draw_macula,
     eye_seed,
-    grow_vessels_and_tone,
+    grown_strength,
     new_texture,
-    shown_vessels,
     without_lesions,
 )
-from retinagan.eye.light import darken_fovea, light_field
-from retinagan.eye.texture import LUMINANCE
+from retinagan.eye.light import light_field
+from retinagan.eye.planes import LIGHT, EyePlanes, Window, pick
+from retinagan.eye.tree.rasterise import grow_vessels_and_tone
 from retinagan.maps.labels import EX, MA, NUM_CLASSES, colours_from_map, one_hot
 from retinagan.models.segmenter import SEGMENTED
 from retinagan.models.spade import (
-    GUIDANCE_PLANES,
     PhotoDiscriminator,
     PhotoDiscriminatorConfig,
     PhotoGenerator,
     PhotoGeneratorConfig,
 )
 from retinagan.training.initial import start_from
+from retinagan.training.photo_crops import degraded, light_ratio, lit, relit, uniform
 from retinagan.training.photo_eyes import Eye, measure_eyes
 from retinagan.training.photo_losses import (
     contrast_difference,
@@ -55,12 +55,6 @@ from retinagan.training.records import pack, unpack
 from retinagan.training.segmenter import losses
 from retinagan.training.settings import LoopSettings
 from retinagan.training.task import Task, Terms, Update, logged, weighted_sum
-
-RELIT = (0.6, 1.7)
-"""A crop's light changes by factors within these: further, a dark photograph's noise would be a bright one's
-texture."""
-
-VESSELS, TEXTURE, TONE = (GUIDANCE_PLANES.index(name) for name in ("vessels", "texture", "tone"))
 
 
 @configuration
@@ -96,11 +90,6 @@ class PhotoTraining(LoopSettings):
     feature_matching: float = Field(1.5, ge=0)
     varied_copies: int = Field(1, ge=0)
     """Copies of every eye turned, scaled, shifted, mirrored and recoloured (retinagan.data.augment), 0 and more."""
-    relit_share: float = Field(0.5, ge=0, le=1)
-    """Share of the paired crops that are shown in another training eye's light, as if that had lit them
-    (:func:`_relit`): few eyes are annotated, and most of those are dark, so that lesions in bright light would else
-    never have a photograph to be like."""
-    grown_share: float = Field(0.25, ge=0, lt=1)
     """Share of a batch with grown vessels and drawn light, without a paired photograph but for the lesions' colour."""
     grown_trees: int = Field(2, ge=1)
     """How many different trees are grown for each training eye."""
@@ -129,9 +118,6 @@ class PhotosTask(Task):
     averaged = ("generator",)
 
     def __init__(self, config: dict, dataset: PreparedDataset | None = None) -> None:
-        self.training = from_mapping(PhotoTraining, config.get("training", {}), "training")
-        self.generator_config = from_mapping(PhotoGeneratorConfig, config.get("network", {}), "network")
-        discriminator_config = from_mapping(PhotoDiscriminatorConfig, config.get("discriminator", {}), "discriminator")
         if self.training.crop % self.generator_config.reduction:
             raise ValueError(
                 f"training.crop is {self.training.crop}; it must divide by {self.generator_config.reduction}"
@@ -174,46 +160,30 @@ class PhotosTask(Task):
         for name, buffer in self.networks["generator"].eye.named_buffers():
             buffer.copy_(fitted[f"statistics/{name}"])
 
-    def _grow(self, index: int, variant: int, guidance: np.ndarray, window: tuple[slice, slice]) -> None:
-        """Write a tree grown on a training map into a crop's ``guidance``: its vessels and their tone.
+    def _grown(self, index: int, variant: int, window: Window) -> np.ndarray:
+        """A crop ``float32 (2, crop, crop)`` of a tree grown on a training map: its vessels and their tone.
 
         Whole trees are kept, as growing takes longer than a step.
         """
         if (index, variant) not in self.grown:
-            seed = self.training.seed * 1_000_003 + index * 101 + variant
-            label_map = self.eyes[index].label_map
-            margin = self.generator_config.corrections.lesion_margin
-            planes = np.stack(grow_vessels_and_tone(label_map, eye_seed(seed), self.generator_config.corrections))
-            self.grown[index, variant] = without_lesions(planes, label_map, margin).astype(np.float16)
-        vessels, tone = self.grown[index, variant]
-        guidance[VESSELS], guidance[TONE] = vessels[window], tone[window]
+            seed = eye_seed(self.training.seed * 1_000_003 + index * 101 + variant)
+            label_map, corrections = self.eyes[index].label_map, self.generator_config.corrections
+            tree = np.stack(grow_vessels_and_tone(label_map, seed, corrections))
+            self.grown[index, variant] = without_lesions(tree, label_map, corrections.lesion_margin).astype(np.float16)
+        return self.grown[index, variant][(slice(None), *window)].astype(np.float32)
 
-    def _new_light(
-        self, guidance: np.ndarray, eye: Eye, window: tuple[slice, slice], rng: torch.Generator
-    ) -> torch.Tensor:
-        """Write drawn light and texture into a crop's ``guidance (7, crop, crop)`` with a tree grown for ``eye``, which
-        becomes as clear as that texture, as ``retinagan.eye.grown.make_eye`` does; returns the light's code."""
-        size = self.generator_config.size
-        statistics, corrections = self.networks["generator"].eye, self.generator_config.corrections
-        light, logs = draw_light_and_texture(statistics, rng)
-        code, logs = light * self.generator_config.latent_std, logs.numpy()
-        guidance[:3] = darken_fovea(
-            self._light(code, eye.side, window), draw_macula(eye.fovea[:2], eye.fovea[2], size, corrections)[window]
         )
-        noise = torch.randn(guidance.shape[1:], generator=rng).numpy()
-        guidance[TEXTURE] = new_texture(noise, logs, corrections, size / 512)
-        guidance[[VESSELS, TONE]] = shown_vessels(guidance[VESSELS], guidance[TONE], logs, corrections)
-        return code
+        return planes, code
 
-    def _light(self, code: torch.Tensor, side: str, window: tuple[slice, slice]) -> np.ndarray:
+    def _light(self, code: torch.Tensor, side: str, window: Window) -> np.ndarray:
         """A crop of a code's light, ``float32 (3, crop, crop)``."""
         statistics = self.networks["generator"].eye
         mean, components = statistics.light_mean.cpu(), statistics.light_components.cpu()
         return light_field(code, mean, components, self.generator_config.size, side)[(slice(None), *window)].numpy()
 
-    def _change_of_light(self, eye: Eye, code: torch.Tensor, window: tuple[slice, slice]) -> np.ndarray:
-        """:func:`_light_ratio` of a crop from the eye's own light to that of a code."""
-        return _light_ratio(*(self._light(c, eye.side, window) for c in (torch.from_numpy(eye.code), code)))
+    def _change_of_light(self, eye: Eye, code: torch.Tensor, window: Window) -> np.ndarray:
+        """The ratio of light of a crop from the eye's own light to that of a code."""
+        return light_ratio(*(self._light(c, eye.side, window) for c in (torch.from_numpy(eye.code), code)))
 
     def batch(self, rng: torch.Generator) -> dict[str, torch.Tensor]:
         """Crops with their planes; ``paired`` tells which have their own photograph."""
@@ -223,31 +193,29 @@ class PhotosTask(Task):
         }
         grown_count = round(config.batch_size * config.grown_share)
         for position in range(config.batch_size):
-            pool = self.with_lesions if self.with_lesions and _uniform(rng) < 0.6 else range(len(eyes))
+            pool = self.with_lesions if self.with_lesions and uniform(rng) < 0.6 else range(len(eyes))
             index = pool[int(torch.randint(len(pool), (), generator=rng))]
             eye = eyes[index]
             code = torch.from_numpy(eye.code)
             size = len(eye.label_map)
             # The field's corners are black: crops keep to the inner square.
             window = crop_window(size, config.crop, eye.targets, rng, margin=size // 16)
-            guidance = eye.guidance[(slice(None), *window)].astype(np.float32)
             photo, made = eye.photo[window].astype(np.float32) / 255, eye.made_texture[window].astype(np.float32)
             if position < grown_count:
                 variant = int(torch.randint(config.grown_trees, (), generator=rng))
-                self._grow(index, variant, guidance, window)
-                code = self._new_light(guidance, eye, window, rng)
+                planes, code = self._new_eye(index, variant, window, rng)
                 # No photograph of this eye, but one of its lesions in this light.
-                photo = _lit(photo, self._change_of_light(eye, code, window))
+                photo = lit(photo, self._change_of_light(eye, code, window))
             else:
-                guidance = _degraded(guidance, eye.vessel_gain, rng)
+                planes = degraded(EyePlanes.of(eye.guidance, window), eye.vessel_gain, rng)
                 other = eyes[int(torch.randint(len(eyes), (), generator=rng))]
-                if _uniform(rng) < config.relit_share:
+                if uniform(rng) < config.relit_share:
                     code = torch.from_numpy(other.code)
-                    photo, made, guidance = _relit(photo, made, guidance, self._change_of_light(eye, code, window))
+                    photo, made, planes = relit(photo, made, planes, self._change_of_light(eye, code, window))
             photo = torch.from_numpy(photo.transpose(2, 0, 1).copy())
             label_map = torch.from_numpy(eye.label_map[window].copy())
-            planes = torch.from_numpy(guidance[: self.generator_config.guidance_channels])
-            shown = mirrored([photo, label_map, planes, torch.from_numpy(made)[None]], rng)
+            guidance = torch.from_numpy(planes.stacked(self.generator_config.planes))
+            shown = mirrored([photo, label_map, guidance, torch.from_numpy(made)[None]], rng)
             latent = code + config.latent_noise * torch.randn(len(code), generator=rng)
             for values, value in zip(items.values(), (*shown, latent), strict=True):
                 values.append(value)
@@ -293,16 +261,13 @@ class PhotosTask(Task):
         with torch.no_grad():
             real_features = discriminator(*(turned(t[paired]) for t in (photo, onehot, guidance)))
         weight = 1 + (config.lesion_weight - 1) * onehot[paired, EX : MA + 1].sum(1, keepdim=True)
-        # Made-up texture has no counterpart in the photograph: compared pixel by pixel it would be smoothed away, and
-        # vessels and lesions would lie in a blur of their own.
-        made = self.networks["generator"].mottle(guidance[paired, :3], batch["made_texture"][paired])
         difference = (fake[paired] - made - photo[paired]) * weight
         sharpness = contrast_difference(fake[paired], photo[paired], weight)
         matching = feature_matching([f[paired] for f in fake_features[:-1]], real_features[:-1])
         terms: Terms = {
             "l1": (config.l1, difference.abs().mean()),
             "sharpness": (config.sharpness, sharpness),
-            "light": (config.light, light_difference(fake, onehot, guidance)),
+            "light": (config.light, light_difference(fake, onehot, light, vessels)),
             "lesions": (config.lesions, lesion_difference(fake, photo, onehot)),
             "grid": (config.grid, grid_excess(fake)),
             "l1_coarse": (config.l1_coarse, F.avg_pool2d(difference, 4).abs().mean()),
@@ -338,14 +303,18 @@ class PhotosTask(Task):
         for index in chosen:
             eye = eyes[index]
             onehot = one_hot(eye.label_map[None]).to(device)
-            channels, everywhere = self.generator_config.guidance_channels, (slice(None), slice(None))
-            planes = eye.guidance.astype(np.float32)
-            guidance = torch.from_numpy(planes[:channels].copy())[None].to(device)
-            self._grow(index, 0, planes, everywhere)
-            code = self._new_light(planes, eye, everywhere, rng)
-            grown = torch.from_numpy(planes[:channels])[None].to(device)
-            same = generator(onehot, torch.from_numpy(eye.code)[None].to(device), guidance)[0]
-            new = generator(onehot, code[None].to(device), grown)[0]
+            new_eye, new_code = self._new_eye(index, 0, (slice(None), slice(None)), rng)
+            same, new = (
+                generator(
+                    onehot,
+                    code[None].to(device),
+                    torch.from_numpy(planes.stacked(self.generator_config.planes))[None].to(device),
+                )[0]
+                for planes, code in (
+                    (EyePlanes.of(eye.guidance), torch.from_numpy(eye.code)),
+                    (new_eye, new_code),
+                )
+            )
             rows = [colours_from_map(eye.label_map), eye.photo]
             rows += [(p.permute(1, 2, 0) * 255).round().clamp(0, 255).byte().cpu().numpy() for p in (same, new)]
             columns.append(np.concatenate(rows, axis=0))
@@ -353,54 +322,3 @@ class PhotosTask(Task):
 
     def export(self, networks: dict[str, nn.Module], facts: dict) -> dict[str, nn.Module]:
         return {"photos": networks["generator"]}
-
-
-def _uniform(rng: torch.Generator) -> float:
-    return float(torch.rand((), generator=rng))
-
-
-def _degraded(guidance: np.ndarray, vessel_gain: float, rng: torch.Generator) -> np.ndarray:
-    """Vessels with dropped twigs and jittered contrast: real guidance made as imperfect as grown trees are different.
-
-    ``guidance (7, C, C)`` of an eye whose vessels were multiplied by ``vessel_gain``.
-    """
-    threshold, gain, gamma = (_uniform(rng) for _ in range(3))
-    vessels = np.clip((guidance[VESSELS] / vessel_gain - 0.3 * threshold) / (1 - 0.3 * threshold), 0, 1)
-    degraded = guidance.copy()
-    degraded[VESSELS] = vessel_gain * (0.9 + 0.2 * gain) * vessels ** (0.8 + 0.4 * gamma)
-    degraded[TONE] *= np.minimum(degraded[VESSELS] / np.maximum(guidance[VESSELS], 1e-3), 1)
-    return degraded
-
-
-def _light_ratio(own: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Another light over the own one, both ``float32 (3, C, C)`` in 0..1, kept within :data:`RELIT`."""
-    return np.clip(other / np.maximum(own, 0.02), *RELIT)
-
-
-def _lit(photo: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-    """A photograph ``float32 (C, C, 3)`` in 0..1 under ``ratio (3, C, C)`` times its light."""
-    return np.clip(photo * ratio.transpose(1, 2, 0), 0, 1)
-
-
-def _relit(
-    photo: np.ndarray, made: np.ndarray, guidance: np.ndarray, ratio: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A crop with its guidance as if another light had fallen on it: what it reflects stays, so all its contrasts grow
-    with the light.
-
-    Args:
-        photo: ``float32 (C, C, 3)`` in 0..1.
-        made: ``float32 (C, C)``, what of the texture plane is noise.
-        guidance: ``float32 (7, C, C)``.
-        ratio: from :func:`_light_ratio`.
-
-    Returns:
-        ``photo``, ``made`` and ``guidance`` in the other light.
-    """
-    weights = LUMINANCE[:, None, None]
-    brightness = (weights * guidance[:3] * ratio).sum(0) / np.maximum((weights * guidance[:3]).sum(0), 0.02)
-    relit = guidance.copy()
-    relit[:3] *= ratio
-    relit[TEXTURE] *= brightness
-    relit[[VESSELS, TONE]] *= ratio[1].mean()  # how clear vessels are is measured in green
-    return _lit(photo, ratio), made * brightness, relit

@@ -15,9 +15,9 @@ from retinagan.eye.light import (
     measure_light,
     project_light,
 )
+from retinagan.eye.planes import pick
 from retinagan.eye.statistics import EyeCorrections, EyeStatistics
 from retinagan.maps import labels
-from retinagan.models.spade import GUIDANCE_PLANES
 
 SIZE = 128
 NONE = EyeCorrections()
@@ -105,32 +105,28 @@ def test_an_eye_is_its_seed():
     statistics.light_components.normal_(0, 0.05, generator=torch.Generator().manual_seed(0))
     label_map = labels.empty_map(64, "left")
     eye, again, other = (make_eye(label_map, seed, statistics, NONE) for seed in (5, 5, 6))
-    assert eye.guidance.shape == (len(GUIDANCE_PLANES), 64, 64) and eye.latent.shape == (3,)
-    assert torch.equal(eye.guidance, again.guidance) and torch.equal(eye.latent, again.latent)
+    planes, code = eye.planes.stacked(), eye.code
+    assert planes.shape == (6, 64, 64) and planes.dtype == np.float32 and code.shape == (3,)
+    assert np.array_equal(planes, again.planes.stacked()) and torch.equal(code, again.code)
     for name in ("light_red", "vessels", "texture"):
-        index = GUIDANCE_PLANES.index(name)
-        assert not torch.equal(eye.guidance[index], other.guidance[index]), name
-    green = make_eye(label_map, 5, EyeStatistics(3), NONE).guidance[
-        GUIDANCE_PLANES.index("light_green")
-    ]  # even but for the fovea
-    assert int(green.min(0).values.argmin()) > 32  # temporal: away from a disc at the left
+        assert not np.array_equal(pick(planes, name), pick(other.planes.stacked(), name)), name
+    green = make_eye(label_map, 5, EyeStatistics(3), NONE).planes.light[1]  # even but for the fovea
+    assert int(green.min(0).argmin()) > 32  # temporal: away from a disc at the left
     assert float(green.min() / green.max()) == pytest.approx(1 - FOVEA_DEPTH[1], abs=0.01)
-    assert not eye.guidance[GUIDANCE_PLANES.index("fovea")].any()
     assert eye_seed(5) == eye_seed(5) != eye_seed(6)
 
 
 def test_lesions_do_not_change_the_eye_but_cover_its_vessels():
     statistics = EyeStatistics(3)
     label_map = labels.empty_map(128, "right")
-    vessels = GUIDANCE_PLANES.index("vessels")
-    healthy = make_eye(label_map, 3, statistics, NONE).guidance
+    healthy = make_eye(label_map, 3, statistics, NONE).planes
     ill = label_map.copy()
     ill[:, 30:40][label_map[:, 30:40] == labels.VB] = labels.HE
-    eye = make_eye(ill, 3, statistics, NONE).guidance
-    others = [i for i, name in enumerate(GUIDANCE_PLANES) if name not in ("vessels", "tone")]
-    assert torch.equal(healthy[others], eye[others])
-    assert healthy[vessels, :, 30:40].max() > 0.2 and (eye[vessels, :, 30:40] == 0).all()
-    assert torch.equal(healthy[vessels, :, 50:], eye[vessels, :, 50:])
+    eye = make_eye(ill, 3, statistics, NONE).planes
+    assert np.array_equal(healthy.light, eye.light) and np.array_equal(healthy.texture, eye.texture)
+    assert healthy.vessels[:, 30:40].max() > 0.2
+    for before, after in ((healthy.vessels, eye.vessels), (healthy.tone, eye.tone)):
+        assert (after[:, 30:40] == 0).all() and np.array_equal(before[:, 50:], after[:, 50:])
 
 
 def test_fovea_is_a_gaussian_at_its_centre():

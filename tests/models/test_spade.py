@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from retinagan.eye.planes import LIGHT, PLANES, pick
 from retinagan.eye.statistics import EyeCorrections
 from retinagan.models.spade import (
-    GUIDANCE_PLANES,
     SPADE,
     PhotoDiscriminator,
     PhotoDiscriminatorConfig,
@@ -39,7 +39,7 @@ def planes(n=2, size=64, seed=0):
     rng = torch.Generator().manual_seed(seed)
     classes = torch.randint(0, 7, (n, size, size), generator=rng)
     onehot = F.one_hot(classes, 7).permute(0, 3, 1, 2).float()
-    guidance = torch.rand(n, len(GUIDANCE_PLANES) - 1, size, size, generator=rng)  # without the tone
+    guidance = torch.rand(n, len(PLANES), size, size, generator=rng)
     return onehot, guidance
 
 
@@ -152,7 +152,7 @@ def test_missing_or_wrong_inputs_are_named():
         (dict(channels=(8,), spade_hidden=(4, 4)), "one a block"),
         (dict(size=33), "must divide by"),
         (dict(guidance="none"), "needs guidance 'eye'"),
-        (dict(latent_dim=0), "must be positive"),
+        (dict(latent_dim=0), "latent_dim is 0; it must be at least 1"),
     ],
 )
 def test_configs_that_cannot_be_built_are_refused(change, message):
@@ -182,18 +182,16 @@ def test_discriminator_sees_photo_map_and_vessels():
     photo = torch.rand(2, 3, 64, 64)
     base = discriminator(photo, onehot, guidance)
     assert [f.shape[-1] for f in base] == [32, 16, 16]
-    vessels = GUIDANCE_PLANES.index("vessels")
     for changed in ("photo", "map", "vessels", "texture"):
         other = guidance.clone()
-        if changed in GUIDANCE_PLANES:
-            other[:, GUIDANCE_PLANES.index(changed)] = 0
+        if changed in PLANES:
+            pick(other, changed)[:] = 0
         logits = discriminator(
             1 - photo if changed == "photo" else photo, onehot.flip(1) if changed == "map" else onehot, other
         )[-1]
         # The texture is withheld: the discriminator shall judge the photograph's, not compare.
         assert torch.equal(logits, base[-1]) == (changed == "texture")
-    assert vessels in discriminator.indices
-    with pytest.raises(ValueError, match="guidance plane 'nerve' is unknown"):
+    with pytest.raises(ValueError, match=r"guidance_planes\[0\] is 'nerve'; allowed are"):
         PhotoDiscriminatorConfig(guidance_planes=("nerve",))
 
 
@@ -242,7 +240,7 @@ def test_texture_is_laid_over_the_light_and_not_seen():
     torch.nn.init.zeros_(generator.output.weight)
     torch.nn.init.zeros_(generator.output.bias)
     onehot, guidance = planes(1)
-    light, texture = guidance[:, :3], guidance[:, 5:]
+    light, texture = pick(guidance, LIGHT), pick(guidance, ("texture",))
     inside = 1 - onehot[:, :1]
     torch.testing.assert_close(
         generator(onehot, torch.zeros(1, 4), guidance), (light + generator.mottle(light, texture)) * inside
@@ -253,7 +251,7 @@ def test_texture_is_laid_over_the_light_and_not_seen():
     torch.testing.assert_close(
         colour / colour[:, :1], (torch.tensor(colours.mottle_colour) / 0.78)[:, None, None].expand_as(colour)
     )
-    luminance = (mottle * torch.tensor([0.25, 0.65, 0.1])[:, None, None]).sum(1)
+    luminance = (mottle * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1)
     lit = light.mean(1) > 0.2
     assert lit.any()
     torch.testing.assert_close(luminance[lit], torch.full_like(luminance[lit], 0.03))
@@ -262,20 +260,41 @@ def test_texture_is_laid_over_the_light_and_not_seen():
     torch.testing.assert_close(swing, 0.8 * torch.tensor(colours.grain_colour))  # the camera's
     torch.nn.init.normal_(generator.output.weight)
     flat = guidance.clone()
-    flat[:, 5] = 0
+    pick(flat, "texture")[:] = 0
     seen, unseen = (generator(onehot, torch.zeros(1, 4), g) for g in (guidance, flat))
     torch.testing.assert_close(seen - unseen, generator.mottle(light, texture) * inside, atol=1e-5, rtol=1e-4)
     with pytest.raises(ValueError, match="texture_skip adds to the eye's light"):
         PhotoGeneratorConfig(texture_skip=0.03, guidance="none", output="sigmoid")
 
 
-def test_vessel_tone_is_a_seventh_plane():
-    config = PhotoGeneratorConfig(size=64, channels=(8, 8), spade_hidden=(4, 4), latent_dim=4, vessel_tone=True)
+def test_planes_mean_what_the_config_says():
+    network = {"size": 64, "channels": (8, 8), "spade_hidden": (4, 4), "latent_dim": 4, "texture_skip": 0.03}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        generator = PhotoGenerator(config).eval()
+        generator = PhotoGenerator(PhotoGeneratorConfig(**network)).eval()
+    names = PLANES[::-1]
+    turned = PhotoGenerator(PhotoGeneratorConfig(**network, planes=names)).eval()
+    state = generator.state_dict()
+    for key, value in state.items():  # the inputs of a convolution follow the order of the planes
+        if value.ndim == 4 and value.shape[1] == 13:
+            state[key] = torch.cat([value[:, :8], value[:, 8:].flip(1)], 1)
+    turned.load_state_dict(state)
     onehot, guidance = planes(1)
-    with pytest.raises(ValueError, match=r"guidance has shape \(1, 6, 64, 64\); expected \(1, 7, 64, 64\)"):
-        generator(onehot, torch.zeros(1, 4), guidance)
-    veins, arteries = (torch.cat([guidance, torch.full((1, 1, 64, 64), tone)], 1) for tone in (0.5, -0.5))
+    torch.testing.assert_close(
+        turned(onehot, torch.ones(1, 4), pick(guidance, names)), generator(onehot, torch.ones(1, 4), guidance)
+    )
+    with pytest.raises(ValueError, match="each of light_red, light_green.* is needed once"):
+        PhotoGeneratorConfig(**network, planes=("vessels", *PLANES[1:]))
+    with pytest.raises(ValueError, match=r"guidance has shape \(1, 5, 64, 64\); expected \(1, 6, 64, 64\)"):
+        generator(onehot, torch.zeros(1, 4), guidance[:, :5])
+    veins, arteries = guidance.clone(), guidance.clone()
+    pick(veins, "tone")[:], pick(arteries, "tone")[:] = 0.5, -0.5
     assert not torch.equal(generator(onehot, torch.zeros(1, 4), veins), generator(onehot, torch.zeros(1, 4), arteries))
+
+
+def test_corrections_are_part_of_the_config():
+    config = PhotoGeneratorConfig(corrections={"blur": 0.7, "texture_left": [1.1, 0.9, 1, 1, 1]})
+    assert config.corrections == EyeCorrections(blur=0.7, texture_left=(1.1, 0.9, 1.0, 1.0, 1.0))
+    assert PhotoGeneratorConfig(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
+    with pytest.raises(ValueError, match="corrections: gaps is 2.0; it must be at most 1"):
+        PhotoGeneratorConfig(corrections={"gaps": 2.0})

@@ -1,5 +1,7 @@
 """Photo training on three drawn eyes: data, losses, the way to a checkpoint."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,10 @@ import torch
 from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset
 from retinagan.eye.grown import draw_light_and_texture, make_eye
+from retinagan.eye.light import LUMINANCE
+from retinagan.eye.planes import LIGHT, PLANES, EyePlanes, pick
 from retinagan.maps import labels
-from retinagan.training import photo_losses, photos
+from retinagan.training import photo_crops, photo_losses, photos
 from retinagan.training.export import export_run
 from retinagan.training.loop import train
 from retinagan.training.photos import PhotosTask
@@ -67,7 +71,7 @@ def test_a_batch_depends_on_its_generator_alone(task):
     first, again, other = task.batch(rng(1)), task.batch(rng(1)), task.batch(rng(2))
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not torch.equal(first["photo"], other["photo"])
-    assert first["photo"].shape == (4, 3, 32, 32) and first["guidance"].shape == (4, 6, 32, 32)
+    assert first["photo"].shape == (4, 3, 32, 32) and first["guidance"].shape == (4, len(PLANES), 32, 32)
     assert first["paired"].tolist() == [False, True, True, True]
 
 
@@ -79,11 +83,12 @@ def test_photo_map_and_vessels_of_a_crop_belong_together(task):
         ):
             assert (photo[:, label_map == labels.BG] == 0).all()
             if (label_map == labels.OD).sum() > 20:  # fewer are all edge
-                blue = photo[2] / guidance[2]
+                blue = photo[2] / pick(guidance, "light_blue")
                 assert blue[label_map == labels.OD].median() > 1.8  # nothing but the disc is that blue
             if paired:
-                vessel = (guidance[3] > 0.5) & (label_map == labels.VB)
-                plain = (guidance[3] == 0) & (label_map == labels.VB)
+                ridges = pick(guidance, "vessels")
+                vessel = (ridges > 0.5) & (label_map == labels.VB)
+                plain = (ridges == 0) & (label_map == labels.VB)
                 if vessel.sum() > 8 and plain.sum() > 8:
                     assert photo[0][vessel].mean() < 0.85 * photo[0][plain].mean()
 
@@ -103,7 +108,7 @@ def test_eye_statistics_are_fitted_on_the_photographs(task, dataset):
     # Fovea: from the markup where there is one, else from the disc.
     assert task.eyes[0].fovea[:2] == pytest.approx(tuple(dataset.fovea[0]))
     assert task.eyes[1].fovea[0] < SIZE / 2  # disc at the right: fovea at the left
-    light = task.eyes[0].guidance[:3].astype(np.float32)
+    light = EyePlanes.of(task.eyes[0].guidance).light
     x, y, radius = task.eyes[0].fovea
     away = np.hypot(*(np.mgrid[:SIZE, :SIZE] + 0.5 - np.array([y, x])[:, None, None]))
     assert light[1][away < 0.3 * radius].mean() < 0.85 * light[1][(away > 1.5 * radius) & (away < 2 * radius)].mean()
@@ -173,13 +178,13 @@ def test_bad_settings_are_named(dataset):
 
 
 def test_degraded_guidance_changes_the_vessels_alone():
-    guidance = np.random.default_rng(0).random((7, 16, 16), dtype=np.float32)
-    guidance[[3, 6]] *= 1.5  # an eye with clear vessels
-    degraded = photos._degraded(guidance, 1.5, rng())
-    assert not np.array_equal(degraded[3], guidance[3])
-    assert np.array_equal(np.delete(degraded, [3, 6], 0), np.delete(guidance, [3, 6], 0))
-    assert degraded[3].min() >= 0 and 1 < degraded[3].max() <= 1.5 * 1.1
-    assert (degraded[6] <= guidance[6]).all()  # a twig that is dropped has no tone
+    planes = EyePlanes.of(np.random.default_rng(0).random((6, 16, 16), dtype=np.float32))
+    clear = dataclasses.replace(planes, vessels=planes.vessels * 1.5, tone=planes.tone * 1.5)
+    degraded = photo_crops.degraded(clear, 1.5, rng())
+    assert not np.array_equal(degraded.vessels, clear.vessels)
+    assert np.array_equal(degraded.light, clear.light) and np.array_equal(degraded.texture, clear.texture)
+    assert degraded.vessels.min() >= 0 and 1 < degraded.vessels.max() <= 1.5 * 1.1
+    assert (degraded.tone <= clear.tone).all()  # a twig that is dropped has no tone
 
 
 def test_another_light_changes_the_contrasts_with_it_and_not_what_is_reflected():
@@ -187,27 +192,24 @@ def test_another_light_changes_the_contrasts_with_it_and_not_what_is_reflected()
     own, other = (
         draw.uniform(0.3, 0.4, (3, 1, 1)).astype(np.float32) * np.ones((3, 8, 8), np.float32) for _ in range(2)
     )
-    guidance = draw.uniform(0.2, 0.6, (7, 8, 8)).astype(np.float32)
-    guidance[:3] = own
-    texture = guidance[photos.TEXTURE] * 0.03  # in the light's own colour, as a generator lays it over the light
-    reflectance = 1 + texture / np.tensordot(photos.LUMINANCE, own, 1)
+    vessels, texture, tone = draw.uniform(0.2, 0.6, (3, 8, 8)).astype(np.float32)
+    eye = EyePlanes(own, vessels, texture, tone)
+    # In the light's own colour, as a generator lays texture over the light.
+    reflectance = 1 + 0.03 * texture / np.tensordot(LUMINANCE, own, 1)
     reflectance[2, 2] = 0.7  # a lesion
-    photo, made = (own * reflectance).transpose(1, 2, 0), guidance[photos.TEXTURE] / 2
-    relit, relit_made, planes = photos._relit(photo, made, guidance, photos._light_ratio(own, other))
+    photo, made = (own * reflectance).transpose(1, 2, 0), texture / 2
+    relit, relit_made, planes = photo_crops.relit(photo, made, eye, photo_crops.light_ratio(own, other))
     assert relit.transpose(2, 0, 1) == pytest.approx(other * reflectance, rel=1e-5)
-    assert planes[:3] == pytest.approx(other, rel=1e-5)
-    shown = 1 + planes[photos.TEXTURE] * 0.03 / np.tensordot(photos.LUMINANCE, other, 1)
+    assert planes.light == pytest.approx(other, rel=1e-5)
+    shown = 1 + planes.texture * 0.03 / np.tensordot(LUMINANCE, other, 1)
     shown[2, 2] = 0.7
-    assert planes[:3] * shown == pytest.approx(relit.transpose(2, 0, 1), rel=1e-5)
-    assert relit_made / made == pytest.approx(planes[photos.TEXTURE] / guidance[photos.TEXTURE], rel=1e-5)
-    for plane in (photos.VESSELS, photos.TONE):
-        assert planes[plane] / guidance[plane] == pytest.approx(other[1] / own[1], rel=1e-5)
-    fovea = photos.GUIDANCE_PLANES.index("fovea")
-    assert (planes[fovea] == guidance[fovea]).all()
+    assert planes.light * shown == pytest.approx(relit.transpose(2, 0, 1), rel=1e-5)
+    assert relit_made / made == pytest.approx(planes.texture / texture, rel=1e-5)
+    for after, before in ((planes.vessels, vessels), (planes.tone, tone)):
+        assert after / before == pytest.approx(other[1] / own[1], rel=1e-5)
     # Three times the light is more than a photograph can bear.
-    assert photos._relit(photo, made, guidance, photos._light_ratio(own, 3 * own))[2][:3] == pytest.approx(
-        photos.RELIT[1] * own, rel=1e-5
-    )
+    brightest = photo_crops.relit(photo, made, eye, photo_crops.light_ratio(own, 3 * own))[2].light
+    assert brightest == pytest.approx(photo_crops.RELIT[1] * own, rel=1e-5)
 
 
 def test_the_share_of_relit_crops_is_what_the_settings_say(dataset):
@@ -225,7 +227,7 @@ def test_the_share_of_relit_crops_is_what_the_settings_say(dataset):
     for batch in (never, always):
         for photo, label_map, guidance in zip(batch["photo"], batch["map"], batch["guidance"], strict=True):
             retina = label_map == labels.VB
-            ratio = (photo[:, retina] / guidance[:3, retina]).median(1).values
+            ratio = (photo[:, retina] / pick(guidance, LIGHT)[:, retina]).median(1).values
             assert ratio.numpy() == pytest.approx(1, abs=0.15)
 
 
@@ -242,16 +244,15 @@ def test_local_contrast_tells_blur_from_detail_wherever_the_detail_lies():
 
 def test_the_mean_colour_of_clear_retina_is_the_light():
     onehot = torch.nn.functional.one_hot(torch.full((2, 64, 64), labels.VB), 7).permute(0, 3, 1, 2).float()
-    guidance = torch.full((2, 6, 64, 64), 0.3)
-    guidance[:, 3] = 0
+    eye = torch.full((2, 3, 64, 64), 0.3), torch.zeros(2, 1, 64, 64)
     grain = torch.randn(2, 3, 64, 64, generator=rng()) * 0.05
-    assert photo_losses.light_difference(guidance[:, :3] + grain, onehot, guidance) < 0.003
-    assert photo_losses.light_difference(guidance[:, :3] + 0.1, onehot, guidance) == pytest.approx(0.1, rel=1e-3)
-    lesion, blood = onehot.clone(), guidance[:, :3].clone()
+    assert photo_losses.light_difference(eye[0] + grain, onehot, *eye) < 0.003
+    assert photo_losses.light_difference(eye[0] + 0.1, onehot, *eye) == pytest.approx(0.1, rel=1e-3)
+    lesion, blood = onehot.clone(), eye[0].clone()
     lesion[:, labels.VB, :32] = 0
     lesion[:, labels.HE, :32] = 1
     blood[:, :, :32] -= 0.2  # what a lesion looks like says nothing of the light
-    assert photo_losses.light_difference(blood, lesion, guidance) < 0.001
+    assert photo_losses.light_difference(blood, lesion, *eye) < 0.001
 
 
 def test_training_starts_from_the_weights_of_a_checkpoint(dataset, task, tmp_path):
@@ -306,15 +307,14 @@ def test_the_segmenter_pulls_lesions_towards_what_it_finds(dataset, tmp_path):
 def test_drawn_light_in_training_is_that_of_new_eyes(task, dataset):
     """A crop as large as the map gets the light that ``make_eye`` gives the same draws."""
     eye, statistics = task.eyes[0], task.networks["generator"].eye
-    guidance = eye.guidance.astype(np.float32)
-    code = task._new_light(guidance, eye, (slice(None), slice(None)), rng(5))
+    planes, code = task._new_eye(0, 0, (slice(None), slice(None)), rng(5))
     light, logs = draw_light_and_texture(statistics, rng(5))
     light = light * task.generator_config.latent_std
     centre, corrections = tuple(dataset.fovea[0]), task.generator_config.corrections
-    expected = make_eye(eye.label_map, 0, statistics, corrections, light=light, texture=logs, fovea=centre).guidance.numpy()
+    expected = make_eye(eye.label_map, 0, statistics, corrections, light=light, texture=logs, fovea=centre).planes
     assert torch.equal(code, light)
-    assert guidance[:3] == pytest.approx(expected[:3], abs=5e-3)  # make_eye moves light a little with the disc
-    power, wanted = (float(planes[photos.TEXTURE].std()) for planes in (guidance, expected))
+    assert planes.light == pytest.approx(expected.light, abs=5e-3)  # make_eye moves light a little with the disc
+    power, wanted = (float(eye.texture.std()) for eye in (planes, expected))
     assert power == pytest.approx(wanted, rel=0.1)  # of another noise
 
 
@@ -379,18 +379,15 @@ def test_lesions_are_compared_by_their_mean_colour_small_ones_as_much_as_large_o
 
 
 def test_vessels_tone_goes_with_the_vessels(dataset):
-    network = {**CONFIG["network"], "vessel_tone": True}
     config = {
         **CONFIG,
-        "network": network,
         "discriminator": {"channels": (8, 8), "guidance_planes": ("vessels", "tone")},
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         task = fitted(config, dataset)
     batch = task.batch(rng())
-    vessels, tone = batch["guidance"][:, photos.VESSELS], batch["guidance"][:, photos.TONE]
-    assert batch["guidance"].shape == (4, 7, 32, 32)
+    vessels, tone = (pick(batch["guidance"], name) for name in ("vessels", "tone"))
     assert (tone.abs() <= vessels + 2e-3).all()
     assert tone[~batch["paired"]].abs().max() > 0.05  # a grown tree has arteries and veins
     task.step(batch, 0, rng(), lambda name, loss: 0.0)
