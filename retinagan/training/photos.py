@@ -90,6 +90,11 @@ class PhotoTraining(LoopSettings):
     feature_matching: float = Field(1.5, ge=0)
     varied_copies: int = Field(1, ge=0)
     """Copies of every eye turned, scaled, shifted, mirrored and recoloured (retinagan.data.augment), 0 and more."""
+    relit_share: float = Field(0.5, ge=0, le=1)
+    """Share of the paired crops that are shown in another training eye's light, as if that had lit them
+    (``photo_crops.relit``): few eyes are annotated, and most of those are dark, so that lesions in bright light would else
+    never have a photograph to be like."""
+    grown_share: float = Field(0.25, ge=0, lt=1)
     """Share of a batch with grown vessels and drawn light, without a paired photograph but for the lesions' colour."""
     grown_trees: int = Field(2, ge=1)
     """How many different trees are grown for each training eye."""
@@ -118,10 +123,15 @@ class PhotosTask(Task):
     averaged = ("generator",)
 
     def __init__(self, config: dict, dataset: PreparedDataset | None = None) -> None:
+        self.training = from_mapping(PhotoTraining, config.get("training", {}), "training")
+        self.generator_config = from_mapping(PhotoGeneratorConfig, config.get("network", {}), "network")
+        discriminator_config = from_mapping(PhotoDiscriminatorConfig, config.get("discriminator", {}), "discriminator")
         if self.training.crop % self.generator_config.reduction:
             raise ValueError(
                 f"training.crop is {self.training.crop}; it must divide by {self.generator_config.reduction}"
             )
+        if discriminator_config.planes != self.generator_config.planes:
+            raise ValueError("discriminator.planes differ from network.planes; both networks are given the same guidance")
         generator = PhotoGenerator(self.generator_config).to(memory_format=torch.channels_last)
         if self.training.initial:
             start_from(generator, self.training.initial, "photos")
@@ -172,6 +182,22 @@ class PhotosTask(Task):
             self.grown[index, variant] = without_lesions(tree, label_map, corrections.lesion_margin).astype(np.float16)
         return self.grown[index, variant][(slice(None), *window)].astype(np.float32)
 
+    def _new_eye(
+        self, index: int, variant: int, window: Window, rng: torch.Generator
+    ) -> tuple[EyePlanes, torch.Tensor]:
+        """A crop of a training map in a new eye, as ``retinagan.eye.grown.make_eye`` makes them, and its light's code."""
+        eye, config = self.eyes[index], self.generator_config
+        vessels, tone = self._grown(index, variant, window)
+        drawn, logs = draw_light_and_texture(self.networks["generator"].eye, rng)
+        code, texture = drawn * config.latent_std, logs.numpy()
+        noise = torch.randn(vessels.shape, generator=rng).numpy()
+        planes = EyePlanes.assembled(
+            light=self._light(code, eye.side, window),
+            fovea=draw_macula(eye.fovea[:2], eye.fovea[2], config.size, config.corrections)[window],
+            vessels=vessels,
+            tone=tone,
+            strength=grown_strength(texture, config.corrections),
+            texture=new_texture(noise, texture, config.corrections, config.size / 512),
         )
         return planes, code
 
@@ -261,6 +287,11 @@ class PhotosTask(Task):
         with torch.no_grad():
             real_features = discriminator(*(turned(t[paired]) for t in (photo, onehot, guidance)))
         weight = 1 + (config.lesion_weight - 1) * onehot[paired, EX : MA + 1].sum(1, keepdim=True)
+        # Made-up texture has no counterpart in the photograph: compared pixel by pixel it would be smoothed away, and
+        # vessels and lesions would lie in a blur of their own.
+        names = self.generator_config.planes
+        light, vessels = pick(guidance, LIGHT, names), pick(guidance, ("vessels",), names)
+        made = self.networks["generator"].mottle(light[paired], batch["made_texture"][paired])
         difference = (fake[paired] - made - photo[paired]) * weight
         sharpness = contrast_difference(fake[paired], photo[paired], weight)
         matching = feature_matching([f[paired] for f in fake_features[:-1]], real_features[:-1])
