@@ -12,11 +12,11 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
 
 from retinagan.models.segmenter import Segmenter, SegmenterConfig
 from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
@@ -38,8 +38,8 @@ class CheckpointError(ValueError):
     """A checkpoint file is damaged, or not what it should be."""
 
 
-def save(path: str | Path, network: str, module: nn.Module, facts: dict, dtype: torch.dtype = torch.float16) -> None:
-    """Write ``module`` (a generator with ``config``) to ``path`` as safetensors, atomically.
+def save(path: str | Path, network: str, module: Any, facts: dict, dtype: torch.dtype = torch.float16) -> None:
+    """Write ``module`` (an ``nn.Module`` with its ``config``) to ``path`` as safetensors, atomically.
 
     Args:
         network: a key of :data:`NETWORKS`.
@@ -95,7 +95,7 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load(path: str | Path, network: str) -> tuple[nn.Module, dict]:
+def load(path: str | Path, network: str) -> tuple[Any, dict]:
     """Rebuild the generator in ``path`` in float32 on the CPU, in evaluation mode, and its facts.
 
     Raises:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import operator
 import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar, dataclass_transform
@@ -56,7 +55,7 @@ _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field, dataclasses.field))
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 def configuration(cls: type[Config]) -> type[Config]:
     """A class of annotated fields as a frozen, checked dataclass; its fields are given by name.
 
@@ -65,7 +64,7 @@ def configuration(cls: type[Config]) -> type[Config]:
     Wrong values raise ValueError, a line each: the field, its value and what is allowed.
     """
     rules = ConfigDict(strict=True, allow_inf_nan=False)
-    made = pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=rules)(cls)
+    made: Any = pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=rules)(cls)
     fields = made.__pydantic_fields__
     unchecked = made.__init__
 
@@ -77,14 +76,14 @@ def configuration(cls: type[Config]) -> type[Config]:
             kind = fields[name].annotation
             if isinstance(value, list):
                 values[name] = _tuples(value)
-            elif isinstance(value, Mapping) and dataclasses.is_dataclass(kind):
+            elif isinstance(value, Mapping) and isinstance(kind, type) and dataclasses.is_dataclass(kind):
                 values[name] = from_mapping(kind, value, name)
         try:
             unchecked(self, **values)
         except ValidationError as error:
             raise ValueError("\n".join(_lines(error, values))) from None
 
-    made.__init__ = checked  # type: ignore[method-assign]
+    made.__init__ = checked
     return made
 
 
@@ -121,7 +120,9 @@ def _lines(error: ValidationError, values: Mapping[str, Any]) -> Iterator[str]:
         elif each["type"] == "missing":
             yield f"{name} is missing"
         else:
-            value = functools.reduce(operator.getitem, place, values)
+            value: Any = values
+            for step in place:
+                value = value[step]
             allowed = _ALLOWED.get(each["type"])
             told = each["msg"] if allowed is None else allowed.format(**each.get("ctx", {}))
             yield f"{name} is {_shown(value)}; {told}"

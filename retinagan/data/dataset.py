@@ -28,8 +28,8 @@ class PreparedDataset:
         fovea: ``float64 (N, 2)``, x and y in pixels, NaN where unknown.
         ids: source ids.
         has_map: ``bool (N,)``.
-        labels: where each map is from: ``masks`` (annotated lesions), ``disc`` (grade 0: nothing to annotate but the disc),
-            ``pseudo`` (predicted by a segmenter), or empty without a map.
+        labels: where each map is from: ``masks`` (annotated lesions), ``disc`` (grade 0: nothing to annotate but the
+            disc), ``pseudo`` (predicted by a segmenter), or empty without a map.
     """
 
     photos: np.ndarray
@@ -42,10 +42,10 @@ class PreparedDataset:
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.has_map is None:
-            object.__setattr__(self, "has_map", np.ones(len(self.ids), dtype=bool))
+        has_map = np.ones(len(self.ids), dtype=bool) if self.has_map is None else self.has_map
+        object.__setattr__(self, "has_map", has_map)
         if not self.labels:
-            object.__setattr__(self, "labels", tuple("masks" if has else "" for has in self.has_map))
+            object.__setattr__(self, "labels", tuple("masks" if has else "" for has in has_map))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -54,7 +54,7 @@ class PreparedDataset:
         """SHA-256 of all that is known of the eyes, in hexadecimal; in which folder they lie does not count."""
         digest = hashlib.sha256(json.dumps([self.photos.shape, self.ids, self.labels]).encode())
         for array in (self.photos, self.maps, self.vessels, self.grades, self.fovea, self.has_map):
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
 

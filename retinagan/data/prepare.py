@@ -41,10 +41,10 @@ MANIFEST_COLUMNS = (
     "left", "top", "side", "size", "sha256", "key",
 )  # fmt: skip
 """``id``; ``eye`` shared by photographs of one eye; ``source`` data set; ``split`` train or heldout; ``grade`` 0-4 or
-empty; ``has_masks`` lesions were annotated; ``has_map`` there is a map; ``label`` where it
-is from: masks, disc (grade 0: retina and disc alone), pseudo (predicted, see retinagan.data.pseudo) or empty; centres in prepared pixels or empty; the square
-cut from the source in its pixels; ``sha256`` of the source photograph; ``key`` of everything that the pair was made
-from."""
+empty; ``has_masks`` lesions were annotated; ``has_map`` there is a map; ``label`` where it is from: masks, disc (grade
+0: retina and disc alone), pseudo (predicted, see retinagan.data.pseudo) or empty; centres in prepared pixels or empty;
+the square cut from the source in its pixels; ``sha256`` of the source photograph; ``key`` of everything that the pair
+was made from."""
 
 
 @dataclass
@@ -132,17 +132,10 @@ def read_manifest(folder: Path | str) -> dict[str, dict[str, str]]:
         raise FileNotFoundError(f"{path} does not exist; make it with: python -m retinagan prepare")
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        missing = set(MANIFEST_COLUMNS) - {"label"} - set(reader.fieldnames or ())
+        missing = set(MANIFEST_COLUMNS) - set(reader.fieldnames or ())
         if missing:
             raise ValueError(f"{path} lacks the columns {sorted(missing)}; prepare the folder again")
-        # Folders prepared before there were predicted maps have no column that tells where a map is from.
-        rows = [{"label": _label(row["has_masks"] == "1", row["has_map"] == "1"), **row} for row in reader]
-    return {row["id"]: row for row in sorted(rows, key=lambda r: r["id"])}
-
-
-def _label(has_masks: bool, has_map: bool) -> str:
-    """Where the map of an eye is from, as far as its data set says: the manifest's ``label``."""
-    return "masks" if has_masks else "disc" if has_map else ""
+        return {row["id"]: row for row in sorted(reader, key=lambda row: row["id"])}
 
 
 def _check_ids(eyes: list[SourceEye]) -> None:
@@ -202,7 +195,7 @@ def _prepare_eye(eye: SourceEye, paths: dict[str, Path], size: int, digest: str,
     values = {
         "id": eye.source_id, "eye": eye.eye, "source": eye.source, "split": split_of(eye.eye),
         "grade": "" if eye.grade is None else eye.grade, "has_masks": int(eye.has_masks), "has_map": int(eye.has_map),
-        "label": _label(eye.has_masks, eye.has_map),
+        "label": "masks" if eye.has_masks else "disc" if eye.has_map else "",
         "disc_x": _text(disc and disc[0]), "disc_y": _text(disc and disc[1]),
         "fovea_x": _text(fovea and fovea[0]), "fovea_y": _text(fovea and fovea[1]),
         "left": _text(square.left), "top": _text(square.top), "side": _text(square.side),
@@ -297,7 +290,7 @@ def _text(value: float | None) -> str:
 
 
 def save_map_and_vessels(photo: np.ndarray, label_map: np.ndarray | None, map_path: Path, vessels_path: Path) -> None:
-    """Write the lesion map ``uint8 (S, S)`` of a prepared photograph, if there is one, and the vessels beside its lesions."""
+    """Write a prepared photograph's lesion map ``uint8 (S, S)``, where there is one, and the vessels beside lesions."""
     if label_map is not None:
         picture = Image.fromarray(label_map, mode="P")
         picture.putpalette(PALETTE.ravel().tolist())

@@ -1,4 +1,4 @@
-"""What shares of predicted maps are worth: how often a segmenter sees a lesion where there is one, and where there is none."""
+"""What shares of predicted maps are worth: how often a segmenter sees a lesion that is there, and one that is not."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def presence(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, dict]:
 def corrected(share: float, figures: dict) -> float | None:
     """The share of eyes that have a lesion, from the share of those whose predicted map has it, 0..1.
 
-    Rogan and Gladen, American Journal of Epidemiology 107 (1978): (share + specificity − 1) / (sensitivity + specificity − 1),
-    cut to 0..1. None where either rate is of fewer than :data:`LEAST_EYES`, or both together say next to nothing
-    (:data:`LEAST_INFORMATIVE`).
+    Rogan and Gladen, American Journal of Epidemiology 107 (1978):
+    (share + specificity − 1) / (sensitivity + specificity − 1), cut to 0..1. None where either rate is of fewer than
+    :data:`LEAST_EYES`, or both together say next to nothing (:data:`LEAST_INFORMATIVE`).
     """
     sensitivity, specificity = figures["sensitivity"], figures["specificity"]
     if min(figures["with"], figures["without"]) < LEAST_EYES or sensitivity + specificity - 1 < LEAST_INFORMATIVE:
@@ -67,7 +67,7 @@ def read_presence(folder: Path) -> dict[str, dict] | None:
         return None
     try:
         noted = json.loads(path.read_text(encoding="utf-8"))["presence"]
-        return {CLASSES[kind].short: {key: noted[CLASSES[kind].short][key] for key in ("with", "sensitivity", "without", "specificity")}
-                for kind in LESIONS}  # fmt: skip
+        keys = ("with", "sensitivity", "without", "specificity")
+        return {CLASSES[kind].short: {key: noted[CLASSES[kind].short][key] for key in keys} for kind in LESIONS}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}); predict the maps again: prepare … --pseudo-label") from error

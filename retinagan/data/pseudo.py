@@ -1,7 +1,7 @@
-"""Pseudo-labels: lesion maps of graded photographs that nobody annotated, predicted by a segmenter and cleaned by the grade.
+"""Pseudo-labels: lesion maps of graded photographs that nobody annotated, predicted and cleaned by the grade.
 
-A grade is a statement about lesions (Wilkinson et al., Ophthalmology 110, 2003): grade 0 has none, grade 1 microaneurysms alone. What
-a segmenter sees beyond that is its mistake. The disc is where the data set says that it is.
+A grade is a statement about lesions (Wilkinson et al., Ophthalmology 110, 2003): grade 0 has none, grade 1
+microaneurysms alone. What a segmenter sees beyond that is its mistake. The disc is where the data set says that it is.
 """
 
 from __future__ import annotations
@@ -53,9 +53,10 @@ class PseudoReport:
 def pseudo_label(folder: Path, segmenter: Path, progress: bool = True) -> PseudoReport:
     """Write predicted maps for all photographs of a prepared folder that have none, or a predicted one.
 
-    Annotated maps and those of grade 0 stay. The vessels are measured again, as lesions are left out of them. The manifest's
-    ``label`` of these eyes becomes ``pseudo``. ``pseudo.json`` notes the segmenter, and how often it is right about a lesion's being there
-    (``retinagan.data.presence``) on the held-out eyes that are annotated or of grade 0, without help from their grade.
+    Annotated maps and those of grade 0 stay. The vessels are measured again, as lesions are left out of them. The
+    manifest's ``label`` of these eyes becomes ``pseudo``. ``pseudo.json`` notes the segmenter, and how often it is
+    right about a lesion's being there (``retinagan.data.presence``) on the held-out eyes that are annotated or of grade
+    0, without help from their grade.
 
     Args:
         folder: written by ``prepare`` with unlabelled photographs.
@@ -77,7 +78,8 @@ def pseudo_label(folder: Path, segmenter: Path, progress: bool = True) -> Pseudo
     sizes = {int(row["size"]) for row in wanted}
     if sizes - {network.config.size}:
         raise ValueError(
-            f"{folder} was prepared at size {sorted(sizes)}, the segmenter was trained at {network.config.size}; prepare it at that size"
+            f"{folder} was prepared at size {sorted(sizes)}, the segmenter was trained at {network.config.size}; "
+            "prepare it at that size"
         )
     report = PseudoReport(shown={CLASSES[kind].short: 0 for kind in SEGMENTED})
     known = [row for row in rows.values() if row["label"] in ("masks", "disc") and row["split"] == "heldout"]

@@ -26,7 +26,7 @@ LESIONS = (EX, HE, SE, MA)
 class LabelClass(NamedTuple):
     """One channel of a lesion map."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple has a method of that name
     short: str
     name: str
     colour: tuple[int, int, int]

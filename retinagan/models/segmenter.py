@@ -67,7 +67,9 @@ class Segmenter(nn.Module):
         )
         self.up = nn.ModuleList(_conv(width, width) for width in widths[:-1])
         self.output = nn.Conv2d(widths[0], len(SEGMENTED), 1)
-        nn.init.constant_(self.output.bias, -4.0)  # lesions cover about a hundredth of a photograph
+        self.output.bias = nn.Parameter(
+            torch.full((len(SEGMENTED),), -4.0)
+        )  # lesions cover about a hundredth of a photograph
 
     def forward(self, photo: torch.Tensor) -> torch.Tensor:
         levels = self._encode(photo)

@@ -157,9 +157,8 @@ class SynthesisBlock(nn.Module):
 
     def __init__(self, channels_in: int | None, channels: int, config: MapGeneratorConfig):
         super().__init__()
-        first = channels_in is None
         self.upsampling = config.upsampling
-        self.conv1 = None if first else EqualConv2d(channels_in, channels, 3, padding=config.padding)
+        self.conv1 = None if channels_in is None else EqualConv2d(channels_in, channels, 3, padding=config.padding)
         self.style1 = NoisyStyle(channels, config)
         self.conv2 = EqualConv2d(channels, channels, 3, padding=config.padding)
         self.style2 = NoisyStyle(channels, config)
@@ -183,6 +182,10 @@ class MapGenerator(nn.Module):
     ``train()`` mode batches are computed at once.
     """
 
+    constant: Tensor
+    lesions: Tensor
+    w_mean: Tensor
+
     def __init__(self, config: MapGeneratorConfig):
         super().__init__()
         self.config = config
@@ -193,7 +196,9 @@ class MapGenerator(nn.Module):
             self.constant = nn.Parameter(torch.randn_like(constant))
         else:
             self.register_buffer("constant", constant, persistent=False)
-        self.blocks = nn.ModuleList(SynthesisBlock(a, b, config) for a, b in pairwise((None, *config.channels)))
+        self.blocks = nn.ModuleList(
+            SynthesisBlock(a, b, config) for a, b in zip((None, *config.channels), config.channels, strict=False)
+        )
         last = len(config.channels) - 1
         self.first_output = {"sum": 0, "blend": last - 1, "none": last}[config.skip]
         self.outputs = nn.ModuleList(
@@ -267,7 +272,7 @@ class MapGenerator(nn.Module):
 
     def _synthesis(self, styles: Sequence[Tensor], noise: Sequence[Tensor], alpha: float) -> Tensor:
         x = self.constant.expand(styles[0].shape[0], -1, -1, -1)
-        logits = None
+        logits: Tensor | None = None
         for i, (block, plane, style) in enumerate(zip(self.blocks, noise, styles, strict=True)):
             x = block(x, plane, style)
             if i < self.first_output or (self.config.skip == "blend" and alpha == 1.0 and i == self.first_output):
@@ -281,6 +286,7 @@ class MapGenerator(nn.Module):
                 logits = fresh + F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
             else:
                 logits = alpha * fresh + (1 - alpha) * F.interpolate(logits, scale_factor=2, mode="nearest")
+        assert logits is not None  # the last block always has an output
         return logits
 
     def random_inputs(self, seeds: Sequence[int]) -> tuple[Tensor, list[Tensor]]:

@@ -55,7 +55,7 @@ class Bundle:
         return array
 
     def tensors(
-        self, names: Iterable[str], progress: Callable[[int], None] | None = None
+        self, names: Iterable[str], progress: Callable[[int], object] | None = None
     ) -> Iterator[tuple[str, np.ndarray]]:
         """The tensors ``names`` one after the other, in the order of the data files; each is a fresh array.
 
@@ -106,9 +106,10 @@ class Bundle:
             raise BundleError(f"{shard.name}: tensor {name}: {_DAMAGED}")
         if entry.dtype == 10 and piece.size and piece.max() > 1:
             raise BundleError(f"{shard.name}: tensor {name} is bool, but a byte of it is {piece.max()}")
+        dtype = DTYPES[entry.dtype]
         # Reshaped from a view, then copied: the mapped pages are given back with the piece.
-        array = piece.view(entry.numpy_dtype).reshape(entry.shape)
-        return array.astype(entry.numpy_dtype.newbyteorder("="))
+        array = piece.view(dtype).reshape(entry.shape)
+        return array.astype(dtype.newbyteorder("="))
 
     def _check_places(self) -> None:
         """Every tensor within its data file, of the size that its shape says, and none over another."""

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import IO, Protocol
 
 import numpy as np
 
@@ -223,7 +223,7 @@ class _InflatedShard:
         except _ZIP_ERRORS as error:
             raise BundleError(f"{self.path}: {self.name} cannot be unpacked ({error}); download it again") from error
 
-    def _chunk(self, stream: zipfile.ZipExtFile, size: int) -> bytes:
+    def _chunk(self, stream: IO[bytes], size: int) -> bytes:
         chunk = stream.read(size)
         if not chunk:
             raise BundleError(f"{self.path}: {self.name} ends early; download it again")

@@ -106,7 +106,9 @@ def parse_index(data: bytes) -> tuple[int, dict[str, Entry]]:
     _check_tiling([*blocks, metaindex, index], footer)
     for _ in _block(data, *metaindex, footer):
         raise BundleError("the index has meta blocks (filters); TensorFlow writes none, so it is damaged")
-    header, entries, previous = None, {}, None
+    header: int | None = None
+    entries: dict[str, Entry] = {}
+    previous: bytes | None = None
     for offset, size in blocks:
         for key, value in _block(data, offset, size, footer):
             if previous is not None and key <= previous:
@@ -221,8 +223,8 @@ def _shard_count(header: bytes) -> int:
             raise BundleError("the checkpoint was written on a big-endian machine; only little-endian ones are read")
         elif field == 3:
             for version_field, version in _fields(_message(value, "version")):
-                if version_field == 2 and _number(version, "minimal consumer") > 1:
-                    raise BundleError(f"the checkpoint needs a reader of version {version}; this is one of version 1")
+                if version_field == 2 and (least := _number(version, "minimal consumer")) > 1:
+                    raise BundleError(f"the checkpoint needs a reader of version {least}; this is one of version 1")
     if not 1 <= shards <= MAX_SHARDS:
         raise BundleError(f"the checkpoint claims {shards} data files; allowed are 1 to {MAX_SHARDS}")
     return shards

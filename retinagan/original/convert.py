@@ -284,16 +284,15 @@ def _build(plan: _Plan, bundle: Bundle, progress: Callable[[int], object]) -> nn
         state[key] = _TRANSFORMS[transform](torch.from_numpy(array)).contiguous()
         if not torch.isfinite(state[key]).all():
             raise BundleError(f"{bundle.origin}: tensor {name} holds values that are not finite")
-    if plan.network == "maps":
-        module = MapGenerator(plan.config)
-        state["w_mean"] = module.w_mean
-        module.load_state_dict(state)
-        module.estimate_w_mean()
-        return module.eval()
+    if isinstance(plan.config, MapGeneratorConfig):
+        maps = MapGenerator(plan.config)
+        maps.load_state_dict(state | {"w_mean": maps.w_mean})
+        maps.estimate_w_mean()
+        return maps.eval()
     with torch.device("meta"):
-        module = PhotoGenerator(plan.config)
-    module.load_state_dict(state, assign=True)
-    return module.eval()
+        photos = PhotoGenerator(plan.config)
+    photos.load_state_dict(state, assign=True)
+    return photos.eval()
 
 
 def _facts(network: str, bundle: Bundle, md5: str | None) -> dict:

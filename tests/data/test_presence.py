@@ -18,7 +18,7 @@ def label_map(*kinds):
 def test_sensitivity_and_specificity_are_counted_by_eye():
     true = [label_map(EX, HE), label_map(EX), label_map(HE), label_map()]
     found = [label_map(EX), label_map(), label_map(HE, EX), label_map(MA)]
-    figures = presence(zip(true, found))
+    figures = presence(zip(true, found, strict=True))
     assert figures["EX"] == {"with": 2, "sensitivity": 0.5, "without": 2, "specificity": 0.5}
     assert figures["HE"] == {"with": 2, "sensitivity": 0.5, "without": 2, "specificity": 1.0}
     assert figures["MA"] == {"with": 0, "sensitivity": None, "without": 4, "specificity": 0.75}

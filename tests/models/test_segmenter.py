@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-
 import numpy as np
 import pytest
 import torch
@@ -286,21 +284,6 @@ def test_pseudo_labels_fill_the_gaps_alone(folder, tmp_path):
     heldout = [row for row in rows.values() if row["split"] == "heldout" and row["label"] == "masks"]
     noted = read_presence(folder)["EX"]
     assert noted["with"] + noted["without"] == len(heldout) and noted["sensitivity"] in (None, 0.0)  # it sees nothing
-
-
-def test_a_folder_from_before_there_were_predicted_maps_still_says_where_maps_are_from(folder):
-    rows = read_manifest(folder)
-    path = folder / "manifest.csv"
-    with path.open(newline="") as file:
-        table = list(csv.DictReader(file))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [name for name in table[0] if name != "label"], extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(table)
-    assert {name: row["label"] for name, row in read_manifest(folder).items()} == {
-        n: r["label"] for n, r in rows.items()
-    }
-    assert sorted({row["label"] for row in rows.values()}) == ["", "masks"]
 
 
 def test_another_size_is_refused(folder, tmp_path):

@@ -307,4 +307,4 @@ def test_noise_counts_from_the_start_where_it_is_asked_to():
     config = {"latent_dim": 8, "w_dim": 8, "mapping_layers": 2, "channels": (64, 64)}
     silent, noisy = (MapGenerator(MapGeneratorConfig(**config, noise_start=start)) for start in (0.0, 0.5))
     assert not silent.blocks[1].style1.noise_weight.any()
-    assert float(noisy.blocks[1].style1.noise_weight.std()) == pytest.approx(0.5, rel=0.4)
+    assert noisy.blocks[1].style1.noise_weight.std().item() == pytest.approx(0.5, rel=0.4)
