@@ -40,6 +40,7 @@ class Board:
 
     Attributes:
         mounts: how often a canvas was mounted: each has a key of its own, and what a former one still sends is void.
+        loaded: the mounted canvas has said what it shows; before that it loses strokes.
         objects: the mounted canvas' strokes as Fabric.js JSON, oldest first.
         undone: strokes that :meth:`undo` took off this canvas, the next to come back last.
         window: the part of the map that the canvas shows.
@@ -49,6 +50,7 @@ class Board:
     def __init__(self, start: np.ndarray, mounts: int = 0) -> None:
         self.history = History(start)
         self.mounts = mounts
+        self.loaded = False
         self.objects: list = []
         self.undone: list = []
         self.window = Window(0, 0, start.shape[0])
@@ -103,6 +105,7 @@ class Board:
         lesions that were swept away take effect at once, on a canvas mounted anew.
         """
         found = _objects(value)
+        self.loaded = self.loaded or found is not None
         if found is None or found == self.objects:
             return
         self.undone, self.troubles = [], []
@@ -198,6 +201,7 @@ class Board:
 
     def _mount(self, objects: list) -> None:
         self.mounts += 1
+        self.loaded = False
         self.objects = copy.deepcopy(objects)
         self._painted = _Painted([], self.history.current)
         self._repaint()

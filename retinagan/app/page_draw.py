@@ -101,7 +101,8 @@ def canvas_column(drawing: Drawing, brush: Brush, networks: Models) -> None:
         st.warning(plain(trouble))
     done = drawing.names
     last = f"Step {len(done)}: {done[-1]}." if done else "Nothing drawn yet."
-    st.html(f'<div class="rg-step" role="status" data-steps="{len(done)}">{escape(last)}</div>')
+    state = f'data-steps="{len(done)}" data-canvas="{drawing.mounts if drawing.loaded else "loading"}"'
+    st.html(f'<div class="rg-step" role="status" {state}>{escape(last)}</div>')
     pair = drawing.pair(networks)
     with st.container(horizontal=True, gap="small", key="map_buttons"):
         download("Map", pair.map_file(), pair.map_name, "draw_map")  # made before it is asked for: see draw_photos
@@ -118,6 +119,7 @@ def mount_canvas(drawing: Drawing, brush: Brush) -> None:
 
     if drawing.key not in st.session_state:  # mounted now, or again after another page was open
         drawing.initial = {"objects": drawing.objects} if drawing.objects else None
+        drawing.loaded = False
     width = brush.width * drawing.zoom * CANVAS / 512
     colour = gesture_colour(_GESTURES.get(brush.tool, Gesture.PAINT), brush.label)
     st_canvas(

@@ -67,12 +67,21 @@ class Studio:
         self.photo_source()
         self.mounted()
 
-    def mounted(self) -> None:
-        """The canvas has loaded what it begins with and takes strokes; nothing shows when."""
+    def mounted(self, former: str = "loading") -> None:
+        """The canvas that came after ``former`` has loaded what it begins with and takes strokes; it is alone."""
+        self.page.wait_for_function(
+            """former => {
+              const step = document.querySelector('.rg-step');
+              return step && !['loading', former].includes(step.dataset.canvas);
+            }""",
+            arg=former,
+        )
         self.idle()
         self.canvas.wait_for()
-        self.page.wait_for_timeout(800)
-        self.idle()
+
+    def mount(self) -> str:
+        """Which canvas it is, of all that this session has had."""
+        return self.page.locator(".rg-step").get_attribute("data-canvas")
 
     def close_popover(self) -> None:
         """Wait until it is gone and the keyboard's focus back on its button, which a key would press meanwhile."""
@@ -136,15 +145,22 @@ class Studio:
 
     def press(self, name: str, change: int) -> None:
         """Undo, Redo or Clear; waits until so many steps were added (or taken back), and for the new canvas."""
-        before = self.steps()
+        before, former = self.steps(), self.mount()
         self.page.locator(".st-key-map_head").get_by_role("button", name=name).click()
         self.step(before + change)
-        self.mounted()
+        self.mounted(former)
 
     def zoom(self, times: int) -> None:
+        former = self.mount()
         self.page.locator(".st-key-view_controls").get_by_role("radio", name=f"×{times}").click()
         self.page.locator(".rg-overview").wait_for(state="detached" if times == 1 else "attached")
-        self.mounted()
+        self.mounted(former)
+
+    def pan(self, way: str) -> None:
+        """One of the buttons that move what is shown."""
+        former = self.mount()
+        self.page.get_by_role("button", name=way, exact=True).click()
+        self.mounted(former)
 
     def photo_source(self) -> str:
         """Address of the photograph that is shown, when it is that of the map; it changes with its content."""

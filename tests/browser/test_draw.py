@@ -145,15 +145,14 @@ def test_zoomed_strokes_land_where_they_are_drawn(draw, pipeline):
     draw.choose("palette", "Microaneurysm", "Tiny")
     draw.stroke((0.8, 0.4))
     draw.choose("tool", "Look closer", "Click a place")
+    former = draw.mount()
     draw.drag((0.6, 0.7))
-    draw.page.locator(".rg-overview").wait_for()
-    draw.mounted()
+    draw.mounted(former)
     draw.stroke((0.5, 0.5))  # the middle of what is shown, with the tool from before
     draw.stroke((0.7, 0.3))
     expected = [(0.4, 0.8), (0.7, 0.6), (0.65, 0.65)]
     check_places(draw.map() == MA, expected, size)
-    draw.page.get_by_role("button", name="Left", exact=True).click()
-    draw.mounted()
+    draw.pan("Left")
     draw.stroke((0.5, 0.5))
     expected.append((0.7, 0.6 - 0.125))
     check_places(draw.map() == MA, expected, size)
@@ -184,12 +183,16 @@ def test_by_keyboard(draw):
     page.locator(".st-key-undo button").focus()
     page.keyboard.press("Enter")
     draw.step(0)
-    zoom = page.locator(".st-key-view_controls").get_by_role("radio", name="×2")
-    zoom.focus()
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name="Right", exact=True).focus()
-    page.keyboard.press("Enter")
-    draw.idle()
+    draw.mounted()
+    zoom, right = (
+        page.locator(".st-key-view_controls").get_by_role("radio", name="×2"),
+        page.get_by_role("button", name="Right", exact=True),
+    )
+    for control in (zoom, right):
+        former = draw.mount()
+        control.focus()
+        page.keyboard.press("Enter")
+        draw.mounted(former)
     assert draw.troubles() == [] and not (draw.map() == HE).any()
 
 
