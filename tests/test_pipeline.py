@@ -14,6 +14,7 @@ from retinagan.checkpoints import CheckpointError
 from retinagan.device import choose_device
 from retinagan.maps import labels
 from retinagan.maps.clean import clean_map
+from retinagan.maps.parts import field_of_view
 from retinagan.pipeline import RetinaGAN
 from retinagan.seeds import check_seed
 from tests.helpers import tiny_model
@@ -64,7 +65,7 @@ def test_grade_and_truncation_matter(model):
 
 
 def test_maps_are_exact(model):
-    field = labels.field_of_view(64)
+    field = field_of_view(64)
     for label_map in model.sample_maps(4, range(12)):
         labels.check_map(label_map)
         assert (label_map[~field] == labels.BG).all() and (label_map[field] != labels.BG).all()
@@ -103,7 +104,7 @@ def test_same_style_on_other_lesions_is_the_same_eye_elsewhere(model):
 
 def test_background_is_black(model):
     photo = model.render(labels.empty_map(64)[None], [1])[0]
-    assert (photo[~labels.field_of_view(64)] == 0).all()
+    assert (photo[~field_of_view(64)] == 0).all()
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, -(2**70)])
@@ -162,7 +163,7 @@ def test_maps_between_two_begin_and_end_with_them(model):
     assert np.array_equal(maps[0], ends[0]) and np.array_equal(maps[3], ends[1])
     assert not np.array_equal(maps[2], ends[0]) and not np.array_equal(maps[2], ends[1])
     assert np.array_equal(model.maps_between(1, 4, 4, 9, [0.5])[0], maps[2])
-    field = labels.field_of_view(64)
+    field = field_of_view(64)
     assert all((m[~field] == labels.BG).all() and (m[field] != labels.BG).all() for m in maps)
     assert model.maps_between(1, 4, 4, 9, []).shape == (0, 64, 64)
     with pytest.raises(ValueError, match="position is -0.1; allowed are 0 to 1"):

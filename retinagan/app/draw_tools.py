@@ -13,7 +13,8 @@ from retinagan.app.state import session
 from retinagan.app.widgets import MAX_SEED, plain, show_map
 from retinagan.files.maps import MAX_BYTES, read_map_png
 from retinagan.maps import lesions
-from retinagan.maps.labels import CLASSES, EX, GRADE_NAMES, HE, MA, SE
+from retinagan.maps.labels import CLASSES, EX, HE, MA, SE
+from retinagan.seeds import GRADE_NAMES
 
 TOOL = "freehand"
 TOOLS = {

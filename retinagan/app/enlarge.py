@@ -9,8 +9,8 @@ import streamlit as st
 from retinagan.app.measures import show_measures
 from retinagan.app.studio import overlaid
 from retinagan.app.widgets import download_buttons, readable_errors, same_seeds, show_map, show_photo
-from retinagan.maps.labels import GRADE_NAMES
 from retinagan.pairs import Pair
+from retinagan.seeds import GRADE_NAMES
 
 
 def clickable(key: str, name: str, show: Callable[[], None]) -> bool:

@@ -13,8 +13,9 @@ import numpy as np
 
 from retinagan.files.maps import encode_map_png, read_map_png
 from retinagan.files.provenance import Provenance, map_digest
-from retinagan.maps.labels import EX, HE, MA, SE, empty_map, field_of_view
+from retinagan.maps.labels import EX, HE, MA, SE, empty_map
 from retinagan.maps.lesions import add_lesions, move_disc
+from retinagan.maps.parts import field_of_view
 from retinagan.resources import ASSETS
 
 FOLDER = ASSETS / "examples"

@@ -8,8 +8,9 @@ import numpy as np
 import streamlit as st
 
 from retinagan.app.palette import badge
-from retinagan.maps.labels import CLASSES, GRADE_NAMES, LESIONS
+from retinagan.maps.labels import CLASSES, LESIONS
 from retinagan.maps.measure import QUADRANTS, Measurements, Sign, icdr_signs, least_grade, measure
+from retinagan.seeds import GRADE_NAMES
 
 _MARKS = {True: ("✓", "met"), False: ("–", "not met"), None: ("?", "cannot be told")}
 

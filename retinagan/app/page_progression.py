@@ -12,9 +12,10 @@ from retinagan.app.state import session
 from retinagan.app.studio import Models
 from retinagan.app.widgets import download, models, page, seed_input, show_map, show_photo
 from retinagan.files.animation import caption, encode_gif, encode_webp
-from retinagan.maps.labels import GRADE_NAMES, NUM_GRADES, colours_from_map
+from retinagan.maps.labels import colours_from_map
 from retinagan.maps.progression import frames_between
 from retinagan.pairs import Pair, zip_pairs
+from retinagan.seeds import GRADE_NAMES, NUM_GRADES
 
 STEPS = 4
 """Frames from one grade to the next."""

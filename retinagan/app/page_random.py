@@ -21,9 +21,8 @@ from retinagan.app.widgets import (
     show_map,
     show_photo,
 )
-from retinagan.maps.labels import GRADE_NAMES
 from retinagan.pairs import Pair, zip_pairs
-from retinagan.seeds import style_of
+from retinagan.seeds import GRADE_NAMES, style_of
 
 ALL = "All"
 GRADES = (ALL, *(str(grade) for grade in range(len(GRADE_NAMES))))

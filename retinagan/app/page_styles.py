@@ -12,8 +12,8 @@ from retinagan.app.studio import Models
 from retinagan.app.styles_between import between_maps, between_styles
 from retinagan.app.styles_reference import reference
 from retinagan.app.widgets import MAX_SEED, draw_pair, models, page, seed_input, show_photo
-from retinagan.maps.labels import GRADE_NAMES
 from retinagan.pairs import Pair
+from retinagan.seeds import GRADE_NAMES
 
 EIGHT = 8
 OWN = "Own"

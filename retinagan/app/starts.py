@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from retinagan.app.examples import EXAMPLES
-from retinagan.maps.labels import NUM_GRADES
+from retinagan.seeds import NUM_GRADES
 
 EMPTY = {"left": "Empty eye, disc left", "right": "Empty eye, disc right", "none": "Empty eye, no disc"}
 UPLOAD = "upload"

@@ -17,9 +17,10 @@ from PIL import Image
 
 from retinagan.eye.style import Style, as_style
 from retinagan.files.provenance import map_digest
-from retinagan.maps.labels import BG, NUM_GRADES, OD, PALETTE, VB
+from retinagan.maps.labels import BG, OD, PALETTE, VB
 from retinagan.maps.progression import progression
 from retinagan.pairs import Pair, Photograph, style_digest
+from retinagan.seeds import NUM_GRADES
 
 Weights = tuple[tuple[str, str], ...]
 

@@ -11,8 +11,9 @@ from retinagan.app.state import session
 from retinagan.app.studio import Models
 from retinagan.app.widgets import download, download_buttons, same_seeds, seed_input, show_map, show_photo
 from retinagan.files.animation import caption, encode_gif
-from retinagan.maps.labels import GRADE_NAMES, colours_from_map
+from retinagan.maps.labels import colours_from_map
 from retinagan.pairs import Pair
+from retinagan.seeds import GRADE_NAMES
 
 FRAMES = 9
 ENDS, WAY = 900, 160

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 
 from retinagan.configuration import Field, configuration
-from retinagan.maps.labels import BG, VB, field_of_view
+from retinagan.maps.labels import BG, VB
+from retinagan.maps.parts import field_of_view
 
 MARGIN = 4
 """Pixels around the picture that repeat its rim, for interpolation there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage, signal
 
-from retinagan.maps.labels import DISC_RADIUS, field_of_view
+from retinagan.maps.parts import DISC_RADIUS, field_of_view
 
 _SIDE = 128  # the disc is sought on a reduced copy, 24 of its pixels wide
 _FINE_SIDE = 256  # and then placed on a finer one

@@ -6,7 +6,8 @@ import numpy as np
 from scipy import ndimage
 from skimage.filters import sato
 
-from retinagan.maps.labels import EX, HE, MA, check_map, field_of_view
+from retinagan.maps.labels import EX, HE, MA, check_map
+from retinagan.maps.parts import field_of_view, large_parts
 
 _SIGMAS = (1.2, 2.0, 3.0, 4.0)  # all lengths are pixels at 512 and scale with the side
 _BACKGROUND, _DEVIATION = 25.0, 40.0
@@ -74,8 +75,5 @@ def _smooth(values: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
 
 def _without_specks(response: np.ndarray, min_area: float) -> np.ndarray:
     """The response without visible components smaller than ``min_area`` and the faint fringe that only they had."""
-    components, _ = ndimage.label(response > 0.1, structure=np.ones((3, 3)))
-    areas = np.bincount(components.ravel())
-    keep = areas >= min_area
-    keep[0] = False
-    return np.where(ndimage.binary_dilation(keep[components], iterations=2), response, 0).astype(np.float32)
+    kept = ndimage.binary_dilation(large_parts(response > 0.1, min_area), iterations=2)
+    return np.where(kept, response, 0).astype(np.float32)

@@ -8,6 +8,7 @@ from skimage.morphology import skeletonize
 
 from retinagan.eye.ridges import as_shares
 from retinagan.maps.labels import BG, OD, VB
+from retinagan.maps.parts import EIGHT, connected
 
 CHANNELS = np.array([0.6, 0.4, 0.0], dtype=np.float32)
 """Weights of red and green: red tells oxygenated blood from other, green is the less noisy."""
@@ -16,7 +17,6 @@ CORE = 0.25
 RANGE = 0.5
 """Relative excess of optical density that counts as a tone of 1."""
 _BACKGROUND, _ACROSS, _ALONG = 10.0, 1.5, 14.0  # pixels at 512
-_EIGHT = np.ones((3, 3), dtype=int)
 
 
 def vessel_tone(photo: np.ndarray, vessels: np.ndarray, label_map: np.ndarray) -> np.ndarray:
@@ -91,8 +91,8 @@ def _without_trend(excess: np.ndarray, places: np.ndarray) -> np.ndarray:
 def _stretches(skeleton: np.ndarray) -> np.ndarray:
     """Labels ``int (S, S)`` of the skeleton's pieces between junctions; 0 elsewhere."""
     neighbours = ndimage.convolve(skeleton.astype(np.uint8), np.ones((3, 3), np.uint8), mode="constant") - 1
-    junction = ndimage.binary_dilation(skeleton & (neighbours >= 3), structure=_EIGHT)
-    return ndimage.label(skeleton & ~junction, structure=_EIGHT)[0]
+    junction = ndimage.binary_dilation(skeleton & (neighbours >= 3), structure=EIGHT)
+    return connected(skeleton & ~junction)[0]
 
 
 def _mean(values: np.ndarray, where: np.ndarray, sigma: float) -> np.ndarray:

@@ -21,11 +21,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor
 
 from retinagan.data.augment import rotation
-from retinagan.maps.labels import BG, EX, HE, LESIONS, MA, NUM_CLASSES, NUM_GRADES, OD, SE, VB, field_of_view
+from retinagan.maps.labels import BG, EX, HE, LESIONS, MA, NUM_CLASSES, OD, SE, VB
+from retinagan.maps.parts import connected, field_of_view
+from retinagan.seeds import NUM_GRADES
 
 SEVERE_HAEMORRHAGE = 0.0067
 """Share of the map that haemorrhages cover, from which an ungraded eye counts as grade 3 (geometric mean of the medians
@@ -64,7 +65,7 @@ def find_lesions(label_map: np.ndarray, disc: tuple[float, float] | None) -> Les
     """All lesions of a map ``uint8 (S, S)``; ``disc`` is its centre in −1..1."""
     parts, areas, kinds, first = [], [], [], 0
     for kind in (SE, EX, HE, MA):
-        labels, count = ndimage.label(label_map == kind, structure=np.ones((3, 3), dtype=int))
+        labels, count = connected(label_map == kind)
         ys, xs = np.nonzero(labels)
         parts.append((ys, xs, np.full(len(ys), kind, np.uint8), labels[ys, xs] - 1 + first))
         areas.append(np.bincount(labels.ravel(), minlength=count + 1)[1:])

@@ -25,9 +25,11 @@ from torch import Tensor, nn
 from retinagan.configuration import Field, configuration, from_mapping
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.maps.clean import clean_map
-from retinagan.maps.labels import BG, CLASSES, EX, HE, LESIONS, MA, NUM_GRADES, OD, SE, colours_from_map, field_of_view
+from retinagan.maps.labels import BG, CLASSES, EX, HE, LESIONS, MA, OD, SE, colours_from_map
+from retinagan.maps.parts import field_of_view
 from retinagan.models.map_discriminator import MapDiscriminator, MapDiscriminatorConfig
 from retinagan.models.stylegan import MapGenerator, MapGeneratorConfig, logits_to_maps
+from retinagan.seeds import NUM_GRADES
 from retinagan.training.initial import start_from
 from retinagan.training.map_reals import RealMaps
 from retinagan.training.settings import LoopSettings

@@ -11,7 +11,8 @@ import pytest
 from retinagan.files import provenance
 from retinagan.files.maps import encode_map_png, read_map_png
 from retinagan.files.photos import encode_photo_png
-from retinagan.maps.labels import HE, empty_map, field_of_view
+from retinagan.maps.labels import HE, empty_map
+from retinagan.maps.parts import field_of_view
 from tests.browser.studio import PAGES, pixels
 
 NOTICE = "Synthetic images · not for diagnosis"

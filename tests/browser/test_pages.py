@@ -12,7 +12,8 @@ from PIL import Image
 from retinagan.files.maps import encode_map_png, read_map_png
 from retinagan.files.photos import encode_photo_png
 from retinagan.files.provenance import read_png
-from retinagan.maps.labels import HE, LESIONS, OD, VB, empty_map, field_of_view
+from retinagan.maps.labels import HE, LESIONS, OD, VB, empty_map
+from retinagan.maps.parts import field_of_view
 from tests.browser.conftest import session
 from tests.browser.studio import pixels
 

@@ -10,7 +10,8 @@ from retinagan.eye.measured import MeasuredEye, photo_digest, read_reference
 from retinagan.eye.ridges import vesselness
 from retinagan.eye.texture import vessel_gain
 from retinagan.maps.anatomy import find_anatomy
-from retinagan.maps.labels import EX, HE, OD, VB, empty_map, field_of_view
+from retinagan.maps.labels import EX, HE, OD, VB, empty_map
+from retinagan.maps.parts import field_of_view
 from tests.reference_eyes import BLUE_RED, RED, reference_eye
 
 

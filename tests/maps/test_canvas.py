@@ -12,8 +12,9 @@ from PIL import Image
 
 from retinagan.maps import canvas, strokes
 from retinagan.maps.canvas import Window, rasterise, read_mark
-from retinagan.maps.labels import BG, CLASSES, EX, HE, MA, NUM_CLASSES, OD, SE, VB, empty_map, field_of_view
+from retinagan.maps.labels import BG, CLASSES, EX, HE, MA, NUM_CLASSES, OD, SE, VB, empty_map
 from retinagan.maps.lesions import count_lesions
+from retinagan.maps.parts import field_of_view
 from retinagan.maps.shapes import fill_mask, stroke_mask
 from retinagan.maps.strokes import (
     MAX_OBJECTS,

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset
 from retinagan.eye.style import Style
-from retinagan.maps.labels import BG, EX, HE, MA, VB, empty_map, field_of_view, one_hot
+from retinagan.maps.labels import BG, EX, HE, MA, VB, empty_map, one_hot
+from retinagan.maps.parts import field_of_view
 from retinagan.models.superres import DetailDiscriminator, DetailDiscriminatorConfig, SuperResolver, SuperResolverConfig
 from retinagan.pipeline import RetinaGAN
 from retinagan.training.superres import SuperresTask, SuperresTraining, _halved

@@ -10,7 +10,8 @@ from PIL import Image
 
 from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset
-from retinagan.maps.labels import BG, EX, HE, LESIONS, MA, OD, SE, VB, empty_map, field_of_view
+from retinagan.maps.labels import BG, EX, HE, LESIONS, MA, OD, SE, VB, empty_map
+from retinagan.maps.parts import field_of_view
 from retinagan.models.stylegan import MapGeneratorConfig
 from retinagan.training import maps as maps_module
 from retinagan.training.export import export_run

@@ -12,6 +12,7 @@ from retinagan.eye.grown import draw_light_and_texture, make_eye
 from retinagan.eye.light import LUMINANCE
 from retinagan.eye.planes import LIGHT, PLANES, EyePlanes, pick
 from retinagan.maps import labels
+from retinagan.maps.parts import field_of_view
 from retinagan.training import photo_crops, photo_losses, photos
 from retinagan.training.export import export_run
 from retinagan.training.loop import train
@@ -145,7 +146,7 @@ def test_varied_copies_are_other_pictures_of_exact_classes(task):
     for eye, copy in zip(task.eyes[:3], task.eyes[3:], strict=True):
         assert not np.array_equal(eye.photo, copy.photo)
         assert set(np.unique(copy.label_map)) <= set(np.unique(eye.label_map))
-        assert np.array_equal(copy.label_map != labels.BG, labels.field_of_view(SIZE))
+        assert np.array_equal(copy.label_map != labels.BG, field_of_view(SIZE))
 
 
 def test_a_run_is_exported_without_its_data():
