@@ -12,7 +12,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retinagan.data.augment import AugmentConfig, augment, draw_parameters
+from retinagan.data.augment import (
+    AugmentConfig,
+    augment,
+    crop_window,
+    draw_parameters,
+    mirrored,
+    rotation,
+    turned_crop,
+)
 from retinagan.maps.labels import BG, HE, MA, OD, PALETTE, VB, empty_map, field_of_view
 
 SIZE = 96
@@ -139,6 +147,48 @@ def test_wrong_shapes_and_ranges_are_named():
         augment(photo, label_map, vessels[:50], rng())
     with pytest.raises(ValueError, match="rotation is 90; it must be at most 45"):
         AugmentConfig(rotation=90)
+
+
+def test_half_of_the_crops_show_a_target_and_others_keep_from_the_rim():
+    target = np.array([[10, 80]])
+    windows = [crop_window(SIZE, 32, target, rng(seed), margin=20) for seed in range(300)]
+    corners = np.array([(rows.start, columns.start) for rows, columns in windows])
+    assert all(rows.stop - rows.start == columns.stop - columns.start == 32 for rows, columns in windows)
+    assert corners.min() >= 0 and corners.max() <= SIZE - 32
+    shown = ((corners <= target) & (target < corners + 32)).all(1)
+    assert 0.4 < shown.mean() < 0.65
+    assert corners[~shown].min() >= 20 and corners[~shown].max() <= SIZE - 32 - 20
+    even = [crop_window(SIZE, 32, target, rng(seed), margin=20, step=2) for seed in range(300)]
+    assert np.array_equal([(rows.start, columns.start) for rows, columns in even], corners // 2 * 2)
+    nowhere = crop_window(SIZE, SIZE, target[:0], rng(), margin=20)
+    assert nowhere == (slice(0, SIZE), slice(0, SIZE))
+
+
+def test_planes_of_a_crop_are_mirrored_alike():
+    first = torch.arange(12.0).reshape(3, 4)
+    turns = set()
+    for seed in range(20):
+        one, two = mirrored([first, first[None] + 1], rng(seed))
+        assert torch.equal(two, one[None] + 1)
+        turns.add(int(one[0, 0]))
+    assert turns == {0, 3, 8, 11}
+
+
+def test_turned_crops_show_photo_and_map_of_the_same_place():
+    photo, label_map, _ = (plane.numpy() for plane in eye())
+    photo = np.ascontiguousarray(photo.transpose(1, 2, 0))
+    plain, classes = turned_crop(photo, label_map, np.array([47.5, 47.5]), np.eye(2), SIZE)
+    assert np.array_equal(classes.numpy(), label_map)
+    assert np.abs(plain.permute(1, 2, 0).numpy() * 255 - photo).max() < 0.01
+    quarter, classes = turned_crop(photo, label_map, np.array([47.5, 47.5]), rotation(np.pi / 2), SIZE)
+    assert np.array_equal(classes.numpy(), np.rot90(label_map, -1)) or np.array_equal(
+        classes.numpy(), np.rot90(label_map)
+    )
+    small, classes = turned_crop(photo, label_map, np.array([27, 60]), rotation(0.3) @ np.diag([-1, 1]) / 1.1, 24)
+    painted = torch.from_numpy(PALETTE[classes.numpy().astype(np.uint8)]).permute(2, 0, 1) / 255
+    assert ((small - painted).abs().amax(0) > 0.25).float().mean() < 0.08 and (classes == HE).any()
+    outside, classes = turned_crop(photo, label_map, np.array([-40.0, -40.0]), np.eye(2), 16)
+    assert outside.abs().max() == 0 and (classes == BG).all()
 
 
 def test_torchvision_stays_out_of_what_the_app_imports():
