@@ -355,30 +355,31 @@ def test_prepare_pseudo_labels_what_has_no_map(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("what", EVALUATIONS)
-def test_evaluate_hands_over_and_prints_the_table(what, tiny_config, tmp_path, monkeypatch, capsys):
+def test_evaluate_hands_over_and_prints_the_report(what, tiny_config, tmp_path, monkeypatch, capsys):
     called = []
 
     def evaluate(*args, **kwargs):
         called.append((args, kwargs))
-        return {"n": 3}
+        return SimpleNamespace(text=lambda: "n 3")
 
-    module = SimpleNamespace(evaluate=evaluate, table=lambda figures: f"n {figures['n']}")
-    monkeypatch.setitem(sys.modules, f"retinagan.evaluation.{what}", module)
+    monkeypatch.setitem(sys.modules, f"retinagan.evaluation.{what}", SimpleNamespace(evaluate=evaluate))
     data, out = tmp_path / "data", tmp_path / "out"
-    base = ["evaluate", what, "--data", str(data), "--out", str(out), "--quiet"]
+    base = ["evaluate", what, "--out", str(out), "--quiet", *(["--data", str(data)] if what != "sheet" else [])]
     assert main([*base, "--model", "mine", "--count", "9"]) == 0
     assert capsys.readouterr().out.endswith(f"n 3\nfigures: {out}\n")
     assert main(base) == 0
+    own = {"side": 256, "truncation": 1.0} if what == "sheet" else {}
+    given = None if what == "sheet" else data
     assert called == [
-        ((data, Path("mine"), out, 9), {"progress": False}),
-        ((data, DEFAULT_MODEL, out, None), {"progress": False}),
+        ((given, Path("mine"), out, 9), {"progress": False, **own}),
+        ((given, DEFAULT_MODEL, out, None), {"progress": False, **own}),
     ]
     capsys.readouterr()
     if what == "photos":
         assert main([*base, "--inception", "weights.safetensors"]) == 0
         assert called[-1][1] == {"progress": False, "inception": Path("weights.safetensors")}
     else:
-        assert "--inception is for photos" in fails(capsys, *base, "--inception", "weights.safetensors")
+        assert "unrecognized arguments: --inception" in fails(capsys, *base, "--inception", "weights.safetensors")
 
 
 @pytest.mark.parametrize("what", EVALUATIONS)
@@ -386,7 +387,6 @@ def test_evaluations_are_there_and_alike(what):
     module = importlib.import_module(f"retinagan.evaluation.{what}")
     names = list(inspect.signature(module.evaluate).parameters)
     assert names[:5] == ["data", "model", "out", "count", "progress"]
-    assert list(inspect.signature(module.table).parameters) == ["figures"]
 
 
 def test_wrong_evaluate_arguments(tmp_path, capsys):

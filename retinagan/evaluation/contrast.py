@@ -1,26 +1,33 @@
 """Do lesions look like lesions? The contrast of each lesion region against the retina around it.
 
-Run on held-out maps: ``python -m retinagan.evaluation.contrast --data data/idrid512``. For every connected region of a map the
-median green value (red-free, as clinicians look for lesions) inside is compared with the median in a ring of plain retina
-around it. Exudates and the disc must be brighter, haemorrhages and microaneurysms darker.
+``python -m retinagan evaluate contrast --data data/idrid512``, on held-out maps. For every connected region of a map
+the median green value (red-free, as clinicians look for lesions) inside is compared with the median in a ring of plain
+retina around it. Exudates and the disc must be brighter, haemorrhages and microaneurysms darker.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from scipy import ndimage
+from tqdm import tqdm
 
+from retinagan.data.dataset import load_prepared
+from retinagan.evaluation.report import Report, Result
 from retinagan.maps.labels import CLASSES, EX, HE, MA, OD, SE, VB
+from retinagan.pipeline import RetinaGAN
 
 BRIGHTER = {EX: True, HE: False, SE: True, MA: False, OD: True}
 RING = (3, 10)
 """The ring around a region: from 3 to 10 pixels at a side of 512."""
+STYLES = 3
+"""Style seeds a map, unless told otherwise."""
+MIN_AREA = 40
+"""Pixels above which regions count; of microaneurysms, which are smaller, any size is told too."""
 
 
 @dataclass(frozen=True)
@@ -58,49 +65,57 @@ def regions(label_map: np.ndarray, photo: np.ndarray) -> list[Region]:
     return found
 
 
-def summary(found: Iterable[Region], min_area: int = 40) -> dict[str, dict[str, float]]:
-    """For each class: regions larger than ``min_area`` pixels, the share with the right sign, the median contrast."""
+@dataclass(frozen=True)
+class ClassContrast:
+    """Of so many ``regions`` of a class the share with the ``right`` sign, and the ``median_contrast``."""
+
+    regions: int
+    right: float
+    median_contrast: float
+
+
+def summary(found: Iterable[Region], min_area: float = MIN_AREA) -> dict[str, ClassContrast]:
+    """For each class with regions larger than ``min_area`` pixels."""
     table = {}
+    found = list(found)
     for index in BRIGHTER:
         chosen = [r for r in found if r.index == index and r.area > min_area]
         if chosen:
-            table[CLASSES[index].short] = {
-                "regions": len(chosen),
-                "right": round(sum(r.right for r in chosen) / len(chosen), 4),
-                "median_contrast": round(float(np.median([r.contrast for r in chosen])), 2),
-            }
+            right = float(np.mean([r.right for r in chosen]))
+            contrast = float(np.median([r.contrast for r in chosen]))
+            table[CLASSES[index].short] = ClassContrast(len(chosen), right, contrast)
     return table
 
 
-def main(arguments: list[str] | None = None) -> None:
-    from retinagan.data.dataset import load_prepared
-    from retinagan.pipeline import RetinaGAN
-    from retinagan.resources import DEFAULT_MODEL
+@dataclass(frozen=True)
+class Contrast(Result):
+    """Contrast of regions larger than ``min_area`` pixels by class, in real and in generated photographs."""
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder written by `prepare`, at the model's size")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="model folder")
-    parser.add_argument("--styles", type=int, default=3, help="style seeds 0..N-1 a map (default 3)")
-    parser.add_argument("--out", type=Path, help="write the figures as JSON")
-    options = parser.parse_args(arguments)
-    model = RetinaGAN.from_pretrained(options.model, device="cpu")
-    data = load_prepared(options.data, "heldout")
+    title: ClassVar = "Contrast of lesions and disc in green levels"
+    real: dict[str, ClassContrast]
+    generated: dict[str, ClassContrast]
+    min_area: float = MIN_AREA
+
+
+def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progress: bool = True) -> Report:
+    """Measure on all held-out maps of ``data``, in ``count`` styles each, seeds 0 … (3)."""
+    gan, held = RetinaGAN.from_pretrained(model), load_prepared(data, "heldout")
+    styles = STYLES if count is None else count
     real, generated = [], []
-    for label_map, photo in zip(data.maps, data.photos, strict=True):
+    pairs = list(zip(held.maps, held.photos, strict=True))
+    for label_map, photo in tqdm(pairs, unit="map", disable=not progress):
         real += regions(label_map, photo)
-        maps = np.stack([label_map] * options.styles)
-        for rendered in model.render(maps, range(options.styles)):
+        for rendered in gan.render(np.stack([label_map] * styles), range(styles)):
             generated += regions(label_map, rendered)
-    report = {"maps": len(data.maps), "styles": options.styles, "generated": summary(generated), "real": summary(real)}
-    report["microaneurysms_of_any_size"] = {
-        "generated": summary([r for r in generated if r.index == MA], 0),
-        "real": summary([r for r in real if r.index == MA], 0),
-    }
-    text = json.dumps(report, indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    only = [[r for r in found if r.index == MA] for found in (real, generated)]
+    report = Report(
+        name="contrast",
+        title=[f"Contrast of lesions: {len(held)} held-out maps of {data.name} in {styles} styles each, {gan.name}"],
+        facts={"model": gan.name, "maps": len(held), "styles": styles},
+        results={
+            "contrast": Contrast(summary(real), summary(generated)),
+            "microaneurysms_of_any_size": Contrast(summary(only[0], 0), summary(only[1], 0), 0),
+        },
+    )
+    report.write(out)
+    return report

@@ -7,11 +7,19 @@ found.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+from matplotlib.figure import Figure
 from scipy import ndimage
+
+from retinagan.evaluation import criteria
+from retinagan.evaluation.criteria import Criterion
+from retinagan.evaluation.distances import Overlaps
+from retinagan.evaluation.plots import GENERATED, REAL, axes
+from retinagan.evaluation.report import Result, number
 
 COARSE, FINE = 64, 256
 """Sides at which all training eyes and the best few are compared."""
@@ -28,9 +36,6 @@ ANGLE_STEP, SHIFT_STEP, SHIFT_STEPS = 6, 2, 2
 
 CANDIDATES = 8
 """Training eyes that are compared exactly."""
-
-LIMIT = 0.5
-"""An overlap from which a tree counts as a copy."""
 
 
 @dataclass(frozen=True)
@@ -140,10 +145,7 @@ def resized(plane: np.ndarray, side: int) -> np.ndarray:
 
 def turn(plane: np.ndarray, degrees: float) -> np.ndarray:
     """A square plane turned clockwise as seen about its middle, linear, zero from outside."""
-    angle = np.deg2rad(degrees)
-    matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    middle = np.full(2, (len(plane) - 1) / 2)
-    return ndimage.affine_transform(plane, matrix, middle - matrix @ middle, order=1)
+    return ndimage.rotate(plane, -degrees, reshape=False, order=1)
 
 
 def _soft(plane: np.ndarray) -> np.ndarray:
@@ -167,3 +169,42 @@ def _normalised(small: np.ndarray) -> np.ndarray:
     """A small plane of mean zero and length one inside the field, ``float32``."""
     centred = np.where(_DISC, small - small[_DISC].mean(), 0)
     return (centred / max(float(np.sqrt((centred**2).sum())), 1e-9)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Copying(Result):
+    """Overlaps of generated and of held-out real trees; how many generated ones are ``copies``, and the style and the
+    training eye of the highest overlap."""
+
+    title: ClassVar = "Highest overlap of vessels with a training eye"
+    generated: Overlaps
+    heldout: Overlaps
+    copies: int
+    highest_style: int
+    highest_eye: str
+
+    @classmethod
+    def of(cls, generated: Sequence[Copy], heldout: Sequence[Copy], ids: Sequence[str]) -> Copying:
+        """Of trees of styles 0 … and of held-out eyes; ``ids`` of the training eyes."""
+        ours, theirs = (Overlaps.of([copy.overlap for copy in copies]) for copies in (generated, heldout))
+        highest = int(np.argmax(ours.all))
+        copies = sum(not criteria.COPIED_TREE.met(overlap) for overlap in ours.all)
+        return cls(ours, theirs, copies, highest, ids[generated[highest].index])
+
+    def _told(self) -> list[tuple[str, Overlaps, str]]:
+        return [("generated", self.generated, GENERATED), ("real, held-out", self.heldout, REAL)]
+
+    def criteria(self) -> list[Criterion]:
+        ours, theirs = self.generated, self.heldout
+        told = f"{number(ours.max)} of {ours.n} photographs; {number(theirs.max)} of {theirs.n} held-out real ones"
+        return [criteria.COPIED_TREE.judge(ours.max, told)]
+
+    def pictures(self) -> dict[str, Figure]:
+        figure, ((axis,),) = axes(1, 1, 6, 3.2)
+        for name, row, tint in self._told():
+            axis.hist(row.all, np.linspace(0, 1, 51), density=True, color=tint, alpha=0.6, label=name)
+        axis.axvline(criteria.COPIED_TREE.below, color="#111827", linewidth=1, linestyle="--")
+        axis.set(xlabel="overlap with the nearest training eye", yticks=[])
+        axis.set_title("A copy would stand to the right of the line")
+        axis.legend(fontsize=8)
+        return {"copying": figure}

@@ -1,4 +1,4 @@
-"""Lesion maps in numbers: descriptors for distances and classifiers, and summaries of many maps for tables."""
+"""Lesion maps in numbers: descriptors for distances and classifiers."""
 
 from __future__ import annotations
 
@@ -130,67 +130,3 @@ def distances_to(found: Measurements, kinds: Sequence[int], point: tuple[float, 
     """Distances of the centres of all lesions of some classes to a point (x, y) in pixels, as shares of the side."""
     centres = np.array([centre for index in kinds for centre in found.lesions[index].centres]).reshape(-1, 2)
     return np.hypot(*(centres - point).T) / found.size
-
-
-def summarise(measured: Measured) -> dict:
-    """What maps hold, ready for JSON. Quartiles are ``[25 %, 50 %, 75 %]``, None where there are none to be taken.
-
-    ``n``; ``burden`` quartiles, share of the field; ``lesions``: class → ``share`` of maps that have it, with
-    ``interval`` (95 %), ``number`` a map, ``area`` a map (share of the field), ``size`` of single lesions (pixels at
-    512), ``to_fovea`` and ``to_disc`` of single lesions (shares of the side), ``quadrants`` (shares of all lesions);
-    ``disc``: ``share`` of maps with one, ``radius``, ``x`` (folded to the left) and ``y`` (shares of the side),
-    ``roundness``, share ``left``; ``grid`` quartiles of maps with lesions.
-    """
-    maps = measured.found
-    with_disc = [found for found in maps if found.disc]
-    discs = np.array([found.disc for found in with_disc]).reshape(-1, 3) / np.array(
-        [[m.size] for m in with_disc] or [[1]]
-    )
-    return {
-        "n": len(maps),
-        "burden": quartiles([found.burden for found in maps]),
-        "grid": quartiles(measured.grids[measured.with_lesions]),
-        "lesions": {CLASSES[index].short: _summarise_class(maps, index) for index in LESIONS},
-        "disc": {
-            "share": len(with_disc) / len(maps) if maps else None,
-            "radius": quartiles(discs[:, 2]),
-            "roundness": quartiles([found.roundness for found in with_disc]),
-            "x": quartiles(np.minimum(discs[:, 0], 1 - discs[:, 0])),
-            "y": quartiles(discs[:, 1]),
-            "left": float(np.mean([found.side == "left" for found in with_disc])) if with_disc else None,
-        },
-    }
-
-
-def _summarise_class(maps: Sequence[Measurements], index: int) -> dict:
-    lesions = [found.lesions[index] for found in maps]
-    having = sum(lesion.count > 0 for lesion in lesions)
-    total = sum(lesion.count for lesion in lesions)
-    to_disc = [distances_to(found, (index,), found.disc[:2]) for found in maps if found.disc]
-    return {
-        "share": having / len(maps) if maps else None,
-        "interval": wilson_interval(having, len(maps)),
-        "number": quartiles([lesion.count for lesion in lesions]),
-        "area": quartiles([lesion.area for lesion in lesions]),
-        "size": quartiles([area for lesion in lesions for area in lesion.areas]),
-        "to_fovea": quartiles(np.concatenate([distances_to(m, (index,), m.fovea) for m in maps] or [np.empty(0)])),
-        "to_disc": quartiles(np.concatenate(to_disc or [np.empty(0)])),
-        "quadrants": {
-            name: sum(lesion.quadrants[name][0] for lesion in lesions) / total if total else None for name in QUADRANTS
-        },
-    }
-
-
-def quartiles(values: Sequence[float] | np.ndarray) -> list[float] | None:
-    """25th, 50th and 75th percentile, or None of nothing."""
-    return [float(v) for v in np.percentile(values, [25, 50, 75])] if len(values) else None
-
-
-def wilson_interval(hits: int, n: int) -> list[float] | None:
-    """95 % interval of a share, ``hits`` of ``n`` (Wilson, JASA 22, 1927, 209-212), or None if n is 0."""
-    if n == 0:
-        return None
-    z, share = 1.959964, hits / n
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return [max(middle - reach, 0.0), min(middle + reach, 1.0)]

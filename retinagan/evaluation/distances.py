@@ -6,11 +6,15 @@ compare figures of equal n alone and print n beside them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from scipy.stats import wasserstein_distance
+from scipy.stats import binomtest
+
+from retinagan.evaluation.report import unreported
 
 DRAWS = 200
 """Random halvings over which :func:`compare` averages."""
@@ -63,22 +67,6 @@ def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
     return within(a) + within(b) - 2 * float(kernel(a, b).mean())
 
 
-def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
-    """Wasserstein-1 (earth mover's) distance between two sets of numbers, in their unit.
-
-    Args:
-        a, b: float ``(N,)`` and ``(M,)``, finite.
-
-    Raises:
-        ValueError: an empty or not one-dimensional set, or values that are not finite.
-    """
-    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    for values in (a, b):
-        if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
-            raise ValueError(f"expected one or more finite numbers of shape (N,), got shape {values.shape}")
-    return float(wasserstein_distance(a, b))
-
-
 def density_and_coverage(real: np.ndarray, generated: np.ndarray, neighbours: int = 5) -> tuple[float, float]:
     """Fidelity and diversity by nearest-neighbour balls (Naeem et al., ICML 2020).
 
@@ -101,26 +89,51 @@ def density_and_coverage(real: np.ndarray, generated: np.ndarray, neighbours: in
     return float(inside.sum(0).mean() / neighbours), float(inside.any(1).mean())
 
 
-def share_within(real: np.ndarray, generated: np.ndarray, low: float = 10, high: float = 90) -> dict:
-    """How many generated values lie within the middle of the real ones: of the real ones themselves, 0.8 do.
+@dataclass(frozen=True)
+class Within:
+    """How many generated values lie within the middle of the real ones.
 
-    Args:
-        real, generated: ``(N,)`` and ``(M,)``; values that are not finite lie outside and make no percentile.
-
-    Returns:
-        ``range`` (the real percentiles), ``share`` of the generated values within, and the quartiles of ``real`` and
-        ``generated``; None where no value is finite.
+    Attributes:
+        real, generated: percentiles 10, 25, 50, 75 and 90; None where no value is finite.
+        share: of the generated values, those within the real 10th to 90th percentile; of the real ones, 0.8 are.
     """
-    real, generated = np.asarray(real, dtype=np.float64), np.asarray(generated, dtype=np.float64)
-    bounds = _percentiles(real, [low, high])
-    share = None if bounds is None else float(((generated >= bounds[0]) & (generated <= bounds[1])).mean())
-    quartiles = {name: _percentiles(of, [25, 50, 75]) for name, of in (("real", real), ("generated", generated))}
-    return {"range": bounds, "share": share, **quartiles}
+
+    real: list[float] | None
+    generated: list[float] | None
+    share: float | None
+
+    @classmethod
+    def of(cls, real: np.ndarray, generated: np.ndarray) -> Within:
+        """Of values ``(N,)`` and ``(M,)``; those that are not finite lie outside and make no percentile."""
+        theirs, ours = (percentiles(values, (10, 25, 50, 75, 90)) for values in (real, generated))
+        share = None if theirs is None else float(((generated >= theirs[0]) & (generated <= theirs[-1])).mean())
+        return cls(theirs, ours, share)
 
 
-def _percentiles(values: np.ndarray, at: list[float]) -> list[float] | None:
+def percentiles(values: Sequence[float] | np.ndarray, at: Sequence[float] = (25, 50, 75)) -> list[float] | None:
+    """Percentiles, by default quartiles, of the finite values; None of nothing."""
+    values = np.asarray(values, dtype=np.float64)
     known = values[np.isfinite(values)]
     return [float(v) for v in np.percentile(known, at)] if len(known) else None
+
+
+def wilson_interval(hits: int, n: int) -> list[float] | None:
+    """95 % interval of a share, ``hits`` of ``n`` (Wilson, JASA 22, 1927, 209-212), or None if n is 0."""
+    return list(binomtest(hits, n).proportion_ci(method="wilson")) if n else None
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """Overlaps of ``n`` things with their nearest among others, 0..1: quartiles and the highest; None of none."""
+
+    n: int
+    quartiles: list[float] | None
+    max: float | None
+    all: list[float] = unreported()
+
+    @classmethod
+    def of(cls, overlaps: list[float]) -> Overlaps:
+        return cls(len(overlaps), percentiles(overlaps), max(overlaps, default=None), overlaps)
 
 
 def split_halves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +142,24 @@ def split_halves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(order[: count // 2]), np.sort(order[count // 2 : count // 2 * 2])
 
 
-def compare(distance: Callable, real, generated, eyes: np.ndarray, draws: int = DRAWS, seed: int = 0) -> dict:
+@dataclass(frozen=True)
+class Comparison:
+    """Mean distances ``real`` to real and ``generated`` to real between sets of ``n``, and their ratio."""
+
+    real: float
+    generated: float
+    ratio: float
+    n: int
+
+    @classmethod
+    def of(cls, real: Sequence[float], generated: Sequence[float], n: int) -> Comparison:
+        theirs, ours = float(np.mean(real)), float(np.mean(generated))
+        return cls(theirs, ours, ours / max(theirs, 1e-12), n)
+
+
+def compare(
+    distance: Callable[[Any, Any], float], real: Any, generated: Any, eyes: np.ndarray, draws: int = DRAWS
+) -> Comparison:
     """Real against generated beside real against real, at equal n and with equal eyes.
 
     The real set is halved at random, A and B, ``draws`` times; "real" is the mean distance from B to A, "generated"
@@ -141,9 +171,6 @@ def compare(distance: Callable, real, generated, eyes: np.ndarray, draws: int = 
         generated: M samples, likewise.
         eyes: ``int (M,)``, the index 0..N-1 of the real sample for whose eye each was made.
 
-    Returns:
-        ``real``, ``generated``, ``ratio``, and ``n`` of a half.
-
     Raises:
         ValueError: fewer than four real samples that have a generated one.
     """
@@ -154,15 +181,14 @@ def compare(distance: Callable, real, generated, eyes: np.ndarray, draws: int = 
         raise ValueError(
             f"{len(paired)} real photographs have a generated one; halves need at least 4: raise the count"
         )
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     ours, theirs = [], []
     for _ in range(draws):
         a, b = (paired[half] for half in split_halves(len(paired), int(rng.integers(2**32))))
         partners = np.array([rng.choice(made_for[index]) for index in b])
         theirs.append(distance(real[a], real[b]))
         ours.append(distance(real[a], generated[partners]))
-    figures = {"real": float(np.mean(theirs)), "generated": float(np.mean(ours)), "n": len(paired) // 2}
-    return figures | {"ratio": figures["generated"] / max(figures["real"], 1e-12)}
+    return Comparison.of(theirs, ours, len(paired) // 2)
 
 
 def _features(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

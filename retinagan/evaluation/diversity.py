@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+from scipy.spatial.distance import pdist
 
+from retinagan.evaluation import criteria
+from retinagan.evaluation.criteria import Criterion
+from retinagan.evaluation.report import Result, quotient
 from retinagan.maps.labels import field_of_view
 
 SIDE = 32
 """Photographs are compared as means over blocks, at this side: pigment and light, not vessels or lesions."""
-
-LEAST = 0.7
-"""Mean distance over styles of one map, over the mean distance of real photographs, at least."""
 
 
 def low_pass(photos: Sequence[np.ndarray], disc_left: Sequence[bool]) -> np.ndarray:
@@ -38,30 +41,40 @@ def low_pass(photos: Sequence[np.ndarray], disc_left: Sequence[bool]) -> np.ndar
 def distances(low: np.ndarray) -> np.ndarray:
     """Root-mean-square difference of each pair of ``(N, P, 3)``: ``float64 (N(N-1)/2,)``, in levels of 0..255."""
     flat = low.reshape(len(low), -1).astype(np.float64)
-    first, second = np.triu_indices(len(flat), 1)
-    return np.sqrt(((flat[first] - flat[second]) ** 2).mean(axis=1))
+    return pdist(flat) / np.sqrt(flat.shape[1])
 
 
-def diversity(real: np.ndarray, grid: np.ndarray) -> dict:
-    """How varied real photographs, styles of a map and maps of a style are.
+@dataclass(frozen=True)
+class Diversity(Result):
+    """Mean pairwise distances of ``n_real`` ``real`` photographs, of ``n_styles`` ``styles`` of one map (mean over
+    maps), and of ``n_maps`` ``maps`` of one style; ``ratio`` of styles to real."""
 
-    Args:
-        real: ``(N, P, 3)`` from :func:`low_pass`.
-        grid: ``(M, K, P, 3)``: M maps, each in the same K styles.
+    title: ClassVar = "Diversity: mean pairwise distance without detail, in levels of 255"
+    real: float
+    styles: float
+    maps: float
+    ratio: float
+    n_real: int
+    n_maps: int
+    n_styles: int
 
-    Returns:
-        Mean pairwise distances ``real``, ``styles`` (of one map, mean over maps), ``maps`` (of one style), ``ratio``
-        of styles to real, and the counts.
+    @classmethod
+    def of(cls, real: np.ndarray, grid: np.ndarray) -> Diversity:
+        """Of real photographs ``(N, P, 3)`` from :func:`low_pass`, and of M maps, each in the same K styles:
+        ``(M, K, P, 3)``.
 
-    Raises:
-        ValueError: fewer than two real photographs, maps or styles.
-    """
-    if min(len(real), *grid.shape[:2]) < 2:
-        raise ValueError(
-            f"{len(real)} real photographs, {grid.shape[0]} maps, {grid.shape[1]} styles; pairs need 2 of each"
-        )
-    of_real = float(distances(real).mean())
-    styles = float(np.mean([distances(row).mean() for row in grid]))
-    maps = float(np.mean([distances(column).mean() for column in grid.swapaxes(0, 1)]))
-    counts = {"n_real": len(real), "n_maps": grid.shape[0], "n_styles": grid.shape[1]}
-    return {"real": of_real, "styles": styles, "maps": maps, "ratio": styles / max(of_real, 1e-9), **counts}
+        Raises:
+            ValueError: fewer than two real photographs, maps or styles.
+        """
+        counts = (len(real), *grid.shape[:2])
+        if min(counts) < 2:
+            raise ValueError(
+                f"{counts[0]} real photographs, {counts[1]} maps, {counts[2]} styles; pairs need 2 of each"
+            )
+        of_real = float(distances(real).mean())
+        styles, maps = (float(np.mean([distances(row).mean() for row in rows])) for rows in (grid, grid.swapaxes(0, 1)))
+        return cls(of_real, styles, maps, styles / max(of_real, 1e-9), *counts)
+
+    def criteria(self) -> list[Criterion]:
+        told = f"{quotient(self, 'styles', 'real')}; {self.n_maps} maps × {self.n_styles} styles"
+        return [criteria.DIVERSITY.judge(self.ratio, told)]

@@ -8,8 +8,10 @@ same of each.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -17,16 +19,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from scipy.spatial.distance import cdist
 
+from retinagan.evaluation import criteria
+from retinagan.evaluation.criteria import Criterion
 from retinagan.evaluation.distances import (
+    Comparison,
     compare,
     density_and_coverage,
     frechet_distance,
     kernel_distance,
+    percentiles,
 )
+from retinagan.evaluation.report import Result, quotient
 from retinagan.models.segmenter import photo_planes, turned_logits
-
-MOST = 2.0
-"""Fréchet distance of generated to held-out real photographs over that of training to held-out real ones, at most."""
 
 DRAWS = 20
 """Random draws that distances between sets of equal mix are averaged over."""
@@ -72,56 +76,94 @@ def draw(grades: np.ndarray, quota: dict[int, int], rng: np.random.Generator) ->
     return np.concatenate([rng.choice(np.flatnonzero(grades == g), n, replace=False) for g, n in quota.items()])
 
 
-def compare_features(
-    real: np.ndarray,
-    real_grades: np.ndarray,
-    train: np.ndarray,
-    train_grades: np.ndarray,
-    generated: np.ndarray,
-    eyes: np.ndarray,
-) -> dict:
-    """Distances in a feature space.
+@dataclass(frozen=True)
+class Distance:
+    """A distance of ``generated`` and of ``train`` photographs to all held-out real ones, and their ``ratio``;
+    ``halves``: real half against real half and generated against real half
+    (:func:`retinagan.evaluation.distances.compare`)."""
 
-    Args:
-        real: held-out real photographs, ``(N, F)``, and their grades ``(N,)``.
-        train: training photographs, ``(T, F)``, and their grades.
-        generated: ``(M, F)``, made for the held-out eyes ``eyes (M,)``.
+    generated: float
+    train: float
+    ratio: float | None
+    halves: Comparison
 
-    Returns:
-        ``frechet`` and ``kernel``: ``generated`` and ``train`` to all held-out real ones, drawn ``n`` each with the
-        held-out grades' mix, and their ``ratio``; ``halves``: real half against real half and generated against real
-        half (:func:`retinagan.evaluation.distances.compare`). ``density``, ``coverage`` of the held-out ones by as
-        many generated ones. ``nearest``: quartiles of the distance to the nearest training photograph, of generated
-        and held-out real ones.
+
+@dataclass(frozen=True)
+class Features(Result):
+    """Distances in the feature space of a network, named ``space``.
+
+    Attributes:
+        n: drawn of generated and of training photographs, with the mix of grades of the held-out ones.
+        frechet, kernel: distances.
+        density, coverage: of the held-out ones by as many generated ones.
+        nearest: quartiles of the distance to the nearest training photograph, of ``generated`` and held-out ``real``.
     """
-    generated_grades = real_grades[eyes]
-    quota = quotas(real_grades, train_grades, generated_grades)
-    n = sum(quota.values())
-    if n < 2:
-        raise ValueError("fewer than two photographs of the grades that real ones have; raise the count")
-    rng = np.random.default_rng(0)
-    figures: dict = {"n": n, "n_heldout": len(real), "n_train": len(train), "n_generated": len(generated)}
-    rows = {"frechet": [], "kernel": []}
-    for _ in range(DRAWS):
-        ours, theirs = generated[draw(generated_grades, quota, rng)], train[draw(train_grades, quota, rng)]
-        for name, distance in (("frechet", frechet_distance), ("kernel", kernel_distance)):
-            rows[name].append((distance(ours, real), distance(theirs, real)))
-    for name, distance in (("frechet", frechet_distance), ("kernel", kernel_distance)):
-        ours, theirs = np.mean(rows[name], axis=0)
-        figures[name] = {
-            "generated": float(ours), "train": float(theirs), "ratio": float(ours / theirs) if theirs > 0 else None,
-            "halves": compare(distance, real, generated, eyes, DRAWS),
-        }  # fmt: skip
-    several = [
-        density_and_coverage(real, generated[rng.permutation(len(generated))[: len(real)]], min(5, len(real) - 1))
-        for _ in range(DRAWS)
-    ]
-    figures["density"], figures["coverage"] = (float(v) for v in np.mean(several, axis=0))
-    figures["nearest"] = {
-        name: [float(v) for v in np.percentile(cdist(values, train).min(axis=1), [25, 50, 75])]
-        for name, values in (("real", real), ("generated", generated))
-    }
-    return figures
+
+    title: ClassVar = "Distances in a feature space, with the same mix of grades on both sides"
+    space: str
+    n: int
+    n_heldout: int
+    n_train: int
+    n_generated: int
+    frechet: Distance
+    kernel: Distance
+    density: float
+    coverage: float
+    nearest: dict[str, list[float] | None]
+
+    @classmethod
+    def of(
+        cls,
+        real: np.ndarray,
+        real_grades: np.ndarray,
+        train: np.ndarray,
+        train_grades: np.ndarray,
+        generated: np.ndarray,
+        eyes: np.ndarray,
+        space: str = "segmenter",
+    ) -> Features:
+        """Compare features.
+
+        Args:
+            real: held-out real photographs, ``(N, F)``, and their grades ``(N,)``.
+            train: training photographs, ``(T, F)``, and their grades.
+            generated: ``(M, F)``, made for the held-out eyes ``eyes (M,)``.
+        """
+        generated_grades = real_grades[eyes]
+        quota = quotas(real_grades, train_grades, generated_grades)
+        n = sum(quota.values())
+        if n < 2:
+            raise ValueError("fewer than two photographs of the grades that real ones have; raise the count")
+        rng = np.random.default_rng(0)
+        drawn = []
+        for _ in range(DRAWS):
+            ours, theirs = generated[draw(generated_grades, quota, rng)], train[draw(train_grades, quota, rng)]
+            drawn.append([[d(ours, real), d(theirs, real)] for d in (frechet_distance, kernel_distance)])
+        means = np.mean(drawn, axis=0)
+        frechet, kernel = (
+            Distance(
+                float(ours), float(theirs), float(ours / theirs) if theirs > 0 else None,
+                compare(distance, real, generated, eyes, DRAWS),
+            )
+            for (ours, theirs), distance in zip(means, (frechet_distance, kernel_distance), strict=True)
+        )  # fmt: skip
+        several = [
+            density_and_coverage(real, generated[rng.permutation(len(generated))[: len(real)]], min(5, len(real) - 1))
+            for _ in range(DRAWS)
+        ]
+        density, coverage = (float(v) for v in np.mean(several, axis=0))
+        nearest = {
+            name: percentiles(cdist(values, train).min(axis=1))
+            for name, values in (("real", real), ("generated", generated))
+        }
+        counts = (n, len(real), len(train), len(generated))
+        return cls(space, *counts, frechet, kernel, density, coverage, nearest)
+
+    def criteria(self) -> list[Criterion]:
+        if self.space != "segmenter":
+            return []
+        told = f"{quotient(self.frechet, 'generated', 'train')}; n = {self.n} against {self.n_heldout}"
+        return [criteria.FEATURES.judge(self.frechet.ratio, told)]
 
 
 def inception_features(photos: Iterable[np.ndarray], weights: Path) -> np.ndarray:

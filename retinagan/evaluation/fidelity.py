@@ -6,31 +6,77 @@ segmenter misses on real eyes it may miss on generated ones, so that the ratio o
 
 from __future__ import annotations
 
-from retinagan.maps.labels import CLASSES, EX, HE, MA, OD, SE
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from retinagan.evaluation import criteria
+from retinagan.evaluation.criteria import Criterion
+from retinagan.evaluation.report import Result, quotient
+from retinagan.maps.labels import CLASSES
 from retinagan.models.segmenter import SEGMENTED
 from retinagan.training.agreement import Agreement
 
-LEAST = {EX: 0.9, HE: 0.9, SE: 0.8, MA: 0.8, OD: 0.9}
-"""Dice on generated over Dice on real photographs, at least."""
+
+@dataclass(frozen=True)
+class Pair:
+    """A figure of real and of generated photographs, and its ratio."""
+
+    real: float
+    generated: float
+    ratio: float
+
+    @classmethod
+    def of(cls, figure: Callable[[Agreement], float], real: Agreement, generated: Agreement) -> Pair:
+        theirs, ours = figure(real), figure(generated)
+        return cls(theirs, ours, ours / max(theirs, 1e-9))
 
 
-def fidelity(real: Agreement, generated: Agreement) -> dict[str, dict]:
-    """Figures of each class: Dice and AUPR on real and generated photographs and their ratios, and n.
+@dataclass(frozen=True)
+class ClassFidelity:
+    """One class, on ``n_real`` and ``n_generated`` photographs.
 
-    Dice is taken at the threshold that is best on the *real* photographs, for both: a fixed 0.5 says little of classes
-    as rare as microaneurysms, and this choice favours the real ones. Classes that no real photograph has are left out.
+    Dice is taken at the ``threshold`` that is best on the *real* photographs, for both: a fixed 0.5 says little of
+    classes as rare as microaneurysms, and this choice favours the real ones.
     """
-    table = {}
-    for index in SEGMENTED:
-        if not real.photographs(index) or not generated.photographs(index):
-            continue
-        threshold = real.best_threshold(index)
-        row = {"threshold": threshold, "n_real": real.photographs(index), "n_generated": generated.photographs(index)}
-        for name, of in (
-            ("dice", lambda a, t=threshold, i=index: a.dice(i, t)),
-            ("aupr", lambda a, i=index: a.aupr(i)),
-        ):
-            ours, theirs = of(generated), of(real)
-            row[name] = {"real": theirs, "generated": ours, "ratio": ours / max(theirs, 1e-9)}
-        table[CLASSES[index].short] = row
-    return table
+
+    threshold: float
+    n_real: int
+    n_generated: int
+    dice: Pair
+    aupr: Pair
+
+
+@dataclass(frozen=True)
+class Fidelity(Result):
+    """Agreement with ``n_maps`` maps in so many ``styles`` each; without the classes that no real photograph has."""
+
+    title: ClassVar = "Lesions: agreement of the segmenter with annotated held-out maps"
+    n_maps: int
+    styles: int
+    classes: dict[str, ClassFidelity]
+
+    @classmethod
+    def of(cls, real: Agreement, generated: Agreement, n_maps: int, styles: int) -> Fidelity:
+        classes = {}
+        for index in SEGMENTED:
+            counts = real.photographs(index), generated.photographs(index)
+            if not min(counts):
+                continue
+            threshold = real.best_threshold(index)
+            dice = Pair.of(lambda one, i=index, t=threshold: one.dice(i, t), real, generated)  # type: ignore[misc]
+            aupr = Pair.of(lambda one, i=index: one.aupr(i), real, generated)  # type: ignore[misc]
+            classes[CLASSES[index].short] = ClassFidelity(threshold, *counts, dice, aupr)
+        return cls(n_maps, styles, classes)
+
+    def criteria(self) -> list[Criterion]:
+        listed = []
+        for index, limit in criteria.DICE.items():
+            row = self.classes.get(CLASSES[index].short)
+            if row is None or row.dice.real == 0:
+                told = "no annotated held-out photograph has it, or the segmenter never finds it"
+                listed.append(limit.judge(None, told))
+            else:
+                told = f"{quotient(row.dice, 'generated', 'real')}; {row.n_real} real photographs have it"
+                listed.append(limit.judge(row.dice.ratio, told))
+        return listed

@@ -18,14 +18,11 @@ from retinagan.evaluation import colour, spectrum
 from retinagan.evaluation.diversity import low_pass
 from retinagan.evaluation.feature_space import segmenter_features
 from retinagan.evaluation.photo_sets import Store, Wanted, code_hash, disc_left, render
-from retinagan.evaluation.vessels import HEADLINE, vessel_statistics
+from retinagan.evaluation.vessels import VesselStatistics, vessel_statistics
 from retinagan.eye.ridges import vesselness
 from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import empty_map
 from retinagan.pipeline import RetinaGAN
-
-VESSELS = (*HEADLINE, "length", "angle", "tortuosity")
-"""Statistics of vessels that need no disc: of many real photographs its place is not known."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Measured:
         features: ``float32 (N, F)`` of the segmenter.
         colours, spectra: see :mod:`retinagan.evaluation.colour` and :mod:`retinagan.evaluation.spectrum`.
         vessels: ``uint8 (N, S, S)``, the ridge filter on the photograph × 255.
-        statistics: each of :data:`VESSELS` → ``float64 (N,)``.
+        statistics: of each photograph's vessels.
         low: ``float32 (N, P, 3)``, see :func:`retinagan.evaluation.diversity.low_pass`.
     """
 
@@ -44,7 +41,7 @@ class Measured:
     colours: colour.Colours
     spectra: spectrum.Spectra
     vessels: np.ndarray
-    statistics: dict[str, np.ndarray]
+    statistics: list[VesselStatistics]
     low: np.ndarray
 
 
@@ -59,7 +56,7 @@ class Measurer:
         """Photograph ``uint8 (S, S, 3)`` of a map in a style."""
         return render(self.gan, self.store, label_map, style)
 
-    def bar(self, items: Sequence, what: str) -> Iterable:
+    def bar(self, items: Iterable, what: str) -> Iterable:
         return tqdm(items, desc=what, unit="photo", disable=not self.progress)
 
     def features(self, photo: np.ndarray) -> np.ndarray:
@@ -75,7 +72,7 @@ class Measurer:
             label_map = data.maps[i] if data.has_map[i] else empty_map(data.maps.shape[1], None)
             return self._measure(data.photos[i], data.vessels[i], label_map, left[i])
 
-        return self._gather(self.bar(range(len(data)), "real photographs"), _as_it_is, measure)
+        return self._gather(self.bar(range(len(data)), "real photographs"), lambda i: i, measure)
 
     def generated(self, wanted: Sequence[Wanted]) -> Measured:
         """Generated photographs. Like those of its eye, the vessels are looked for beside known lesions, or
@@ -109,11 +106,11 @@ class Measurer:
         return Measured(
             features=np.stack(features),
             colours=colour.Colours(
-                *(np.concatenate([getattr(c, k) for c in colours]) for k in ("means", "histograms"))
+                np.concatenate([one.means for one in colours]), np.concatenate([one.histograms for one in colours])
             ),
             spectra=spectra,
             vessels=np.stack(vessels),
-            statistics={name: np.array([row[name] for row in statistics], dtype=np.float64) for name in VESSELS},
+            statistics=list(statistics),
             low=np.concatenate(low),
         )
 
@@ -129,7 +126,3 @@ def ahead(items: Iterable, make: Callable, measure: Callable) -> Iterator:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _as_it_is(item):
-    return item

@@ -22,14 +22,8 @@ from retinagan.maps.anatomy import find_anatomy
 from retinagan.pipeline import RetinaGAN
 
 _CODE = (
-    "eye",
-    "maps/anatomy.py",
-    "maps/labels.py",
-    "maps/parts.py",
-    "models/layers.py",
-    "models/spade.py",
-    "pipeline.py",
-)
+    "eye", "maps/anatomy.py", "maps/labels.py", "maps/parts.py", "models/layers.py", "models/spade.py", "pipeline.py",
+)  # fmt: skip
 """What a photograph depends on beside the weights: a change here makes stored ones void."""
 
 

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy import ndimage
 
+from retinagan.evaluation import criteria
 from retinagan.evaluation.contrast import BRIGHTER, Region, regions
+from retinagan.evaluation.criteria import Criterion
+from retinagan.evaluation.report import Result, number
 from retinagan.maps.labels import BG, CLASSES, LESIONS, VB, check_map
 
 MARGIN = 8
 """Pixels at a side of 512 around lesions that belong to them: soft edges, and vessels that are hidden beside them."""
-
-MOST_CHANGE = 2.0
-"""Mean absolute difference outside, in levels of 0..255, at most."""
-
-LEAST_RIGHT = 0.9
-"""Share of lesions that are seen where they are, and gone from where they were, at least."""
 
 SMALLEST = 12
 """Lesions of fewer pixels at a side of 512 are not judged: a few pixels of mottle outweigh them."""
@@ -94,37 +92,75 @@ def _large(region: Region, label_map: np.ndarray) -> bool:
     return region.area >= SMALLEST * (len(label_map) / 512) ** 2
 
 
-def summary(edits: Sequence[Edit]) -> dict:
-    """Figures of many edits.
+@dataclass(frozen=True)
+class ClassEdits:
+    """Of one class the shares that are ``right`` and ``gone``, as in :class:`Edits`; None of none."""
 
-    Returns:
-        For each kind of edit and for ``all``: ``n`` edits, ``change`` (mean), ``worst`` change; ``right``: of
-        ``lesions`` in edited maps the share that is brighter or darker than its surroundings as its class should be;
-        ``gone``: of ``freed`` places the share that lost more than half of the lesion's contrast; both by class, too.
-    """
-    table = {}
-    for name in (*dict.fromkeys(edit.name for edit in edits), "all"):
-        chosen = [edit for edit in edits if name in (edit.name, "all")]
-        there = [region for edit in chosen for region in edit.there]
-        gone = [place for edit in chosen for place in edit.gone]
-        changes = [edit.change for edit in chosen]
-        row = {"n": len(chosen), "change": float(np.mean(changes)), "worst": float(np.max(changes))}
-        row |= {"lesions": len(there), "right": _share([r.right for r in there])}
-        row |= {"freed": len(gone), "gone": _share([_is_gone(*place) for place in gone])}
-        row["classes"] = {
-            CLASSES[k].short: {
-                "right": _share([r.right for r in there if r.index == k]),
-                "gone": _share([_is_gone(*place) for place in gone if place[0] == k]),
-            }
-            for k in LESIONS
-        }
-        table[name] = row
-    return table
+    right: float | None
+    gone: float | None
+
+
+@dataclass(frozen=True)
+class Edits:
+    """``n`` edits: mean and worst change outside lesions; ``right``: of ``lesions`` in edited maps the share that is
+    brighter or darker than its surroundings as its class should be; ``gone``: of ``freed`` places the share that lost
+    more than half of the lesion's contrast."""
+
+    n: int
+    change: float
+    worst: float
+    lesions: int
+    right: float | None
+    freed: int
+    gone: float | None
+    classes: dict[str, ClassEdits]
+
+    @classmethod
+    def of(cls, edits: Sequence[Edit]) -> Edits:
+        there = [(region.index, region.right) for edit in edits for region in edit.there]
+        gone = [(index, _is_gone(index, *contrasts)) for edit in edits for index, *contrasts in edit.gone]
+        changes = [edit.change for edit in edits]
+        classes = {CLASSES[k].short: ClassEdits(_share(there, k), _share(gone, k)) for k in LESIONS}
+        return cls(
+            len(edits), float(np.mean(changes)), float(np.max(changes)), len(there), _share(there), len(gone),
+            _share(gone), classes,
+        )  # fmt: skip
 
 
 def _is_gone(index: int, before: float, after: float) -> bool:
     return after < before / 2 if BRIGHTER[index] else after > before / 2
 
 
-def _share(flags: list[bool]) -> float | None:
-    return float(np.mean(flags)) if flags else None
+def _share(flags: list[tuple[int, bool]], index: int | None = None) -> float | None:
+    chosen = [flag for of, flag in flags if index in (None, of)]
+    return float(np.mean(chosen)) if chosen else None
+
+
+@dataclass(frozen=True)
+class SameEye(Result):
+    """Edits of each kind and ``all`` of them; ``batch_is_single``: whether photographs rendered together are those
+    rendered alone, to the byte."""
+
+    title: ClassVar = "Lesions removed, mirrored and moved"
+    edits: dict[str, Edits]
+    batch_is_single: bool
+
+    @classmethod
+    def of(cls, edits: Sequence[Edit], batch_is_single: bool) -> SameEye:
+        kinds = {name: [edit for edit in edits if edit.name == name] for name in dict.fromkeys(e.name for e in edits)}
+        return cls({name: Edits.of(chosen) for name, chosen in (*kinds.items(), ("all", edits))}, batch_is_single)
+
+    def criteria(self) -> list[Criterion]:
+        edits = self.edits["all"]
+        named = ", ".join(f"{name} {row.change:.2f}" for name, row in self.edits.items() if name != "all")
+        changed = f"{edits.change:.2f} ({named}); worst of {edits.n}: {edits.worst:.2f}"
+        told = {
+            key: ", ".join(f"{short} {number(getattr(row, key))}" for short, row in edits.classes.items())
+            for key in ("right", "gone")
+        }
+        return [
+            criteria.CHANGE.judge(edits.change, changed),
+            Criterion("a photograph of a batch is that rendered alone", self.batch_is_single, "3 photographs"),
+            criteria.SEEN.judge(edits.right, f"{number(edits.right)} of {edits.lesions} ({told['right']})"),
+            criteria.GONE.judge(edits.gone, f"{number(edits.gone)} of {edits.freed} ({told['gone']})"),
+        ]

@@ -1,20 +1,24 @@
 """What the segmenter's labels are worth: Dice and AUPR of each class on eyes that it was not trained on.
 
-A model folder with ``fold-0/``, ``fold-1/`` … holds the networks of a cross-validation: each is judged on the annotated training
-eyes that it never saw, all together. Any other folder's ``segmenter.safetensors`` is judged on the held-out split.
-The IDRiD challenge (Porwal et al., Medical Image Analysis 59, 2020) measured AUPR at 4288 × 2848 pixels; here a side has 512.
+A model folder with ``fold-0/``, ``fold-1/`` … holds the networks of a cross-validation: each is judged on the annotated
+training eyes that it never saw, all together. Any other folder's ``segmenter.safetensors`` is judged on the held-out
+split. The IDRiD challenge (Porwal et al., Medical Image Analysis 59, 2020) measured AUPR at 4288 × 2848 pixels; here a
+side has 512.
 """
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tqdm import tqdm
 
 from retinagan import checkpoints
 from retinagan.data.dataset import load_prepared
 from retinagan.evaluation.feature_space import segmenter_logits
+from retinagan.evaluation.photo_sets import annotated
+from retinagan.evaluation.report import Report, Result
 from retinagan.maps.labels import CLASSES, OD
 from retinagan.models.segmenter import SEGMENTED
 from retinagan.training.agreement import Agreement
@@ -25,13 +29,39 @@ CHALLENGE_AUPR = {"MA": 0.50, "HE": 0.68, "EX": 0.89, "SE": 0.70}
 CHALLENGE_DISC_JACCARD = 0.93
 
 
-def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progress: bool = True) -> dict:
-    """Judge a segmenter, or the folds of a cross-validation; writes ``segmenter.json`` into ``out``.
+@dataclass(frozen=True)
+class ClassLabels:
+    """One class that so many ``photographs`` have: AUPR, Dice at the best ``threshold``; of the disc Jaccard too."""
+
+    photographs: int
+    aupr: float
+    dice: float
+    threshold: float
+    jaccard: float | None
+
+    @classmethod
+    def of(cls, agreement: Agreement, kind: int) -> ClassLabels:
+        threshold = agreement.best_threshold(kind)
+        dice = agreement.dice(kind, threshold)
+        jaccard = dice / (2 - dice) if kind == OD else None
+        return cls(agreement.photographs(kind), agreement.aupr(kind), dice, threshold, jaccard)
+
+
+@dataclass(frozen=True)
+class Labels(Result):
+    """What labels are worth, by class."""
+
+    title: ClassVar = "Dice at the best threshold, AUPR without one"
+    classes: dict[str, ClassLabels]
+
+
+def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progress: bool = True) -> Report:
+    """Judge a segmenter, or the folds of a cross-validation.
 
     Args:
         data: prepared folder.
         model: a folder with ``segmenter.safetensors``, or with such a folder ``fold-K`` for every fold.
-        out: folder to write.
+        out: folder for ``segmenter.json`` and ``segmenter.md``.
         count: at most so many eyes; None: all.
 
     Raises:
@@ -42,7 +72,7 @@ def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progr
     agreement = Agreement()
     if folds:
         data_set = load_prepared(data, "train", include_unlabelled=True)
-        annotated = [i for i, label in enumerate(data_set.labels) if label == "masks"]
+        eyes = annotated(data_set)
         jobs, hashes = [], {}
         for path in folds:
             segmenter, facts = checkpoints.load(path, "segmenter")
@@ -50,15 +80,15 @@ def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progr
                 raise ValueError(
                     f"{path} is one of {facts.get('folds')} folds, but {model} holds {len(folds)}; train them all"
                 )
-            dealt = fold_of(tuple(data_set.ids[i] for i in annotated), len(folds))
-            jobs += [(segmenter, i) for i, fold in zip(annotated, dealt, strict=True) if fold == facts["fold"]]
+            dealt = fold_of(tuple(data_set.ids[i] for i in eyes), len(folds))
+            jobs += [(segmenter, i) for i, fold in zip(eyes, dealt, strict=True) if fold == facts["fold"]]
             hashes[path.parent.name] = checkpoints.sha256(path)
         how = f"{len(folds)}-fold cross-validation"
     else:
         path = Path(model) / "segmenter.safetensors"
         segmenter, _ = checkpoints.load(path, "segmenter")
         data_set = load_prepared(data, "heldout")
-        jobs = [(segmenter, i) for i, label in enumerate(data_set.labels) if label == "masks"]
+        jobs = [(segmenter, i) for i in annotated(data_set)]
         hashes = {"segmenter": checkpoints.sha256(path)}
         how = "held-out eyes"
     if not jobs:
@@ -66,33 +96,12 @@ def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progr
     jobs = jobs[:count]
     for segmenter, index in tqdm(jobs, unit="eye", disable=not progress):
         agreement.add(segmenter_logits(segmenter, data_set.photos[index]), data_set.maps[index])
-    classes = {}
-    for kind in SEGMENTED:
-        threshold = agreement.best_threshold(kind)
-        dice = agreement.dice(kind, threshold)
-        classes[CLASSES[kind].short] = {
-            "photographs": agreement.photographs(kind), "aupr": agreement.aupr(kind), "dice": dice, "threshold": threshold,
-        }  # fmt: skip
-        if kind == OD:
-            classes[CLASSES[kind].short]["jaccard"] = dice / (2 - dice)
-    figures = {"how": how, "eyes": len(jobs), "classes": classes, "sha256": hashes}
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "segmenter.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    return figures
-
-
-def table(figures: dict) -> str:
-    """The figures as a table; Dice at the best threshold, AUPR without one."""
-    lines = [
-        f"segmenter, {figures['how']}: {figures['eyes']} annotated eyes",
-        "class  photographs  AUPR   best of the challenge  Dice   at probability",
-    ]
-    for short, row in figures["classes"].items():
-        best = CHALLENGE_AUPR.get(short)
-        beside = f"{best:.2f}" if best else f"Jaccard {CHALLENGE_DISC_JACCARD:.2f}"
-        extra = f"  Jaccard {row['jaccard']:.3f}" if "jaccard" in row else ""
-        lines.append(
-            f"{short:5}  {row['photographs']:11}  {row['aupr']:.3f}  {beside:21}  {row['dice']:.3f}  {row['threshold']:.2f}{extra}"
-        )
-    return "\n".join(lines)
+    labels = Labels({CLASSES[kind].short: ClassLabels.of(agreement, kind) for kind in SEGMENTED})
+    report = Report(
+        name="segmenter",
+        title=[f"Segmenter, {how}: {len(jobs)} annotated eyes"],
+        facts={"how": how, "eyes": len(jobs), "sha256": hashes},
+        results={"labels": labels},
+    )
+    report.write(out)
+    return report

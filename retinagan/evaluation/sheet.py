@@ -1,20 +1,24 @@
 """Contact sheets of a model: maps and photographs of every grade, for looking at.
 
-``python -m retinagan.evaluation.sheet --out assets/contact-sheet.jpg``
+``python -m retinagan evaluate sheet --out runs/sheet``
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
 
+from retinagan.evaluation.report import Report, Result, unreported
 from retinagan.maps.labels import NUM_GRADES, colours_from_map
 from retinagan.pipeline import RetinaGAN
-from retinagan.resources import DEFAULT_MODEL
+
+SEEDS = 8
+"""Seeds of each grade unless told otherwise."""
 
 
 def contact_sheet(model: RetinaGAN, seeds: Sequence[int], side: int = 256, truncation: float = 1.0) -> np.ndarray:
@@ -35,19 +39,32 @@ def shrunk(picture: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS))
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="model folder")
-    parser.add_argument("--seeds", type=int, default=8, help="seeds 0..N-1 a grade (default 8)")
-    parser.add_argument("--side", type=int, default=256, help="side of a picture in pixels (default 256)")
-    parser.add_argument("--truncation", type=float, default=1.0, help="0 to 1 (default 1)")
-    parser.add_argument("--out", type=Path, required=True, help="picture to write (.jpg or .png)")
-    options = parser.parse_args(arguments)
-    model = RetinaGAN.from_pretrained(options.model)
-    sheet = contact_sheet(model, range(options.seeds), options.side, options.truncation)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(options.out, quality=88)
+@dataclass(frozen=True)
+class Sheet(Result):
+    """The contact sheet, for looking at."""
+
+    title: ClassVar = "sheet-grades.png"
+    grades: np.ndarray = unreported()
+
+    def pictures(self) -> dict[str, Image.Image]:
+        return {"grades": Image.fromarray(self.grades)}
 
 
-if __name__ == "__main__":
-    main()
+def evaluate(
+    data: Path | None,
+    model: Path,
+    out: Path,
+    count: int | None = None,
+    progress: bool = True,
+    *,
+    side: int = 256,
+    truncation: float = 1.0,
+) -> Report:
+    """Draw seeds 0 … count-1 (8) of each grade; it needs no data."""
+    gan = RetinaGAN.from_pretrained(model)
+    seeds = range(count or SEEDS)
+    title = [f"Maps and photographs of {gan.name}, seeds 0-{len(seeds) - 1} of each grade"]
+    sheet = Sheet(contact_sheet(gan, seeds, side, truncation))
+    report = Report("sheet", title, {"model": gan.name}, {"sheet": sheet})
+    report.write(out)
+    return report

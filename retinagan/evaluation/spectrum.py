@@ -8,9 +8,19 @@ the factor (Odena et al., Distill 2016) and lose or gain power at high frequenci
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+from matplotlib.figure import Figure
 from scipy import ndimage
+
+from retinagan.evaluation import criteria
+from retinagan.evaluation.criteria import Criterion
+from retinagan.evaluation.distances import split_halves
+from retinagan.evaluation.plots import PLANES as COLOURS
+from retinagan.evaluation.plots import REAL, axes
+from retinagan.evaluation.report import Result, unreported
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float64)
 """Of red, green and blue (ITU-R BT.601): the plane whose spectrum is judged."""
@@ -22,15 +32,8 @@ LOWEST = 4.0
 
 BANDS_PER_OCTAVE = 3
 
-TOLERANCE = 0.2
-"""The generated power of every band lies within this share of the real power."""
-
-PEAK = 1.5
-"""Power at a grid frequency over that around it, in units of the same for real photographs, that makes a peak. The
-mean over n photographs scatters by 1/√n."""
-
-ENOUGH = 64
-"""Photographs from which chance makes no peak."""
+GRIDS = (2, 4, 8, 16)
+"""Periods in pixels at which upsampling may leave a grid."""
 
 SQUARE = 11 / 16
 """The square's side as a share of the photograph's; the largest below 1/√2 on whose frequencies grids of 2, 4, 8 and
@@ -133,11 +136,6 @@ def power_ratios(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
     return np.exp(np.log(generated + floor).mean(0) - np.log(real + floor).mean(0))
 
 
-def within(ratios: np.ndarray, tolerance: float = TOLERANCE) -> bool:
-    """Whether all ratios ``(B,)`` of generated to real power lie within 1 ± ``tolerance``."""
-    return bool((np.abs(np.asarray(ratios) - 1) <= tolerance).all())
-
-
 def grid_peaks(power: np.ndarray, factor: int) -> dict[tuple[int, int], float]:
     """Power at the frequencies of a grid over the power around them, of about the same radius.
 
@@ -176,3 +174,93 @@ def grid_peaks(power: np.ndarray, factor: int) -> dict[tuple[int, int], float]:
 def _cycles(side: int, size: int) -> np.ndarray:
     """Frequencies of a spectrum of ``side`` in cycles an image of side ``size``."""
     return np.fft.fftshift(np.fft.fftfreq(side)) * size
+
+
+@dataclass(frozen=True)
+class GridPeak:
+    """The highest peak at a grid's frequencies (y, x), in cycles a pixel: power over that around it, in units of the
+    same for real photographs."""
+
+    frequency: list[float]
+    ratio: float
+
+    @classmethod
+    def of(cls, real: np.ndarray, generated: np.ndarray, factor: int) -> GridPeak:
+        expected, found = grid_peaks(real, factor), grid_peaks(generated, factor)
+        # What is a dip in the real ones by chance makes no peak of what is none.
+        ratios = {place: found[place] / max(1, expected[place]) for place in found}
+        place = max(ratios, key=lambda one: ratios[one])
+        return cls([k / factor for k in place], ratios[place])
+
+
+@dataclass(frozen=True)
+class Spectrum(Result):
+    """Power of generated over real photographs.
+
+    Attributes:
+        edges: of the bands, cycles an image.
+        ratios: by plane and band.
+        n: photographs, real and generated.
+        real_halves: 5th and 95th percentile of what halves of the real ones differ by, luminance.
+        peaks: period in pixels → peak.
+    """
+
+    title: ClassVar = "Power, generated over real, by bands of cycles an image"
+    edges: list[float]
+    ratios: dict[str, list[float]]
+    n: dict[str, int]
+    real_halves: list[list[float]]
+    peaks: dict[int, GridPeak]
+    power: tuple[np.ndarray, np.ndarray] = unreported(default=())
+
+    @classmethod
+    def of(cls, real: Spectra, generated: Spectra) -> Spectrum:
+        theirs, ours = real.stack(), generated.stack()
+        halves = [
+            power_ratios(theirs[a], theirs[b])[0] for a, b in (split_halves(len(theirs), seed) for seed in range(100))
+        ]
+        power = real.power, generated.power
+        return cls(
+            edges=bands(real.size).tolist(),
+            ratios=dict(zip(PLANES, power_ratios(theirs, ours).tolist(), strict=True)),
+            n={"real": len(theirs), "generated": len(ours)},
+            real_halves=np.percentile(halves, [5, 95], axis=0).tolist(),
+            peaks={factor: GridPeak.of(*power, factor) for factor in GRIDS if len(power[0]) % factor == 0},
+            power=power,
+        )
+
+    def criteria(self) -> list[Criterion]:
+        ratios, edges, limit = self.ratios["luminance"], self.edges, criteria.POWER
+        worst = max(range(len(ratios)), key=lambda band: abs(ratios[band] - 1))
+        near = sum(limit.met(ratio) for ratio in ratios)
+        told = f"{near} of {len(ratios)} bands from {edges[0]:g} to {edges[-1]:g} cycles an image; farthest "
+        told += f"{ratios[worst]:.2f} at {edges[worst]:.0f}-{edges[worst + 1]:.0f} cycles"
+        power = Criterion(limit.name, near == len(ratios), told)
+        told = ", ".join(
+            f"{factor} pixels: {peak.ratio:.2f} at ({peak.frequency[0]:g}, {peak.frequency[1]:g})"
+            for factor, peak in self.peaks.items()
+        )
+        clear = all(criteria.PEAK.met(peak.ratio) for peak in self.peaks.values())
+        told_by = self.peaks and (clear or self.n["generated"] >= criteria.ENOUGH_PHOTOS)
+        return [power, Criterion(criteria.PEAK.name, clear if told_by else None, told or "too small for grids")]
+
+    def pictures(self) -> dict[str, Figure]:
+        figure, ((ratios, flat),) = axes(1, 2, 11, 4)
+        middles = np.sqrt(np.multiply(self.edges[:-1], self.edges[1:]))
+        ratios.axhspan(criteria.POWER.least, criteria.POWER.most, color="#d7ead9", label="accepted")
+        ratios.plot(middles, np.transpose(self.real_halves), color=REAL, linewidth=0.8, linestyle=":")
+        for plane, row in self.ratios.items():
+            ratios.plot(middles, row, color=COLOURS[plane], linewidth=2 if plane == "luminance" else 1, label=plane)
+        ratios.set(xscale="log", yscale="log", xlabel="cycles an image")
+        ratios.set_title("Power, generated over real (dotted: real halves)")
+        ratios.set_xticks([4, 8, 16, 32, 64, 128], minor=False)
+        ratios.set_yticks([0.1, 0.2, 0.5, 1, 2])
+        for axis in (ratios.xaxis, ratios.yaxis):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
+        ratios.legend(fontsize=8)
+        real, generated = self.power
+        flat.imshow(np.log(np.hstack([real, np.ones((len(real), 4)), generated])), vmin=-1, vmax=1, cmap="gray")
+        flat.set(xticks=[], yticks=[])
+        flat.set_title("Spectrum over its own smooth course: real, generated\n(a grid would be bright dots)")
+        return {"spectrum": figure}

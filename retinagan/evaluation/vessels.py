@@ -2,24 +2,35 @@
 
 :func:`vessel_statistics` measures one plane, whatever it comes from: the ridge filter's answer to a photograph, real or
 generated (``retinagan.eye.ridges``), or a tree grown from a seed (``retinagan.eye.grown.visible_vessels``).
-:func:`report` holds grown trees against the real ones of a training split, on the same maps:
-``python -m retinagan.evaluation.vessels --data data/idrid512 --out DIR``.
+
+``python -m retinagan evaluate vessels --data data/idrid512``: are grown trees like real ones, both on the training
+split's maps? They are drawn as a ridge filter would see them; a photo generator, which broadens them, is shown finer
+and fainter ones (:class:`retinagan.eye.statistics.EyeCorrections`). The picture (real planes above grown ones) is
+derived from the data: it is not for publication where the data's licence forbids that.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import ClassVar, TypedDict
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 from scipy import ndimage
 from skimage.morphology import skeletonize
+from tqdm import tqdm
 
+from retinagan.data.dataset import load_prepared
+from retinagan.evaluation import criteria
+from retinagan.evaluation.criteria import Criterion
+from retinagan.evaluation.distances import Within
+from retinagan.evaluation.plots import BOTH, axes, boxes
+from retinagan.evaluation.report import Report, Result, unreported
 from retinagan.eye.grown import visible_vessels
-from retinagan.eye.statistics import UNCORRECTED, EyeCorrections
+from retinagan.eye.statistics import UNCORRECTED
 from retinagan.maps.anatomy import Anatomy, find_anatomy
 from retinagan.maps.labels import BG, EX, HE, MA
 
@@ -39,9 +50,12 @@ SMOOTHING = 4.0
 """Width (σ, pixels at 512) over which calibres are averaged along a vessel."""
 _EIGHT = np.ones((3, 3), dtype=int)
 
-
 HEADLINE = ("density", "calibre_25", "calibre_50", "calibre_75", "connected")
 """The statistics by which photographs are accepted."""
+FIRST_SEED = 1000
+"""The eye number N is grown from this seed + N: seeds from 0 on are what is reported elsewhere."""
+WITHOUT_DISC = (*HEADLINE, "length", "angle", "tortuosity")
+"""Statistics that need no disc: of many real photographs its place is not known."""
 
 
 class VesselStatistics(TypedDict):
@@ -58,7 +72,7 @@ class VesselStatistics(TypedDict):
     disc_2: float
     disc_3: float
     superior: float
-    """Density temporal of the disc and above the macula: the superior arcade and what it bears; likewise ``inferior``."""
+    """Density temporal of the disc and above the macula: the superior arcade and its branches; so ``inferior``."""
     inferior: float
     nasal: float
     """Density on the disc's other side."""
@@ -76,7 +90,7 @@ class VesselStatistics(TypedDict):
     length: float
     """Length of the skeleton over the square root of the visible field's area."""
     angle: float
-    """Median of the smallest angle at each junction, degrees: between the daughters where they leave at an acute angle."""
+    """Median of the smallest angle at each junction, degrees: mostly that between the daughters."""
     tortuosity: float
     """Median of arc over chord, minus 1, over segments between junctions."""
 
@@ -127,7 +141,7 @@ def vessel_statistics(plane: np.ndarray, label_map: np.ndarray, threshold: float
 
 
 def visible_field(label_map: np.ndarray) -> np.ndarray:
-    """Where vessels can be seen: ``bool (S, S)``, inside the field, away from its rim and from dark lesions and exudates."""
+    """Where vessels can be seen, ``bool (S, S)``: in the field, away from its rim, dark lesions and exudates."""
     scale = label_map.shape[0] / 512
     visible = ndimage.distance_transform_edt(np.pad(label_map != BG, 1))[1:-1, 1:-1] > RIM * scale
     lesions = np.isin(label_map, (HE, MA, EX))
@@ -137,7 +151,7 @@ def visible_field(label_map: np.ndarray) -> np.ndarray:
 
 
 def _regions(anatomy: Anatomy) -> dict[str, np.ndarray]:
-    """The regions of :class:`VesselStatistics` by name, ``bool (S, S)`` each; the disc itself belongs to none but ``disc_0``."""
+    """The regions of :class:`VesselStatistics`, ``bool (S, S)``; the disc itself belongs to none but ``disc_0``."""
     y, x = np.mgrid[: anatomy.size, : anatomy.size] + 0.5
     diameter = 0.4 * float(np.hypot(anatomy.fovea_x - anatomy.disc_x, anatomy.fovea_y - anatomy.disc_y))
     from_disc = np.hypot(x - anatomy.disc_x, y - anatomy.disc_y) / diameter
@@ -177,34 +191,23 @@ def _parts(skeleton: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _tortuosities(segments: np.ndarray, shortest: float) -> np.ndarray:
     """Arc over chord minus 1 of every open segment that is long enough.
 
-    Arc lengths of digital curves as estimated by Kimura, Kikuchi and Yamasaki (Plant and Soil 216, 1999).
+    Arc lengths of digital curves as estimated by Kimura, Kikuchi and Yamasaki (Plant and Soil 216, 1999), from the
+    steps of the paths that skan finds: of straight and diagonal steps alone, as skan measures them, they are too long.
     """
-    count = int(segments.max(initial=0)) + 1
-    straight, diagonal = np.zeros(count), np.zeros(count)
-    padded = np.pad(segments, 1)
-    inner = padded[1:-1, 1:-1]
-    neighbours = np.zeros(segments.shape, dtype=int)
-    for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        for sign in (1, -1):
-            other = np.roll(padded, (sign * dy, sign * dx), (0, 1))[1:-1, 1:-1]
-            linked = (inner > 0) & (other == inner)
-            if dy and dx:  # a diagonal beside a corner is no link of its own
-                via = np.roll(padded, sign * dy, 0)[1:-1, 1:-1], np.roll(padded, sign * dx, 1)[1:-1, 1:-1]
-                linked &= (via[0] != inner) & (via[1] != inner)
-            neighbours += linked
-            if sign == 1:
-                (diagonal if dy and dx else straight)[:] += np.bincount(inner[linked], minlength=count)
-    arc = np.sqrt(diagonal**2 + (diagonal + straight / 2) ** 2) + straight / 2
-    ys, xs = np.nonzero((segments > 0) & (neighbours == 1))
-    names = segments[ys, xs]
-    order = np.argsort(names, kind="stable")
-    ys, xs, names = ys[order], xs[order], names[order]
-    first, ends = np.unique(names, return_index=True)[1], np.bincount(names, minlength=count)
-    open_ones = first[ends[names[first]] == 2]
-    chord = np.hypot(ys[open_ones] - ys[open_ones + 1], xs[open_ones] - xs[open_ones + 1])
-    arcs = arc[names[open_ones]]
-    kept = (arcs >= shortest) & (chord > 0.3 * arcs)  # what nearly closes is no vessel's way
-    return np.maximum(arcs[kept] / chord[kept], 1.0) - 1
+    from skan import Skeleton
+
+    if not segments.any():
+        return np.empty(0)
+    skeleton = Skeleton(segments > 0, keep_images=False)
+    found = []
+    for path in map(skeleton.path_coordinates, range(skeleton.n_paths)):
+        diagonal = np.abs(np.diff(path, axis=0)).sum(1) == 2
+        d, straight = np.count_nonzero(diagonal), np.count_nonzero(~diagonal)
+        arc = np.hypot(d, d + straight / 2) + straight / 2
+        chord = np.hypot(*(path[-1] - path[0]))
+        if arc >= shortest and chord > 0.3 * arc:  # what nearly closes is no vessel's way
+            found.append(max(arc / chord, 1.0) - 1)
+    return np.array(found)
 
 
 def _angles(segments: np.ndarray, junctions: np.ndarray, arm: tuple[float, float]) -> np.ndarray:
@@ -241,117 +244,89 @@ def _median(values: np.ndarray) -> float:
     return float(np.median(values)) if len(values) else np.nan
 
 
-def compare(real: list[VesselStatistics], grown: list[VesselStatistics]) -> dict[str, dict]:
-    """For each statistic: 10th, 50th and 90th percentile of both, and the share of grown eyes within the real 10th-90th.
+@dataclass(frozen=True)
+class Vessels(Result):
+    """Statistics of the vessels in real and in generated photographs."""
 
-    Statistics that no real or no grown eye has are left out.
-    """
-    figures = {}
-    for name in VesselStatistics.__annotations__:
-        theirs, ours = (np.array([row[name] for row in rows], dtype=np.float64) for rows in (real, grown))
-        theirs, ours = theirs[np.isfinite(theirs)], ours[np.isfinite(ours)]
-        if not len(theirs) or not len(ours):
-            continue
-        low, middle, high = np.percentile(theirs, [10, 50, 90])
-        figures[name] = {
-            "real": [float(low), float(middle), float(high)],
-            "grown": [float(v) for v in np.percentile(ours, [10, 50, 90])],
-            "share": float(((ours >= low) & (ours <= high)).mean()),
+    title: ClassVar = "Vessels: percentiles 10, 25, 50, 75, 90 and the share within the real 10 to 90"
+    statistics: dict[str, Within]
+    real: Mapping[str, np.ndarray] = unreported(default_factory=dict)
+    generated: Mapping[str, np.ndarray] = unreported(default_factory=dict)
+
+    @classmethod
+    def of(cls, real: Sequence[VesselStatistics], generated: Sequence[VesselStatistics]) -> Vessels:
+        theirs, ours = ({k: np.array([row[k] for row in rows]) for k in WITHOUT_DISC} for rows in (real, generated))  # type: ignore[literal-required]
+        return cls({name: Within.of(theirs[name], ours[name]) for name in WITHOUT_DISC}, theirs, ours)
+
+    def criteria(self) -> list[Criterion]:
+        listed = []
+        for name in HEADLINE:
+            row, met, told = self.statistics[name], None, "no vessels to measure"
+            if row.real and row.generated and row.share is not None:
+                met = criteria.VESSELS.met(row.share)
+                medians = f"{row.generated[2]:.3g} generated, {row.real[2]:.3g} real"
+                told = f"{row.share:.0%} within {row.real[0]:.3g} to {row.real[-1]:.3g}; medians {medians}"
+            listed.append(Criterion(f"vessels: {name}: {criteria.VESSELS.name}", met, told))
+        return listed
+
+    def pictures(self) -> dict[str, Figure]:
+        figure, (line,) = axes(1, len(self.statistics), 2.4 * len(self.statistics), 3.2)
+        for axis, (name, row) in zip(line, self.statistics.items(), strict=True):
+            axis.set_title(name.replace("_", " "))
+            if row.real is None or row.generated is None:
+                continue  # nothing to draw
+            axis.axhspan(row.real[0], row.real[-1], color="#e5e7eb")
+            for place, (of, (_, colour)) in enumerate(zip((self.real, self.generated), BOTH, strict=True)):
+                boxes(axis, [of[name][np.isfinite(of[name])]], colour, [place], widths=0.6)
+            axis.set_xticks([0, 1], [who for who, _ in BOTH])
+        return {"vessels": figure}
+
+
+@dataclass(frozen=True)
+class Trees(Result):
+    """The statistics of real and of grown trees; ``sides``: medians of the headline ones of eyes with their disc left
+    and right."""
+
+    title: ClassVar = "Percentiles 10, 25, 50, 75, 90 of real and of grown trees; medians of left and right discs"
+    statistics: dict[str, Within]
+    sides: dict[str, dict[str, list[float]]]
+    planes: Sequence[tuple[np.ndarray, np.ndarray]] = unreported(default=())
+
+    @classmethod
+    def of(
+        cls, real: list[VesselStatistics], grown: list[VesselStatistics], left: list[bool], planes: Sequence = ()
+    ) -> Trees:
+        """Of real and grown eyes, and whether the disc of each lies left."""
+        theirs, ours = ({k: np.array([row[k] for row in rows]) for k in rows[0]} for rows in (real, grown))
+        side = np.array(left)
+        sides = {
+            who: {k: [float(np.median(of[k][at])) for at in (side, ~side)] for k in HEADLINE if len(set(left)) == 2}
+            for who, of in (("real", theirs), ("grown", ours))
         }
-    return figures
+        return cls({name: Within.of(theirs[name], ours[name]) for name in theirs}, sides, planes)
+
+    def pictures(self) -> dict[str, Image.Image]:
+        places = np.linspace(0, len(self.planes) - 1, min(6, len(self.planes))).round().astype(int)
+        return {"planes": Image.fromarray(np.hstack([np.vstack(self.planes[i]) for i in places]))}
 
 
-def table(figures: dict) -> str:
-    """The figures of :func:`report` as text."""
-    lines = [
-        f"{figures['eyes']} eyes; percentiles 10, 50, 90        real                       grown               within"
-    ]
-    for name, row in figures["statistics"].items():
-        real, grown = ("".join(f"{value:9.3f}" for value in row[who]) for who in ("real", "grown"))
-        lines.append(f"{name:<12}{real}  {grown}   {row['share']:6.0%}")
-    for who, row in figures["sides"].items():
-        told = ", ".join(f"{name} {left:.3f} / {right:.3f}" for name, (left, right) in row.items())
-        lines.append(f"medians of left / right discs, {who}: {told}")
-    return "\n".join(lines)
-
-
-def report(
-    data: str | Path,
-    out: str | Path,
-    count: int | None = None,
-    seed: int = 1000,
-    corrections: EyeCorrections = UNCORRECTED,
-) -> dict:
-    """Real trees of the training split in ``data`` against those grown on the same maps.
-
-    By default grown trees are drawn as a ridge filter would see them. With a photo generator's ``corrections`` they are what it is shown:
-    with fewer gaps, finer and fainter, as it broadens them.
-
-    Writes ``vessels.json`` and ``vessels.png`` (real planes above grown ones) to ``out``. The picture shows planes
-    derived from the data: it is not for publication where the data's licence forbids that.
-
-    Args:
-        data: folder written by ``prepare``.
-        out: folder; made if missing.
-        count: so many eyes, evenly chosen; None: all.
-        seed: the eye number N is grown from ``seed`` + N.
-        corrections: of a photo generator.
-
-    Returns:
-        ``eyes``, ``threshold``, ``statistics`` (:func:`compare`), and ``sides``: medians of eyes with their disc left and right.
-    """
-    from retinagan.data.dataset import load_prepared
-
+def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progress: bool = True) -> Report:
+    """Measure ``count`` training eyes, evenly chosen; None: all."""
     dataset = load_prepared(data, "train")
-    chosen = np.arange(len(dataset))
-    if count is not None and count < len(chosen):
-        chosen = np.linspace(0, len(chosen) - 1, count).round().astype(int)
-    real, grown, planes, sides = [], [], [], []
-    for index in chosen:
+    chosen = np.linspace(0, len(dataset) - 1, min(count or len(dataset), len(dataset))).round().astype(int)
+    real, grown, planes, left = [], [], [], []
+    for index in tqdm(chosen, unit="eye", disable=not progress):
         label_map, theirs = dataset.maps[index], dataset.vessels[index]
-        ours = np.round(visible_vessels(label_map, seed + int(index), corrections) * 255).astype(np.uint8)
+        ours = np.round(visible_vessels(label_map, FIRST_SEED + int(index), UNCORRECTED) * 255).astype(np.uint8)
         real.append(vessel_statistics(theirs, label_map))
         grown.append(vessel_statistics(ours, label_map))
         planes.append((theirs, ours))
-        sides.append(find_anatomy(label_map).side)
-    figures = {
-        "eyes": len(chosen),
-        "threshold": THRESHOLD,
-        "seed": seed,
-        "statistics": compare(real, grown),
-        "sides": {"real": _sides(real, sides), "grown": _sides(grown, sides)},
-    }
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "vessels.json").write_text(json.dumps(figures, indent=2) + "\n")
-    shown = [planes[i] for i in np.linspace(0, len(planes) - 1, min(6, len(planes))).round().astype(int)]
-    picture = np.concatenate([np.concatenate(column, axis=0) for column in shown], axis=1)
-    Image.fromarray(picture).save(out / "vessels.png")
-    return figures
-
-
-def _sides(rows: list[VesselStatistics], sides: list[str]) -> dict[str, list[float]]:
-    """Medians of the headline statistics of eyes with their disc at the left and at the right."""
-    return {
-        name: [
-            _median(np.array([row[name] for row, at in zip(rows, sides, strict=True) if at == side]))
-            for side in ("left", "right")
-        ]
-        for name in HEADLINE
-        if {"left", "right"} <= set(sides)
-    }
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder written by `prepare`")
-    parser.add_argument("--out", type=Path, required=True, help="folder for vessels.json and vessels.png")
-    parser.add_argument("--count", type=int, help="so many eyes, evenly chosen (default: all)")
-    options = parser.parse_args(arguments)
-    if options.count is not None and options.count < 1:
-        parser.error(f"--count is {options.count}; it must be at least 1")
-    print(table(report(options.data, options.out, options.count)))
-
-
-if __name__ == "__main__":
-    main()
+        left.append(find_anatomy(label_map).side == "left")
+    report = Report(
+        name="vessels",
+        title=[f"Vessels of {len(chosen)} training eyes of {data.name} beside trees grown on their maps"],
+        facts={"eyes": len(chosen), "threshold": THRESHOLD, "seed": FIRST_SEED},
+        results={"vessels": Trees.of(real, grown, left, planes)},
+    )
+    report.write(out)
+    return report

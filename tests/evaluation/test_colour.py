@@ -4,12 +4,8 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from retinagan.evaluation.colour import (
-    LIMIT,
-    channel_distance,
-    mean_distance,
-    measure_colours,
-)
+from retinagan.evaluation.colour import channel_distance, mean_distance, measure_colours
+from retinagan.evaluation.criteria import COLOUR
 from retinagan.evaluation.distances import compare
 from retinagan.maps.labels import field_of_view
 
@@ -41,11 +37,11 @@ def test_distances_of_a_shift():
 @pytest.mark.parametrize("component", [0, 1, 2])
 def test_the_same_fundi_pass_and_others_fail(component):
     real, eyes = fundi(60, 2), np.arange(300) % 60
-    assert compare(mean_distance(component), real, fundi(300, 1), eyes)["ratio"] < LIMIT
+    assert compare(mean_distance(component), real, fundi(300, 1), eyes).ratio < COLOUR.most
     shift = ((25, 25, 25), (25, -10, 0), (0, 0, 25))[component]
-    assert compare(mean_distance(component), real, fundi(300, 1, shift), eyes)["ratio"] > LIMIT
+    assert compare(mean_distance(component), real, fundi(300, 1, shift), eyes).ratio > COLOUR.most
     assert (
-        compare(mean_distance(component), real, fundi(300, 1, spread=1.0), eyes)["ratio"] > LIMIT
+        compare(mean_distance(component), real, fundi(300, 1, spread=1.0), eyes).ratio > COLOUR.most
     )  # too little variety
 
 
@@ -58,12 +54,12 @@ def test_compare_pairs_by_eye_so_that_the_mix_is_the_same():
         return abs(a.mean() - b.mean())
 
     figures = compare(distance, real, real[eyes], eyes)
-    assert figures["ratio"] == pytest.approx(1) and figures["n"] == 10
-    assert compare(distance, real, real[eyes] + 20, eyes)["ratio"] > 5
+    assert figures.ratio == pytest.approx(1) and figures.n == 10
+    assert compare(distance, real, real[eyes] + 20, eyes).ratio > 5
 
 
 def test_compare_leaves_out_eyes_without_a_generated_photograph_and_needs_four():
     real = np.arange(10.0)
-    assert compare(lambda a, b: 1.0, real, real[:5], np.arange(5))["n"] == 2
+    assert compare(lambda a, b: 1.0, real, real[:5], np.arange(5)).n == 2
     with pytest.raises(ValueError, match="raise the count"):
         compare(lambda a, b: 1.0, real, real[:3], np.arange(3))

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from retinagan.evaluation.copying import LIMIT, NearestTrees, resized, turn, vessel_mask
+from retinagan.evaluation.copying import NearestTrees, resized, turn, vessel_mask
+from retinagan.evaluation.criteria import COPIED_TREE
 from retinagan.eye.tree.rasterise import grow_vessels
 from retinagan.maps.labels import empty_map
+
+LIMIT = COPIED_TREE.below
 
 
 def tree(seed):

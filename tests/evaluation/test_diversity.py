@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from retinagan.evaluation.diversity import LEAST, distances, diversity, low_pass
+from retinagan.evaluation.criteria import DIVERSITY
+from retinagan.evaluation.diversity import Diversity, distances, low_pass
 from retinagan.maps.labels import field_of_view
 
 SIZE = 64
@@ -34,15 +35,15 @@ def test_ratio_of_styles_to_real(spread, passes):
     real = low_pass([photo(int(v)) for v in rng.normal(120, 20, 40)], [True] * 40)
     styles = rng.normal(120, spread, 12)
     grid = np.stack([low_pass([photo(int(v + m)) for v in styles], [True] * 12) for m in (0, 3)])
-    figures = diversity(real, grid)
-    assert (figures["ratio"] >= LEAST) == passes
-    assert figures["maps"] == pytest.approx(3, abs=0.1)
-    assert (figures["n_real"], figures["n_maps"], figures["n_styles"]) == (40, 2, 12)
+    figures = Diversity.of(real, grid)
+    assert (DIVERSITY.met(figures.ratio)) == passes
+    assert figures.maps == pytest.approx(3, abs=0.1)
+    assert (figures.n_real, figures.n_maps, figures.n_styles) == (40, 2, 12)
 
 
 def test_too_few_and_odd_sizes_are_refused():
     low = low_pass([photo(100)], [True])
     with pytest.raises(ValueError, match="pairs need 2"):
-        diversity(low, np.stack([low, low]))
+        Diversity.of(low, np.stack([low, low]))
     with pytest.raises(ValueError, match="divide by 32"):
         low_pass([np.zeros((50, 50, 3), dtype=np.uint8)], [True])

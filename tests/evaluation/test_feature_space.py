@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from retinagan.evaluation.criteria import FEATURES
 from retinagan.evaluation.feature_space import (
-    MOST,
-    compare_features,
+    Features,
     draw,
     inception_features,
     quotas,
@@ -45,40 +45,40 @@ def test_the_ratio_tells_photographs_of_the_same_kind_from_others(shift, passes)
     grades = np.repeat([0, 2], [20, 10])
     train_grades = np.repeat([0, 2], [30, 170])  # another mix
     eyes = np.arange(180) % 30
-    figures = compare_features(
+    figures = Features.of(
         features(grades, 0), grades, features(train_grades, 1), train_grades, features(grades[eyes], 2, shift), eyes
     )
-    assert (figures["frechet"]["ratio"] <= MOST) == passes
-    assert figures["n"] == 45 and figures["n_heldout"] == 30
-    assert (figures["frechet"]["halves"]["ratio"] < 1.5) == passes
+    assert (FEATURES.met(figures.frechet.ratio)) == passes
+    assert figures.n == 45 and figures.n_heldout == 30
+    assert (figures.frechet.halves.ratio < 1.5) == passes
     if passes:
-        assert abs(figures["kernel"]["generated"]) < 0.5 * abs(
-            compare_features(
+        assert abs(figures.kernel.generated) < 0.5 * abs(
+            Features.of(
                 features(grades, 0),
                 grades,
                 features(train_grades, 1),
                 train_grades,
                 features(grades[eyes], 2, 1.5),
                 eyes,
-            )["kernel"]["generated"]
+            ).kernel.generated
         )
-        assert figures["coverage"] > 0.8 and 0.7 < figures["density"] < 1.3
+        assert figures.coverage > 0.8 and 0.7 < figures.density < 1.3
     else:
-        assert figures["coverage"] < 0.7
-        assert figures["nearest"]["generated"][1] > figures["nearest"]["real"][1]
+        assert figures.coverage < 0.7
+        assert figures.nearest["generated"][1] > figures.nearest["real"][1]
 
 
 def test_copies_of_training_photographs_are_nearer_to_them_than_new_ones():
     grades, eyes = np.zeros(30, dtype=int), np.arange(60) % 30
     train = features(np.zeros(60), 1)
-    figures = compare_features(features(grades, 0), grades, train, np.zeros(60, dtype=int), train + 1e-3, eyes)
-    assert figures["nearest"]["generated"][2] < 0.1 < figures["nearest"]["real"][0]
+    figures = Features.of(features(grades, 0), grades, train, np.zeros(60, dtype=int), train + 1e-3, eyes)
+    assert figures.nearest["generated"][2] < 0.1 < figures.nearest["real"][0]
 
 
 def test_no_photograph_of_the_grades_is_told():
     grades = np.zeros(6, dtype=int)
     with pytest.raises(ValueError, match="raise the count"):
-        compare_features(features(grades, 0), grades, features(grades + 1, 1), grades + 1, features(grades, 2), grades)
+        Features.of(features(grades, 0), grades, features(grades + 1, 1), grades + 1, features(grades, 2), grades)
 
 
 def test_features_and_logits_of_the_segmenter():

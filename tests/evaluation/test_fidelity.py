@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from retinagan.evaluation.fidelity import SEGMENTED, fidelity
+from retinagan.evaluation.fidelity import SEGMENTED, Agreement, Fidelity
 from retinagan.maps.labels import EX, HE, MA, OD, VB, empty_map
 from retinagan.models import segmenter
-from retinagan.training.agreement import Agreement
 
 
 def lesion_map(seed=0):
@@ -21,6 +20,10 @@ def lesion_map(seed=0):
 def logits_of(label_map, noise, seed=0):
     truth = np.stack([label_map == index for index in SEGMENTED])
     return np.where(truth, 3.0, -3.0) + noise * np.random.default_rng(seed).normal(size=truth.shape)
+
+
+def classes(real, generated):
+    return Fidelity.of(real, generated, 4, 1).classes
 
 
 def gathered(noise, count=4, shift=0.0):
@@ -60,18 +63,18 @@ def test_pixels_outside_the_field_do_not_count():
 
 def test_photographs_as_good_as_real_have_ratio_one_and_worse_ones_less():
     real = gathered(2.0)
-    same, worse = fidelity(real, gathered(2.0, count=8)), fidelity(real, gathered(4.0, count=8))
+    same, worse = classes(real, gathered(2.0, count=8)), classes(real, gathered(4.0, count=8))
     assert set(same) == {"EX", "HE", "MA", "OD"}  # no soft exudates: left out
-    assert same["OD"]["dice"]["ratio"] == pytest.approx(1, abs=0.1)
-    assert worse["OD"]["dice"]["ratio"] < 0.7 and worse["OD"]["aupr"]["ratio"] < 0.9
-    assert same["EX"]["n_real"] == 4 and same["EX"]["n_generated"] == 8
+    assert same["OD"].dice.ratio == pytest.approx(1, abs=0.1)
+    assert worse["OD"].dice.ratio < 0.7 and worse["OD"].aupr.ratio < 0.9
+    assert same["EX"].n_real == 4 and same["EX"].n_generated == 8
 
 
 def test_the_threshold_is_the_best_on_real_photographs_for_both():
     """Paler lesions: a threshold chosen for the generated ones would forgive them."""
-    figures = fidelity(gathered(1.0), gathered(1.0, shift=-4.0))
-    assert figures["OD"]["aupr"]["ratio"] == pytest.approx(1, abs=0.05)
-    assert figures["OD"]["dice"]["ratio"] < 0.6
+    figures = classes(gathered(1.0), gathered(1.0, shift=-4.0))
+    assert figures["OD"].aupr.ratio == pytest.approx(1, abs=0.05)
+    assert figures["OD"].dice.ratio < 0.6
 
 
 def test_bad_input_is_refused():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from retinagan.evaluation.fovea import RINGS, main, profile
+from retinagan.evaluation.fovea import RINGS, profile
 from retinagan.eye.light import FOVEA_DEPTH, darken_fovea, draw_fovea
 from retinagan.maps import labels
 
@@ -34,9 +34,3 @@ def test_a_ring_without_retina_is_not_told():
     label_map[232:249, 292:309] = labels.HE
     found = profile(photo, label_map, CENTRE, RADIUS)
     assert np.isnan(found[0]).all() and np.isfinite(found[2:]).all()
-
-
-def test_a_wrong_count_is_told(capsys):
-    with pytest.raises(SystemExit):
-        main(["--data", "somewhere", "--count", "0"])
-    assert "--count is 0; it must be at least 1" in capsys.readouterr().err

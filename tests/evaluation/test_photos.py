@@ -1,9 +1,9 @@
 """The evaluation of photographs from end to end on drawn eyes, and every criterion met and not met."""
 
-import copy
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +13,13 @@ from PIL import Image
 from retinagan import checkpoints
 from retinagan.data.dataset import load_prepared
 from retinagan.data.prepare import MANIFEST_COLUMNS
-from retinagan.evaluation import copying, photos, photos_table
+from retinagan.evaluation import copying, photos
+from retinagan.evaluation.colour import Colour
+from retinagan.evaluation.copying import Copying
+from retinagan.evaluation.distances import Comparison, Overlaps, Within
+from retinagan.evaluation.diversity import Diversity
+from retinagan.evaluation.feature_space import Distance, Features
+from retinagan.evaluation.fidelity import ClassFidelity, Fidelity, Pair
 from retinagan.evaluation.photo_sets import (
     Store,
     annotated,
@@ -21,10 +27,14 @@ from retinagan.evaluation.photo_sets import (
     render,
     wanted_photographs,
 )
+from retinagan.evaluation.same_eye import ClassEdits, Edits, SameEye
+from retinagan.evaluation.spectrum import GridPeak, Spectrum
+from retinagan.evaluation.vessels import Vessels
 from retinagan.maps.labels import EX, HE, MA, PALETTE, SE, VB, empty_map
 from retinagan.models.segmenter import Segmenter, SegmenterConfig
 from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
 from retinagan.pipeline import RetinaGAN
+from tests.evaluation.changed import changed
 from tests.helpers import TINY_SIZE, tiny_model
 
 LABELS = ("masks", "masks", "disc", "", "disc", "masks")
@@ -121,37 +131,40 @@ def evaluated(prepared, model, segmenter, tmp_path_factory):
 
 
 def test_figures_are_written_and_say_what_they_are_of(evaluated, segmenter, model):
-    out, figures = evaluated
+    out, report = evaluated
+    figures = report.figures()
     assert json.loads((out / "photos.json").read_text()) == figures
     assert figures["n"] == {"generated": 12, "own_map": 10, "heldout": 6, "train": 12, "annotated": 3}
     assert figures["sha256"]["segmenter"] == checkpoints.sha256(segmenter)
     assert figures["sha256"]["photos"] == checkpoints.sha256(model / "photos.safetensors")
-    assert figures["batch_is_single"] is True
+    assert figures["same_eye"]["batch_is_single"] is True
     assert figures["copying"]["generated"]["n"] == 12 and figures["copying"]["heldout"]["n"] == 6
-    assert figures["same_eye"]["removed"]["lesions"] == 0
+    assert figures["same_eye"]["edits"]["removed"]["lesions"] == 0
     for name in ("spectrum", "colour", "vessels", "copying", "sheet", "beside"):
         with Image.open(out / f"photos-{name}.png") as picture:
             assert min(picture.size) > 100
 
 
-def test_the_table_holds_every_criterion_in_lines_of_120(evaluated):
-    _, figures = evaluated
-    text = photos.table(figures)
-    assert all(criterion["name"] in text for criterion in figures["criteria"])
-    assert max(len(line) for line in text.splitlines()) <= 120
+def test_the_table_holds_every_criterion_in_lines_of_132(evaluated):
+    _, report = evaluated
+    text, figures = report.text(), report.figures()
+    words = " ".join(text.split())
+    assert all(criterion.name in words for criterion in report.criteria())
+    assert max(len(line) for line in text.splitlines()) <= 132
     assert "not for diagnosis" in text and figures["sha256"]["segmenter"] in text
 
 
 def test_a_second_run_renders_nothing_anew_and_finds_the_same(evaluated, prepared, model, segmenter, monkeypatch):
-    out, figures = evaluated
+    out, report = evaluated
+    figures = report.figures()
     rendered = []
     original = RetinaGAN.render
     monkeypatch.setattr(
         RetinaGAN, "render", lambda self, maps, styles: rendered.append(1) or original(self, maps, styles)
     )
-    again = photos.evaluate(prepared, model, out, 12, progress=False, segmenter=segmenter)
+    again = photos.evaluate(prepared, model, out, 12, progress=False, segmenter=segmenter).figures()
     assert len(rendered) < 20  # the speed, the bytes of a batch and the contact sheet are made anew
-    varying = ("seconds_a_photograph", "minutes", "criteria")
+    varying = ("speed", "minutes", "criteria")
     assert {k: v for k, v in again.items() if k not in varying} == {
         k: v for k, v in figures.items() if k not in varying
     }
@@ -213,40 +226,53 @@ def test_wrong_counts_sizes_and_missing_segmenters_are_told(prepared, model, seg
 
 # -- criteria: figures that meet them, and one change at a time that does not ------------------------------------------
 
-EDITS = {"change": 1.2, "worst": 2.4, "n": 9, "right": 0.95, "gone": 0.95, "lesions": 40, "freed": 40}
+
+def comparison(ratio: float) -> Comparison:
+    return Comparison(1.0, ratio, ratio, 30)
+
+
+def overlaps(highest: float, n: int) -> Overlaps:
+    return Overlaps(n, [0.3, 0.3, 0.3], highest, [])
+
+
+EDITS = Edits(n=9, change=1.2, worst=2.4, lesions=40, right=0.95, freed=40, gone=0.95, classes={})
 GOOD = {
-    "features": {"frechet": {"generated": 3.0, "train": 2.0, "ratio": 1.5}, "n": 100, "n_heldout": 60},
-    "fidelity": {
-        "classes": {
-            short: {"dice": {"real": 0.5, "generated": 0.46, "ratio": 0.92}, "n_real": 7}
-            for short in ("EX", "HE", "SE", "MA", "OD")
+    "features": Features(
+        "segmenter", 100, 60, 100, 100, Distance(3.0, 2.0, 1.5, comparison(1)), Distance(0.0, 0.0, 1.0, comparison(1)),
+        1.0, 1.0, {},
+    ),
+    "fidelity": Fidelity(
+        7, 1,
+        {k: ClassFidelity(0.5, 7, 7, Pair(0.5, 0.46, 0.92), Pair(1, 1, 1)) for k in ("EX", "HE", "SE", "MA", "OD")},
+    ),
+    "spectrum": Spectrum(
+        edges=[4.0, 8.0, 16.0, 128.0], ratios={"luminance": [1.1, 0.9, 0.81]}, n={"real": 60, "generated": 100},
+        real_halves=[], peaks={8: GridPeak([0.125, 0.5], 1.1)},
+    ),
+    "vessels": Vessels(
+        {
+            name: Within([0.1, 0.15, 0.2, 0.25, 0.3], [0.0, 0.5, 1.0, 1.5, 2.0], 0.85)
+            for name in ("density", "calibre_25", "calibre_50", "calibre_75", "connected")
         }
-    },
-    "spectrum": {
-        "ratios": {"luminance": [1.1, 0.9, 0.81]},
-        "edges": [4.0, 8.0, 16.0, 128.0],
-        "peaks": {"8": {"ratio": 1.1, "frequency": [0.125, 0.5]}},
-        "n": {"real": 60, "generated": 100},
-    },
-    "vessels": {
-        name: {"range": [0.1, 0.3], "share": 0.85, "real": [0, 1, 2], "generated": [0, 1, 2]}
-        for name in ("density", "calibre_25", "calibre_50", "calibre_75", "connected")
-    },
-    "copying": {"generated": {"max": 0.4, "n": 500}, "heldout": {"max": 0.36, "n": 60}},
-    "colour": {
-        name: {"ratio": 1.2, "n": 30, "generated_mean_std": [1.0, 2.0], "real_mean_std": [1.0, 2.0]}
-        for name in ("L*", "a*", "b*")
-    },
-    "diversity": {"styles": 24.0, "real": 30.0, "ratio": 0.8, "n_maps": 8, "n_styles": 8},
-    "same_eye": {"removed": dict(EDITS), "all": EDITS | {"classes": {"EX": {"right": 1.0, "gone": None}}}},
-    "batch_is_single": True,
-    "seconds_a_photograph": 0.5,
+    ),
+    "copying": Copying(overlaps(0.4, 500), overlaps(0.36, 60), 0, 3, "eye"),
+    "colour": Colour(
+        {name: comparison(1.2) for name in ("L*", "a*", "b*")},
+        {name: {"real": [1.0, 2.0], "generated": [1.0, 2.0]} for name in ("L*", "a*", "b*")}, None, None,
+    ),
+    "diversity": Diversity(real=30.0, styles=24.0, maps=20.0, ratio=0.8, n_real=60, n_maps=8, n_styles=8),
+    "same_eye": SameEye({"removed": EDITS, "all": replace(EDITS, classes={"EX": ClassEdits(1.0, None)})}, True),
+    "speed": photos.Speed(0.5),
 }  # fmt: skip
 
 
+def judged(figures):
+    return [criterion for result in figures.values() for criterion in result.criteria()]
+
+
 def test_good_figures_meet_every_criterion():
-    listed = photos_table.criteria(GOOD)
-    assert len(listed) == 23 and all(criterion["met"] for criterion in listed)
+    listed = judged(GOOD)
+    assert len(listed) == 23 and all(criterion.met for criterion in listed)
 
 
 @pytest.mark.parametrize(
@@ -257,31 +283,27 @@ def test_good_figures_meet_every_criterion():
         (("fidelity", "classes", "MA", "dice", "ratio"), 0.79, "Dice of microaneurysm"),
         (("spectrum", "ratios", "luminance"), [1.1, 0.79, 0.9], "power within"),
         (("spectrum", "ratios", "luminance"), [1.21, 1.0, 1.0], "power within"),
-        (("spectrum", "peaks", "8", "ratio"), 1.6, "no peak"),
-        (("vessels", "calibre_75", "share"), 0.79, "vessels: calibre_75"),
+        (("spectrum", "peaks", 8, "ratio"), 1.6, "no peak"),
+        (("vessels", "statistics", "calibre_75", "share"), 0.79, "vessels: calibre_75"),
         (("copying", "generated", "max"), 0.5, "overlap"),
-        (("colour", "b*", "ratio"), 1.6, "mean b*"),
+        (("colour", "distances", "b*", "ratio"), 1.6, "mean b*"),
         (("diversity", "ratio"), 0.69, "diversity"),
-        (("same_eye", "all", "change"), 2.1, "outside them"),
-        (("same_eye", "all", "right"), 0.89, "seen where"),
-        (("same_eye", "all", "gone"), 0.89, "gone from"),
-        (("batch_is_single",), False, "batch"),
-        (("seconds_a_photograph",), 0.7, "two CPU cores"),
+        (("same_eye", "edits", "all", "change"), 2.1, "outside them"),
+        (("same_eye", "edits", "all", "right"), 0.89, "seen where"),
+        (("same_eye", "edits", "all", "gone"), 0.89, "gone from"),
+        (("same_eye", "batch_is_single"), False, "batch"),
+        (("speed", "seconds_a_photograph"), 0.7, "two CPU cores"),
     ],
 )
 def test_one_bad_figure_fails_its_criterion_alone(path, value, name):
-    figures = copy.deepcopy(GOOD)
-    place = figures
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = value
-    failed = [criterion["name"] for criterion in photos_table.criteria(figures) if criterion["met"] is not True]
+    failed = [criterion.name for criterion in judged(changed(GOOD, path, value)) if criterion.met is not True]
     assert len(failed) == 1 and name in failed[0]
 
 
 def test_what_the_data_cannot_tell_is_neither_met_nor_not():
-    figures = copy.deepcopy(GOOD)
-    del figures["fidelity"]["classes"]["SE"]
-    figures["spectrum"]["peaks"]["8"]["ratio"], figures["spectrum"]["n"]["generated"] = 3.0, 20
-    unknown = [criterion["name"] for criterion in photos_table.criteria(figures) if criterion["met"] is None]
+    classes = {short: row for short, row in GOOD["fidelity"].classes.items() if short != "SE"}
+    figures = changed(GOOD, ("fidelity", "classes"), classes)
+    figures = changed(figures, ("spectrum", "peaks", 8, "ratio"), 3.0)
+    figures = changed(figures, ("spectrum", "n", "generated"), 20)
+    unknown = [criterion.name for criterion in judged(figures) if criterion.met is None]
     assert len(unknown) == 2 and "soft exudate" in unknown[0] and "no peak" in unknown[1]

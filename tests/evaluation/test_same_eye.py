@@ -2,17 +2,12 @@
 
 import numpy as np
 
-from retinagan.evaluation.same_eye import (
-    LEAST_RIGHT,
-    MOST_CHANGE,
-    change_outside,
-    compare_edit,
-    edited_maps,
-    summary,
-)
+from retinagan.evaluation.criteria import CHANGE, SEEN
+from retinagan.evaluation.same_eye import ClassEdits, SameEye, change_outside, compare_edit, edited_maps
 from retinagan.maps.labels import BG, EX, HE, LESIONS, OD, VB, empty_map
 
 SIZE = 256
+MOST_CHANGE, LEAST_RIGHT = CHANGE.most, SEEN.least
 LEVELS = {BG: 0, VB: 100, OD: 200, EX: 150, HE: 60}
 
 
@@ -26,6 +21,10 @@ def lesion_map():
 def paint(label_map, style=0, levels=LEVELS):
     green = np.vectorize(levels.get)(label_map) + np.random.default_rng(style).integers(-3, 4, label_map.shape)
     return np.where(label_map == BG, 0, green).astype(np.uint8)[..., None].repeat(3, 2)
+
+
+def summary(edits):
+    return SameEye.of(edits, True).edits
 
 
 def edits(painter):
@@ -61,10 +60,10 @@ def test_lesions_never_come_to_lie_on_the_disc_or_outside_the_field():
 
 def test_an_eye_that_stays_the_same_eye_passes():
     table = summary(edits(paint))
-    assert table["all"]["n"] == 3 and table["all"]["worst"] == 0 <= MOST_CHANGE
-    assert table["all"]["right"] == 1 >= LEAST_RIGHT and table["all"]["gone"] == 1
-    assert table["removed"]["lesions"] == 0 and table["removed"]["right"] is None and table["removed"]["freed"] == 2
-    assert table["mirrored"]["classes"]["EX"] == {"right": 1, "gone": 1}
+    assert table["all"].n == 3 and table["all"].worst == 0 <= MOST_CHANGE
+    assert table["all"].right == 1 >= LEAST_RIGHT and table["all"].gone == 1
+    assert table["removed"].lesions == 0 and table["removed"].right is None and table["removed"].freed == 2
+    assert table["mirrored"].classes["EX"] == ClassEdits(right=1, gone=1)
 
 
 def test_another_eye_for_another_map_is_told():
@@ -72,15 +71,15 @@ def test_another_eye_for_another_map_is_told():
         return np.clip(paint(label_map) + np.int16(20 * np.isin(label_map, LESIONS).any()), 0, 255).astype(np.uint8)
 
     table = summary(edits(painter))
-    assert table["removed"]["change"] > MOST_CHANGE >= table["moved"]["change"]
-    assert table["all"]["worst"] == table["removed"]["change"]
+    assert table["removed"].change > MOST_CHANGE >= table["moved"].change
+    assert table["all"].worst == table["removed"].change
 
 
 def test_lesions_that_are_not_drawn_or_stay_are_told():
     pale = summary(edits(lambda m: paint(m, levels=LEVELS | {HE: 130})))  # bleedings brighter than the retina
-    assert pale["all"]["classes"]["HE"]["right"] == 0 and pale["all"]["right"] < LEAST_RIGHT
+    assert pale["all"].classes["HE"].right == 0 and pale["all"].right < LEAST_RIGHT
     burnt = summary(edits(lambda m: np.where(lesion_map()[..., None] == EX, 150, paint(m)).astype(np.uint8)))
-    assert burnt["removed"]["classes"]["EX"]["gone"] == 0 and burnt["all"]["gone"] < LEAST_RIGHT
+    assert burnt["removed"].classes["EX"].gone == 0 and burnt["all"].gone < LEAST_RIGHT
 
 
 def test_change_is_measured_away_from_both_maps_lesions():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from retinagan.evaluation import vessels
-from retinagan.evaluation.vessels import HEADLINE, compare, vessel_statistics, visible_field
+from retinagan.evaluation.vessels import HEADLINE, Trees, Vessels, vessel_statistics, visible_field
 from retinagan.eye.tree.rasterise import grow_vessels
 from retinagan.maps.labels import BG, EX, HE, VB, empty_map
 
@@ -101,9 +102,10 @@ def test_shares_within_the_real_range():
     row = vessel_statistics(lines((150, 150, 350)), empty_map(SIZE, "left"))
     real = [{**row, "density": value} for value in np.linspace(0, 1, 11)]
     grown = [{**row, "density": value} for value in (0.05, 0.5, 0.6, 0.95)]
-    figures = compare(real, grown)
-    assert figures["density"]["real"] == pytest.approx([0.1, 0.5, 0.9]) and figures["density"]["share"] == 0.5
+    figures = Vessels.of(real, grown).statistics
+    assert figures["density"].real == pytest.approx([0.1, 0.25, 0.5, 0.75, 0.9]) and figures["density"].share == 0.5
     assert set(HEADLINE) < set(figures)
+    assert set(Trees.of(real, grown, [True] * 4).statistics) == set(row)
 
 
 def test_report_writes_figures_and_a_picture(tmp_path, monkeypatch):
@@ -111,10 +113,10 @@ def test_report_writes_figures_and_a_picture(tmp_path, monkeypatch):
     maps[0, 60:64, 80:90] = EX
     planes = np.stack([(grow_vessels(m, i) * 255).astype(np.uint8) for i, m in enumerate(maps)])
     dataset = type("Data", (SimpleNamespace,), {"__len__": lambda self: 3})(maps=maps, vessels=planes)
-    monkeypatch.setattr("retinagan.data.dataset.load_prepared", lambda folder, split: dataset)
-    figures = vessels.report("anywhere", tmp_path / "out")
-    assert json.loads((tmp_path / "out" / "vessels.json").read_text()) == figures
-    assert (tmp_path / "out" / "vessels.png").is_file() and figures["eyes"] == 3
-    text = vessels.table(figures)
-    assert "density" in text and "left / right" in text
-    assert vessels.report("anywhere", tmp_path, count=2)["eyes"] == 2
+    monkeypatch.setattr(vessels, "load_prepared", lambda folder, split: dataset)
+    where = Path("anywhere"), Path("any model")
+    report = vessels.evaluate(*where, tmp_path / "out", progress=False)
+    assert json.loads((tmp_path / "out" / "vessels.json").read_text()) == report.figures()
+    assert (tmp_path / "out" / "vessels-planes.png").is_file() and report.figures()["eyes"] == 3
+    assert "density" in report.text() and "left and right" in report.text()
+    assert vessels.evaluate(*where, tmp_path, count=2, progress=False).figures()["eyes"] == 2

@@ -316,13 +316,14 @@ def test_figures_of_a_cross_validation_judge_each_eye_by_the_fold_that_left_it_o
         "segmenter_logits",
         lambda network, photo: (seen.append(eye_of(photo)), shares_of(maps[seen[-1]]) * 20 - 9)[1],
     )
-    figures = evaluation.evaluate(folder, tmp_path / "cv", tmp_path / "out", progress=False)
+    report = evaluation.evaluate(folder, tmp_path / "cv", tmp_path / "out", progress=False)
+    figures = report.figures()
     annotated = [n for n, r in read_manifest(folder).items() if r["label"] == "masks" and r["split"] == "train"]
     assert sorted(seen) == annotated and figures["eyes"] == len(annotated)
-    row = figures["classes"]["OD"]
+    row = figures["labels"]["classes"]["OD"]
     assert row["dice"] == pytest.approx(1) and row["jaccard"] == pytest.approx(1) and row["aupr"] == pytest.approx(1)
-    text = evaluation.table(figures)
-    assert "2-fold cross-validation" in text and "Jaccard 1.000" in text
+    text = report.text()
+    assert "2-fold cross-validation" in text and "jaccard" in text
     (tmp_path / "cv" / "fold-1" / "segmenter.safetensors").unlink()
     with pytest.raises(ValueError, match="one of 2 folds"):
         evaluation.evaluate(folder, tmp_path / "cv", tmp_path / "out", progress=False)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from retinagan.evaluation.contrast import regions, summary
+from retinagan.evaluation.contrast import ClassContrast, regions, summary
 from retinagan.maps import labels
 
 
@@ -34,9 +34,9 @@ def test_contrast_of_each_region():
 def test_summary_counts_regions_larger_than_asked():
     table = summary(regions(*painted()))
     assert "MA" not in table  # nine pixels
-    assert table["HE"] == {"regions": 2, "right": 0.5, "median_contrast": -10.0}
-    assert table["EX"]["right"] == table["OD"]["right"] == 1.0
-    assert summary(regions(*painted()), min_area=0)["MA"]["right"] == 1.0
+    assert table["HE"] == ClassContrast(regions=2, right=0.5, median_contrast=-10.0)
+    assert table["EX"].right == table["OD"].right == 1.0
+    assert summary(regions(*painted()), min_area=0)["MA"].right == 1.0
 
 
 def test_no_contrast_is_not_right_and_rings_hold_plain_retina_only():

@@ -1,0 +1,79 @@
+"""What maps and photographs are accepted by: every threshold of the reports, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from retinagan.maps.labels import CLASSES, EX, HE, MA, OD, SE
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A judgement: its ``name``, whether it is ``met`` (None: these data cannot tell), and the ``figures`` in words."""
+
+    name: str
+    met: bool | None
+    figures: str
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a figure must be: at least ``least``, at most ``most``, below ``below``."""
+
+    what: str
+    least: float | None = None
+    most: float | None = None
+    below: float | None = None
+
+    @property
+    def name(self) -> str:
+        limits = (("at least", self.least), ("at most", self.most), ("below", self.below))
+        return f"{self.what}: {' and '.join(f'{word} {value:g}' for word, value in limits if value is not None)}"
+
+    def met(self, value: float) -> bool:
+        return bool(
+            (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.below is None or value < self.below)
+        )
+
+    def judge(self, value: float | None, figures: str) -> Criterion:
+        """The criterion for a value; None: it cannot be told."""
+        return Criterion(self.name, None if value is None else self.met(value), figures)
+
+
+ENOUGH_MAPS = 40
+"""Real maps of a grade from which distances to them count."""
+TRACE = 20
+"""Pixels at a side of 512 up to which lesions beside microaneurysms are a trace (a share of 1e-4 of the field)."""
+ENOUGH_PHOTOS = 64
+"""Photographs from which chance makes no peak in the mean spectrum: it scatters by 1/√n."""
+
+# Maps
+SHARES = Limit("difference of the share of maps with each lesion to that of real ones", most=0.12)
+MILD_ANEURYSMS = Limit("share of grade-1 maps with microaneurysms", least=0.9)
+MILD_OTHERS = Limit("share of grade-1 maps with more than a trace of other lesions", most=0.1)
+KAPPA = Limit("kappa of generated maps over that of real ones", least=0.9)
+MAPS_FRECHET = Limit(f"Fréchet ratio of every grade with {ENOUGH_MAPS} real maps and more", most=3.0)
+MAPS_COVERAGE = Limit(f"coverage of every grade with {ENOUGH_MAPS} real maps and more", least=0.5)
+COPIED_MAP = Limit("IoU of all lesions with a training map, turned and mirrored", below=0.7)
+RAW_DISCS = Limit("share of maps with one plausible disc before clean-up", least=0.95)
+MINUTES = Limit("minutes for 1000 maps", most=10)
+
+# Photographs
+FEATURES = Limit("Fréchet distance of generated to held-out real over that of training real", most=2.0)
+DICE = {
+    index: Limit(f"Dice of {CLASSES[index].name.lower()} on generated over that on real", least=least)
+    for index, least in ((EX, 0.9), (HE, 0.9), (SE, 0.8), (MA, 0.8), (OD, 0.9))
+}
+POWER = Limit("power within ±20 % of real: generated over real in every band", least=0.8, most=1.2)
+PEAK = Limit("no peak in the spectrum at a grid's frequencies: generated over real", most=1.5)
+VESSELS = Limit("share of photographs within the real 10th to 90th percentile", least=0.8)
+"""Of the real ones themselves, 0.8 lie there."""
+COPIED_TREE = Limit("highest vessel overlap with a training eye", below=0.5)
+COLOUR = Limit("distance of photographs to real, over that of real halves", most=1.5)
+DIVERSITY = Limit("diversity of styles over real diversity", least=0.7)
+CHANGE = Limit("same style, lesions changed: mean change outside them, in levels of 255", most=2.0)
+SEEN = Limit("share of lesions moved, mirrored or removed that are seen where they are", least=0.9)
+GONE = Limit("share of lesions moved, mirrored or removed that are gone from where they were", least=0.9)
+SECONDS = Limit("seconds a photograph at 512 on two CPU cores", most=0.6)
