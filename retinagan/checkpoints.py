@@ -60,12 +60,27 @@ def save(path: str | Path, network: str, module: Any, facts: dict, dtype: torch.
             if not torch.isfinite(value).all():
                 raise ValueError(f"tensor {key} does not fit {dtype} or is not finite; nothing was written to {path}")
         tensors[key] = value
-    metadata = {
-        "format": FORMAT,
-        "network": network,
-        "config": json.dumps(dataclasses.asdict(module.config)),
-        "facts": json.dumps(facts),
-    }
+    _write(path, tensors, network, dataclasses.asdict(module.config), facts)
+
+
+def change_config(path: str | Path, **changes: Any) -> None:
+    """Replace values of the config in ``path``, atomically; tensors and facts stay as they are, to the bit.
+
+    Raises:
+        FileNotFoundError, CheckpointError: as :func:`load`.
+        ValueError: the config allows no such value.
+    """
+    path = Path(path)
+    metadata, _ = _header(path)
+    network, config = metadata["network"], {**metadata["config"], **changes}
+    NETWORKS[network][1](**config)
+    with safe_open(path, framework="pt", device="cpu") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}
+    _write(path, tensors, network, config, metadata["facts"])
+
+
+def _write(path: Path, tensors: dict[str, torch.Tensor], network: str, config: dict, facts: dict) -> None:
+    metadata = {"format": FORMAT, "network": network, "config": json.dumps(config), "facts": json.dumps(facts)}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + f".{os.getpid()}.tmp")
     try:

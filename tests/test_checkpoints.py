@@ -36,6 +36,22 @@ def test_round_trip_keeps_config_weights_and_facts(tmp_path, network, make):
     assert all(t.dtype == torch.float16 for t in load_file(path).values())
 
 
+def test_a_changed_config_leaves_all_else_as_it_is(folder):
+    path = folder / "photos.safetensors"
+    tensors, first = load_file(path), checkpoints.describe(path)
+    corrections = {**first["config"]["corrections"], "shown": 0.7}
+    checkpoints.change_config(path, corrections=corrections)
+    now = checkpoints.describe(path)
+    assert now["config"] == {**first["config"], "corrections": corrections} and now["facts"] == first["facts"]
+    assert checkpoints.load(path, "photos")[0].config.corrections.shown == 0.7
+    assert all(torch.equal(value, tensors[key]) for key, value in load_file(path).items())
+    for wrong in ({"corrections": {"shown": 9}}, {"colour": 1}):
+        with pytest.raises(ValueError, match="allowed|most"):
+            checkpoints.change_config(path, **wrong)
+    assert checkpoints.describe(path) == now
+    assert [file.name for file in sorted(folder.iterdir())] == ["maps.safetensors", "photos.safetensors"]
+
+
 def test_exact_storage_on_request(tmp_path):
     module = tiny_map_generator()
     checkpoints.save(tmp_path / "x.safetensors", "maps", module, {}, dtype=torch.float32)

@@ -177,7 +177,7 @@ def texture_spectrum(log_amplitudes: np.ndarray, scale: float, coarse_slope: flo
         np.clip((radius - 0.5) / (0.5**0.5 - 0.5), 0, 1) * (1 - np.pi / 4),
     )
     rings = np.diff(inside + corners, prepend=0)
-    middles, at = np.log(0.19 / np.sqrt(np.maximum(fine, 0.4) * coarse))[::-1], np.log(_FREQUENCIES)
+    middles, at = np.log(band_middles())[::-1], np.log(_FREQUENCIES)
 
     def joined(heights: np.ndarray) -> np.ndarray:
         last = (heights[-1] - heights[-2]) / (middles[-1] - middles[-2])
@@ -188,6 +188,22 @@ def texture_spectrum(log_amplitudes: np.ndarray, scale: float, coarse_slope: flo
     for _ in range(20):
         heights = heights + 0.5 * (wanted - np.log(responses @ (rings * np.exp(joined(heights)))))[::-1]
     return joined(heights)
+
+
+def texture_power(cycles: np.ndarray, size: int, logs: np.ndarray, coarse_slope: float) -> np.ndarray:
+    """Log power at ``cycles`` a side of the texture of these ``logs`` in a photograph of this ``size``.
+
+    Up to a number at each that does not depend on the texture.
+    """
+    power = texture_spectrum(logs[:-1], size / 512, coarse_slope)
+    return np.interp(np.log(cycles / 512), np.log(_FREQUENCIES), power)
+
+
+def band_middles() -> np.ndarray:
+    """Frequencies ``float64 (B,)`` in the middle of the bands, fine to coarse, in cycles a pixel at a side of 512."""
+    fine, coarse = np.array(TEXTURE_SIGMAS[:-1]), np.array(TEXTURE_SIGMAS[1:])
+    fine[0] = 0.4  # the finest band starts at the photograph itself
+    return 0.19 / np.sqrt(fine * coarse)
 
 
 def _passed(frequency: np.ndarray, sigma: np.ndarray | float) -> np.ndarray:
