@@ -22,7 +22,7 @@ import numpy as np
 from retinagan.eye.style import Style, as_style
 from retinagan.files.maps import encode_map_png, file_content, read_map_png
 from retinagan.files.photos import encode_photo_png, map_chunk
-from retinagan.files.provenance import Provenance, map_digest, read_png
+from retinagan.files.provenance import Provenance, Source, map_digest, read_png
 from retinagan.maps.labels import CLASSES
 from retinagan.pipeline import RetinaGAN
 
@@ -63,7 +63,7 @@ class Pair:
     photographs: tuple[Photograph, ...] = ()
 
     @classmethod
-    def of(cls, model: RetinaGAN, label_map: np.ndarray, source: str, **origin: Any) -> Pair:
+    def of(cls, model: RetinaGAN, label_map: np.ndarray, source: Source, **origin: Any) -> Pair:
         """A map and the weights at work; ``origin`` are further fields of :class:`Provenance`."""
         made = Provenance(
             kind="map", source=source, map_sha256=map_digest(label_map), model=model.name,

@@ -42,7 +42,7 @@ def encode_gif(frames: Sequence[np.ndarray], milliseconds: int | Sequence[int], 
     _check(frames)
     # The palette is that of all frames, seen small, and the caption's greys.
     small = np.vstack([frame[::2, ::2] for frame in frames])
-    colours = Image.fromarray(small).quantize(256 - len(_GREYS), method=Image.Quantize.MEDIANCUT).getpalette()
+    colours = Image.fromarray(small).quantize(256 - len(_GREYS), method=Image.Quantize.MEDIANCUT).getpalette() or []
     palette = Image.new("P", (1, 1))
     palette.putpalette(colours[: 3 * (256 - len(_GREYS))] + [grey for grey in _GREYS for _ in range(3)])
     height, width = frames[0].shape[:2]

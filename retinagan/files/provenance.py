@@ -37,6 +37,8 @@ _STYLE_PARTS = ("light", "texture", "reference", "between")
 _Grade = Annotated[int, Field(ge=0, le=NUM_GRADES - 1)]
 _Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 _Share = Annotated[float, Field(ge=0, le=1)]
+Source = Literal["sampled", "progression", "drawn", "uploaded", "template"]
+"""Where a map came from."""
 _SHA256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -64,7 +66,7 @@ class Provenance:
     """
 
     kind: Literal["map", "photograph"]
-    source: Literal["sampled", "progression", "drawn", "uploaded", "template"]
+    source: Source
     map_sha256: _SHA256
     grade: _Grade | None = None
     map_seed: _Seed | None = None

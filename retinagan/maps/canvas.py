@@ -92,7 +92,7 @@ def rasterise(
             continue
         try:
             patches = _patches(stroke, size, scale, offset)
-            if stroke.gesture is not Gesture.PAINT:
+            if stroke.gesture is not Gesture.PAINT and stroke.label is not None:
                 region = _paint(patches, np.zeros((size, size), dtype=bool), field, True)
                 label_map = lesions.spray(label_map, stroke.label, region, stroke.seed)
             else:
@@ -150,7 +150,7 @@ def _patches(stroke: Stroke, size: int, scale: float, offset: tuple[float, float
     if stroke.stroke is not None and stroke.stroke_width > 0:
         singular = np.linalg.svd(linear, compute_uv=False)
         if stroke.uniform or math.isclose(singular[0], singular[1], rel_tol=1e-6):
-            metric = np.eye(2)
+            metric: np.ndarray = np.eye(2)
             half = stroke.stroke_width / 2 * scale * (1.0 if stroke.uniform else float(singular[0]))
         else:
             # The stroke was stretched with its shape: distances are measured where it was round.

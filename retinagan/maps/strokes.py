@@ -40,7 +40,7 @@ class Gesture(enum.Enum):
     """These two mark a place (:func:`retinagan.maps.canvas.read_mark`) and paint nothing."""
 
 
-MARKS = {OD: Gesture.MOVE_DISC, BG: Gesture.LOOK_CLOSER}
+MARKS: dict[int | None, Gesture] = {OD: Gesture.MOVE_DISC, BG: Gesture.LOOK_CLOSER}
 
 
 class Stroke(NamedTuple):
