@@ -82,10 +82,10 @@ def draw_parameters(config: AugmentConfig, rng: torch.Generator) -> Parameters:
 def augment(
     photo: torch.Tensor,
     label_map: torch.Tensor,
-    vessels: torch.Tensor | None,
+    vessels: torch.Tensor,
     rng: torch.Generator,
     config: AugmentConfig = DEFAULT,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """One sample, varied; the field of view stays the same circle.
 
     A shifted or shrunken picture is enlarged until it covers the circle, so that nothing has to be made up at its rim.
@@ -93,7 +93,7 @@ def augment(
     Args:
         photo: ``uint8 (3, S, S)``, or float in 0..1.
         label_map: ``uint8 (S, S)`` of classes 0-6; stays of exact classes.
-        vessels: ``uint8 (S, S)`` or float, or None.
+        vessels: ``uint8 (S, S)`` or float.
         rng: on the CPU; the only source of chance.
 
     Returns:
@@ -107,7 +107,7 @@ def augment(
         raise ValueError(
             f"photo (3, S, S) and map (S, S) are needed, got {tuple(photo.shape)} and {tuple(label_map.shape)}"
         )
-    if vessels is not None and vessels.shape != label_map.shape:
+    if vessels.shape != label_map.shape:
         raise ValueError(f"vessels have shape {tuple(vessels.shape)}, their map {tuple(label_map.shape)}")
     from retinagan.data.vision import tv_tensors, v2  # slow to import, and crops need none of it
 
@@ -122,8 +122,7 @@ def augment(
     moved = _move(tv_tensors.Mask(label_map), p, size).as_subclass(torch.Tensor)
     moved = torch.where(field & (moved == BG), moved.new_tensor(VB), moved)
     moved = torch.where(field, moved, moved.new_tensor(BG))
-    if vessels is not None:
-        vessels = _move(tv_tensors.Image(vessels[None]), p, size).as_subclass(torch.Tensor)[0] * field
+    vessels = _move(tv_tensors.Image(vessels[None]), p, size).as_subclass(torch.Tensor)[0] * field
     return image.as_subclass(torch.Tensor) * field, moved, vessels
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-
-from torch import nn
+from typing import Any
 
 from retinagan import checkpoints
 
 
-def start_from(module: nn.Module, path: str, network: str) -> None:
+def start_from(module: Any, path: str, network: str) -> None:
     """Load the checkpoint ``path`` of ``network`` (a key of ``checkpoints.NETWORKS``) into ``module``.
 
     Fields of the configuration that change no tensor may differ.
@@ -22,6 +21,6 @@ def start_from(module: nn.Module, path: str, network: str) -> None:
     try:
         module.load_state_dict(trained.state_dict())
     except RuntimeError:
-        names = [field.name for field in dataclasses.fields(module.config)]
-        differing = [name for name in names if getattr(trained.config, name) != getattr(module.config, name)]
+        old, new = dataclasses.asdict(trained.config), dataclasses.asdict(module.config)
+        differing = [name for name in new if old[name] != new[name]]
         raise ValueError(f"training.initial: {path} has another network; these fields differ: {differing}") from None

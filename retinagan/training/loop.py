@@ -112,7 +112,7 @@ def train(
         strategy="ddp_spawn" if devices > 1 else "auto",  # spawned, as a script that is started again would parse twice
     )
     with signals_for_children() if devices > 1 else contextlib.nullcontext():
-        result = fabric.launch(_worker, make_task, config, run_dir, steps, max_minutes, resume, progress)
+        result = fabric.launch(_worker, make_task, config, run_dir, steps, max_minutes, resume, progress)  # type: ignore[arg-type]
     if isinstance(result, str):
         raise TrainingDiverged(result)
     return result
@@ -133,7 +133,7 @@ def _worker(
         torch.manual_seed(mix(settings.seed, 0))
         trainer = _Trainer(fabric, make_task(config), config, settings, run_dir, resume)
         try:
-            result = trainer.run(steps, max_minutes, progress)
+            result: TrainResult | str = trainer.run(steps, max_minutes, progress)
         except TrainingDiverged as error:  # all ranks arrive here at the same step; a text passes process borders
             result = str(error)
         if fabric.world_size > 1:

@@ -33,7 +33,7 @@ from retinagan.seeds import NUM_GRADES
 from retinagan.training.initial import start_from
 from retinagan.training.map_reals import RealMaps
 from retinagan.training.settings import LoopSettings
-from retinagan.training.task import Task, Terms, Update, logged, weighted_sum
+from retinagan.training.task import Networks, Task, Terms, Update, logged, weighted_sum
 
 JUDGED = (EX, HE, SE, MA, OD)
 """Classes whose planes the discriminator sees; background is known and retina is what remains."""
@@ -97,10 +97,10 @@ class MapsTask(Task):
         generator, judge = MapGenerator(network), MapDiscriminator(discriminator)
         with torch.no_grad():  # start from the classes' usual shares, not from seven equal ones
             for output in generator.outputs[:1] if network.skip == "sum" else generator.outputs:
-                output.bias.copy_(torch.tensor(USUAL_SHARES).log())
+                output.get_parameter("bias").copy_(torch.tensor(USUAL_SHARES).log())
         if training.initial:
             start_from(generator, training.initial, "maps")
-        self.networks: dict[str, nn.Module] = {"generator": generator, "discriminator": judge}
+        self.networks: Networks = {"generator": generator, "discriminator": judge}
         self.optimizers = {
             "generator": torch.optim.Adam(generator.parameters(), training.learning_rate, betas=(0.0, 0.99)),
             "discriminator": torch.optim.Adam(
@@ -182,7 +182,7 @@ class MapsTask(Task):
         target = (1 - self.field.to(logits.device))[:, 0].expand_as(odds)
         return F.binary_cross_entropy_with_logits(odds, target)
 
-    def sheet(self, networks: dict[str, nn.Module], rng: torch.Generator) -> np.ndarray:
+    def sheet(self, networks: Networks, rng: torch.Generator) -> np.ndarray:
         """A row a grade: eight generated maps, cleaned as they are when sampled, and two real ones."""
         generator = networks["generator"]
         device = next(generator.parameters()).device
@@ -197,7 +197,7 @@ class MapsTask(Task):
             rows.append(np.concatenate([colours_from_map(label_map) for label_map in (*made, *real)], axis=1))
         return np.concatenate(rows)
 
-    def export(self, networks: dict[str, nn.Module], facts: dict[str, Any]) -> dict[str, nn.Module]:
+    def export(self, networks: Networks, facts: dict[str, Any]) -> dict[str, nn.Module]:
         """The averaged generator with each grade's mean style."""
         networks["generator"].estimate_w_mean(samples=4096, seed=0)
         facts["grade_1"] = (

@@ -11,7 +11,8 @@ from retinagan.eye.light import LUMINANCE
 from retinagan.eye.planes import EyePlanes
 
 RELIT = (0.6, 1.7)
-"""A crop's light changes by factors within these: further, a dark photograph's noise would be a bright one's texture."""
+"""A crop's light changes by factors within these: further, a dark photograph's noise would be a bright one's
+texture."""
 
 
 def uniform(rng: torch.Generator) -> float:

@@ -27,7 +27,7 @@ class Eye:
     guidance: np.ndarray
     """Planes of ``retinagan.eye.planes.PLANES``, ``float16 (6, S, S)``."""
     made_texture: np.ndarray
-    """What of the texture plane is noise, as vessels, lesions, disc and rim hide the photograph's own: ``float16 (S, S)``."""
+    """What of the texture plane is noise, as vessels, lesions, disc and rim hide the photograph's own; ``float16``."""
     vessel_gain: float
     """What the ridge filter's vessels were multiplied by: how clear they are in this eye."""
     code: np.ndarray
@@ -107,6 +107,6 @@ def measure_eyes(
 def _varied(eye: MeasuredEye, seed: int) -> MeasuredEye:
     """A copy turned, scaled, shifted, mirrored and recoloured; where its fovea went is read off the moved disc."""
     rng = torch.Generator().manual_seed(seed)
-    tensors = (torch.from_numpy(t) for t in (eye.photo.transpose(2, 0, 1).copy(), eye.label_map, eye.vessels))
-    photo, label_map, vessels = (t.numpy() for t in augment(*tensors, rng))
+    picture, classes, ridges = map(torch.from_numpy, (eye.photo.transpose(2, 0, 1).copy(), eye.label_map, eye.vessels))
+    photo, label_map, vessels = (t.numpy() for t in augment(picture, classes, ridges, rng))
     return MeasuredEye.of(np.ascontiguousarray(photo.transpose(1, 2, 0)), label_map, vessels)

@@ -64,7 +64,8 @@ def contrast_difference(fake: torch.Tensor, photo: torch.Tensor, weight: torch.T
 def light_difference(
     photo: torch.Tensor, onehot: torch.Tensor, light: torch.Tensor, vessels: torch.Tensor
 ) -> torch.Tensor:
-    """Mean absolute difference of photographs and their light, both ``(N, 3, H, W)``, over clear retina, in cells of :data:`LIGHT_CELL` pixels.
+    """Mean absolute difference of photographs and their light, both ``(N, 3, H, W)``, over clear retina, in cells of
+    :data:`LIGHT_CELL` pixels.
 
     The light was measured where a real photograph is clear of vessels, lesions, disc and rim; there a generated one
     must have its mean colour, too.

@@ -54,7 +54,7 @@ from retinagan.training.photo_losses import (
 from retinagan.training.records import pack, unpack
 from retinagan.training.segmenter import losses
 from retinagan.training.settings import LoopSettings
-from retinagan.training.task import Task, Terms, Update, logged, weighted_sum
+from retinagan.training.task import Networks, Task, Terms, Update, channels_last, logged, weighted_sum
 
 
 @configuration
@@ -92,8 +92,8 @@ class PhotoTraining(LoopSettings):
     """Copies of every eye turned, scaled, shifted, mirrored and recoloured (retinagan.data.augment), 0 and more."""
     relit_share: float = Field(0.5, ge=0, le=1)
     """Share of the paired crops that are shown in another training eye's light, as if that had lit them
-    (``photo_crops.relit``): few eyes are annotated, and most of those are dark, so that lesions in bright light would else
-    never have a photograph to be like."""
+    (``photo_crops.relit``): few eyes are annotated, and most of those are dark, so that lesions in bright light would
+    else never have a photograph to be like."""
     grown_share: float = Field(0.25, ge=0, lt=1)
     """Share of a batch with grown vessels and drawn light, without a paired photograph but for the lesions' colour."""
     grown_trees: int = Field(2, ge=1)
@@ -131,12 +131,14 @@ class PhotosTask(Task):
                 f"training.crop is {self.training.crop}; it must divide by {self.generator_config.reduction}"
             )
         if discriminator_config.planes != self.generator_config.planes:
-            raise ValueError("discriminator.planes differ from network.planes; both networks are given the same guidance")
-        generator = PhotoGenerator(self.generator_config).to(memory_format=torch.channels_last)
+            raise ValueError(
+                "discriminator.planes differ from network.planes; both networks are given the same guidance"
+            )
+        generator = channels_last(PhotoGenerator(self.generator_config))
         if self.training.initial:
             start_from(generator, self.training.initial, "photos")
-        discriminator = PhotoDiscriminator(discriminator_config).to(memory_format=torch.channels_last)
-        self.networks = {"generator": generator, "discriminator": discriminator}
+        discriminator = channels_last(PhotoDiscriminator(discriminator_config))
+        self.networks: Networks = {"generator": generator, "discriminator": discriminator}
         betas = (0.5, 0.99)
         self.optimizers = {
             "generator": torch.optim.Adam(generator.parameters(), self.training.generator_lr, betas),
@@ -185,7 +187,8 @@ class PhotosTask(Task):
     def _new_eye(
         self, index: int, variant: int, window: Window, rng: torch.Generator
     ) -> tuple[EyePlanes, torch.Tensor]:
-        """A crop of a training map in a new eye, as ``retinagan.eye.grown.make_eye`` makes them, and its light's code."""
+        """A crop of a training map in a new eye, as ``retinagan.eye.grown.make_eye`` makes them, and its light's
+        code."""
         eye, config = self.eyes[index], self.generator_config
         vessels, tone = self._grown(index, variant, window)
         drawn, logs = draw_light_and_texture(self.networks["generator"].eye, rng)
@@ -238,10 +241,9 @@ class PhotosTask(Task):
                 if uniform(rng) < config.relit_share:
                     code = torch.from_numpy(other.code)
                     photo, made, planes = relit(photo, made, planes, self._change_of_light(eye, code, window))
-            photo = torch.from_numpy(photo.transpose(2, 0, 1).copy())
-            label_map = torch.from_numpy(eye.label_map[window].copy())
-            guidance = torch.from_numpy(planes.stacked(self.generator_config.planes))
-            shown = mirrored([photo, label_map, guidance, torch.from_numpy(made)[None]], rng)
+            guidance = planes.stacked(self.generator_config.planes)
+            arrays = (photo.transpose(2, 0, 1).copy(), eye.label_map[window].copy(), guidance, made[None])
+            shown = mirrored([torch.from_numpy(array) for array in arrays], rng)
             latent = code + config.latent_noise * torch.randn(len(code), generator=rng)
             for values, value in zip(items.values(), (*shown, latent), strict=True):
                 values.append(value)
@@ -315,14 +317,14 @@ class PhotosTask(Task):
         """The frozen segmenter's logits on generated crops, as they would be saved: 0..1, black outside the field."""
         if self._segmenter is None:
             self._segmenter = checkpoints.load(self.training.segmenter, "segmenter")[0]
-            self._segmenter.to(photo.device, memory_format=torch.channels_last)
+            channels_last(self._segmenter.to(photo.device))
         # Values beyond 0..1 keep their slope: clamping would leave a pixel outside without a way back.
         return self._segmenter(photo + (photo.clamp(0, 1) - photo).detach()).float()
 
     # -- what people see ----------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def sheet(self, networks: dict[str, nn.Module], rng: torch.Generator) -> np.ndarray:
+    def sheet(self, networks: Networks, rng: torch.Generator) -> np.ndarray:
         """Columns of eyes; rows: map, real photograph, same eye, grown eye of another light."""
         generator = networks["generator"]
         device = next(generator.parameters()).device
@@ -351,5 +353,5 @@ class PhotosTask(Task):
             columns.append(np.concatenate(rows, axis=0))
         return np.concatenate(columns, axis=1)
 
-    def export(self, networks: dict[str, nn.Module], facts: dict) -> dict[str, nn.Module]:
+    def export(self, networks: Networks, facts: dict) -> dict[str, nn.Module]:
         return {"photos": networks["generator"]}

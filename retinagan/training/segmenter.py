@@ -26,7 +26,7 @@ from retinagan.maps.labels import CLASSES, EX, HE, MA, SE, colours_from_map
 from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, photo_planes, turned_logits
 from retinagan.training.agreement import Agreement
 from retinagan.training.settings import LoopSettings
-from retinagan.training.task import Task, Terms, Update, channels_last, logged, weighted_sum
+from retinagan.training.task import Networks, Task, Terms, Update, channels_last, logged, weighted_sum
 
 POSITIVE_WEIGHTS = (3.0, 6.0, 6.0, 15.0, 1.0)
 """What a pixel of each class counts in the cross-entropy against one without: about the root of how rare it is.
@@ -91,7 +91,7 @@ class SegmenterTask(Task):
         if self.training.crop % network.reduction:
             raise ValueError(f"training.crop is {self.training.crop}; it must divide by {network.reduction}")
         segmenter = channels_last(Segmenter(network))
-        self.networks: dict[str, nn.Module] = {"segmenter": segmenter}
+        self.networks: Networks = {"segmenter": segmenter}
         optimizer = torch.optim.AdamW(
             segmenter.parameters(), self.training.learning_rate, weight_decay=self.training.weight_decay
         )
@@ -164,7 +164,7 @@ class SegmenterTask(Task):
         return logged(terms) | by_class
 
     @torch.no_grad()
-    def sheet(self, networks: dict[str, nn.Module], rng: torch.Generator) -> np.ndarray:
+    def sheet(self, networks: Networks, rng: torch.Generator) -> np.ndarray:
         """Columns of eyes (those left out, where there is a fold); rows: photograph, annotation, prediction."""
         segmenter = networks["segmenter"].eval()
         device = next(segmenter.parameters()).device
@@ -177,7 +177,7 @@ class SegmenterTask(Task):
             columns.append(np.concatenate(rows))
         return np.concatenate(columns, axis=1)
 
-    def export(self, networks: dict[str, nn.Module], facts: dict) -> dict[str, nn.Module]:
+    def export(self, networks: Networks, facts: dict) -> dict[str, nn.Module]:
         """The averaged network, with the probabilities above which pseudo-labels count as predicted.
 
         They are those of the highest Dice on the annotated training eyes it learned from; 0.5 where these are not at

@@ -25,7 +25,7 @@ from retinagan.models.superres import (
 )
 from retinagan.training.photo_losses import feature_matching, least_squares
 from retinagan.training.settings import LoopSettings
-from retinagan.training.task import Task, Terms, Update, channels_last, logged, weighted_sum
+from retinagan.training.task import Networks, Task, Terms, Update, channels_last, logged, weighted_sum
 
 
 @configuration
@@ -65,7 +65,7 @@ class SuperresTask(Task):
         discriminator = DetailDiscriminator(
             from_mapping(DetailDiscriminatorConfig, config.get("discriminator", {}), "discriminator")
         )
-        self.networks = {
+        self.networks: Networks = {
             "superres": channels_last(network),
             "discriminator": channels_last(discriminator),
         }
@@ -154,7 +154,7 @@ class SuperresTask(Task):
         }
 
     @torch.no_grad()
-    def sheet(self, networks: dict[str, nn.Module], rng: torch.Generator) -> np.ndarray:
+    def sheet(self, networks: Networks, rng: torch.Generator) -> np.ndarray:
         """Columns of crops; rows: the small version enlarged by interpolation, what the network makes of it, the
         photograph."""
         network = networks["superres"]
@@ -165,7 +165,7 @@ class SuperresTask(Task):
         rows = [torch.cat(list(pictures), dim=2) for pictures in (plain, made, batch["large"])]
         return (torch.cat(rows, dim=1).permute(1, 2, 0) * 255).round().clamp(0, 255).byte().cpu().numpy()
 
-    def export(self, networks: dict[str, nn.Module], facts: dict) -> dict[str, nn.Module]:
+    def export(self, networks: Networks, facts: dict) -> dict[str, nn.Module]:
         return {"superres": networks["superres"]}
 
 

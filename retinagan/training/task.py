@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
+Networks = dict[str, Any]
+"""Networks by name; a task knows of which class each of its own is."""
 Terms = dict[str, tuple[float, Tensor]]
 """The parts of a loss by name: weight and value."""
 
@@ -26,7 +28,7 @@ class Task(Protocol):
     """
 
     name: str
-    networks: dict[str, nn.Module]
+    networks: Networks
     averaged: tuple[str, ...]
     """Names of the networks whose weights are averaged over the steps."""
     optimizers: dict[str, torch.optim.Optimizer]
@@ -52,11 +54,11 @@ class Task(Protocol):
         """Compute losses on the device and call ``update`` for each; return what to log."""
         ...
 
-    def sheet(self, networks: dict[str, nn.Module], rng: torch.Generator) -> np.ndarray:
+    def sheet(self, networks: Networks, rng: torch.Generator) -> np.ndarray:
         """A contact sheet ``uint8 (H, W, 3)`` of the averaged networks; ``rng`` is the same at every call."""
         ...
 
-    def export(self, networks: dict[str, nn.Module], facts: dict[str, Any]) -> dict[str, nn.Module]:
+    def export(self, networks: Networks, facts: dict[str, Any]) -> dict[str, nn.Module]:
         """The modules to ship, by network name; ``facts`` may be added to."""
         ...
 

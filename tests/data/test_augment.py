@@ -131,11 +131,11 @@ def test_parameters_stay_in_range_and_switching_one_off_leaves_the_others():
     assert without == drawn[7]._replace(angle=0.0, mirror_x=False)
 
 
-def test_float_photos_and_no_vessels():
-    photo, label_map, _ = eye()
-    moved, _, vessels = augment(photo.float() / 255, label_map, None, rng(2))
-    reference = augment(photo, label_map, None, rng(2))[0]
-    assert vessels is None and moved.dtype == torch.float32 and 0 <= moved.min() and moved.max() <= 1
+def test_float_photos():
+    photo, label_map, vessels = eye()
+    moved = augment(photo.float() / 255, label_map, vessels, rng(2))[0]
+    reference = augment(photo, label_map, vessels, rng(2))[0]
+    assert moved.dtype == torch.float32 and 0 <= moved.min() and moved.max() <= 1
     assert (moved * 255 - reference.float()).abs().mean() < 1.5
 
 
