@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from retinagan.resources import app_page
@@ -28,3 +31,20 @@ def errors(app: AppTest) -> list[str]:
     """The messages in its error boxes; no exception may have reached the page."""
     assert not app.exception, "an exception reached the page"
     return [box.value for box in app.error]
+
+
+def upload(app: AppTest, content: bytes, name: str = "map.png") -> AppTest:
+    """Give a file to the page's uploader."""
+    app.file_uploader[0].set_value((name, content, "image/png"))
+    return app.run()
+
+
+def grey_png() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (64, 64), 255).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def labels(app: AppTest) -> list[str]:
+    """Of the buttons that give no file."""
+    return [button.label for button in app.button]

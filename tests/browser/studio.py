@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -179,7 +177,8 @@ class Studio:
     # --- files ---
 
     def download(self, label: str, inside: str = "") -> tuple[str, bytes]:
-        """Name and content of what the button ``label`` gives."""
+        """Name and content of what the button ``label`` gives, once no run can take its file away."""
+        self.idle()
         button = (
             self.page.locator(f"{inside} [data-testid=stDownloadButton] button")
             .filter(has_text=re.compile(label))
@@ -192,13 +191,6 @@ class Studio:
     def map(self) -> np.ndarray:
         """The exported lesion map ``uint8 (H, W)``."""
         return read_map_png(self.download("^.*Map$")[1], None)
-
-    def until(self, holds: Callable[[], bool], what: str, seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while not holds():
-            assert time.monotonic() < deadline, what
-            self.page.wait_for_timeout(300)
-            self.idle()
 
     def photograph(self) -> np.ndarray:
         """The lossless photograph ``uint8 (H, W, 3)``."""

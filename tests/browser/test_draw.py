@@ -125,12 +125,13 @@ def test_spray_paints_clusters_one_after_the_other_and_sweeps_them_away(draw):
     right[: len(right) // 2], left[len(left) // 2 :] = VB, VB
     for half, at in ((right, (0.65, 0.625)), (left, (0.425, 0.3))):
         assert pieces(half == MA) > 5 and centre(half == MA) == pytest.approx(at, abs=0.05)
-    draw.page.wait_for_timeout(500)
-    shown = draw.page.locator("canvas.dc-background-canvas").evaluate(
-        "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0;"
-        " for (let i = 0; i < d.length; i += 4) n += d[i] === 34 && d[i + 1] === 80 && d[i + 2] === 242; return n; }"
-    )
-    assert shown > 50, "the canvas shows them"
+    draw.page.wait_for_function(
+        "() => { const box = document.querySelector('.st-key-canvas_box [data-testid=stBidiComponentIsolated]');"
+        " const c = box.shadowRoot.querySelector('canvas.dc-background-canvas'); let n = 0;"
+        " const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        " for (let i = 0; i < d.length; i += 4) n += d[i] === 34 && d[i + 1] === 80 && d[i + 2] === 242;"
+        " return n > 50; }"
+    )  # the canvas shows them, or this runs into the time limit
     draw.press("Undo", -1)
     assert np.array_equal(draw.map() == MA, right == MA)
     draw.press("Redo", 1)
@@ -252,8 +253,8 @@ def test_without_live_the_photograph_waits_for_render(draw, pipeline):
     old = draw.photo_source()
     draw.stroke((0.5, 0.7), (0.6, 0.7))
     page = draw.page
-    page.get_by_text("The map has changed: press Render").wait_for()
-    page.wait_for_timeout(1500)
+    page.get_by_text("The map has changed: press Render").wait_for()  # so nothing is being rendered
+    draw.idle()
     assert page.locator(".st-key-photo_old img").first.get_attribute("src") == old
     page.get_by_role("button", name="Render").click()
     draw.photo_changed(old)

@@ -55,6 +55,7 @@ def test_the_address_repeats_the_pictures_byte_for_byte(browser, tiny_address, t
         set_number(first, "Seed", 12)
         set_number(first, "Photographs of each map", 2)
         first.page.get_by_text("style 1012").wait_for()
+        first.idle()
         address = first.page.url
         first.page.get_by_role("button", name="Download").click()
         pair = first.download("All as ZIP")[1]
