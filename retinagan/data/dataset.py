@@ -22,14 +22,13 @@ class PreparedDataset:
 
     Attributes:
         photos: ``uint8 (N, S, S, 3)``.
-        maps: ``uint8 (N, S, S)``, classes 0-6; all background where :attr:`has_map` is False.
+        maps: ``uint8 (N, S, S)``, classes 0-6; all background where there is none.
         vessels: ``uint8 (N, S, S)``, ridge filter × 255.
         grades: ``int64 (N,)``, -1 where unknown.
         fovea: ``float64 (N, 2)``, x and y in pixels, NaN where unknown.
         ids: source ids.
-        has_map: ``bool (N,)``.
         labels: where each map is from: ``masks`` (annotated lesions), ``disc`` (grade 0: nothing to annotate but the
-            disc), ``pseudo`` (predicted by a segmenter), or empty without a map.
+            disc), ``pseudo`` (predicted by a segmenter), or empty without a map. Default: all annotated.
     """
 
     photos: np.ndarray
@@ -38,22 +37,24 @@ class PreparedDataset:
     grades: np.ndarray
     fovea: np.ndarray
     ids: tuple[str, ...]
-    has_map: np.ndarray | None = None
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        has_map = np.ones(len(self.ids), dtype=bool) if self.has_map is None else self.has_map
-        object.__setattr__(self, "has_map", has_map)
         if not self.labels:
-            object.__setattr__(self, "labels", tuple("masks" if has else "" for has in has_map))
+            object.__setattr__(self, "labels", ("masks",) * len(self.ids))
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def has_map(self) -> np.ndarray:
+        """``bool (N,)``."""
+        return np.array(self.labels) != ""
+
     def digest(self) -> str:
         """SHA-256 of all that is known of the eyes, in hexadecimal; in which folder they lie does not count."""
         digest = hashlib.sha256(json.dumps([self.photos.shape, self.ids, self.labels]).encode())
-        for array in (self.photos, self.maps, self.vessels, self.grades, self.fovea, self.has_map):
+        for array in (self.photos, self.maps, self.vessels, self.grades, self.fovea):
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
@@ -95,7 +96,6 @@ def load_prepared(folder: str | Path, split: str, include_unlabelled: bool = Fal
         grades=np.array([int(r["grade"]) if r["grade"] else -1 for r in rows], dtype=np.int64),
         fovea=np.array([[float(r[k]) if r[k] else np.nan for k in ("fovea_x", "fovea_y")] for r in rows]),
         ids=tuple(r["id"] for r in rows),
-        has_map=np.array([r["has_map"] == "1" for r in rows]),
         labels=tuple(r["label"] for r in rows),
     )
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 from skimage.measure import CircleModel, ransac
 
 from retinagan.maps.labels import BG, EX, HE, MA, NUM_CLASSES, OD, SE, VB
-from retinagan.maps.parts import connected, field_of_view, largest_part, round_disc
+from retinagan.maps.parts import field_of_view, largest_part, pieces, round_disc
 
 PAINT_ORDER = (OD, SE, EX, HE, MA)
 """Where masks overlap, the later class wins: small lesions stay visible on large ones."""
@@ -153,26 +153,15 @@ def cut_mask(mask: np.ndarray, square: Square, size: int, keep_components: bool 
     height, width = mask.shape
     rows = np.floor((np.arange(height) + 0.5 - square.top) * size / square.side).astype(np.int64)
     columns = np.floor((np.arange(width) + 0.5 - square.left) * size / square.side).astype(np.int64)
-    y = slice(*np.searchsorted(rows, (0, size)))
-    x = slice(*np.searchsorted(columns, (0, size)))
-    components, count = connected(mask)
-    components, rows, columns = components[y, x], rows[y], columns[x]
-    lost = np.ones(count + 1, dtype=bool)
-    lost[0] = False
-    lost[components[cut[np.ix_(rows, columns)]]] = False
-    if not lost.any():
-        return cut
-    ys, xs = np.nonzero(lost[components])
-    # One key a (component, prepared pixel); of each component's keys the most frequent says where it stays.
-    keys, counts = np.unique(
-        components[ys, xs] * np.int64(size * size) + rows[ys] * size + columns[xs], return_counts=True
-    )
-    names, pixels = np.divmod(keys, size * size)
-    order = np.lexsort((pixels, -counts, names))
-    first = np.flatnonzero(np.diff(names[order], prepend=0))
-    cut = cut.copy()
-    cut.ravel()[pixels[order][first]] = True
-    return cut
+    kept = cut.copy()
+    for ys, xs in pieces(mask):
+        y, x = rows[ys], columns[xs]
+        inside = (y >= 0) & (y < size) & (x >= 0) & (x < size)
+        y, x = y[inside], x[inside]
+        if len(y) and not cut[y, x].any():
+            pixels, counts = np.unique(y * size + x, return_counts=True)
+            kept.flat[pixels[counts.argmax()]] = True
+    return kept
 
 
 def paint_map(masks: dict[int, np.ndarray], size: int, disc: tuple[float, float, float] | None = None) -> np.ndarray:

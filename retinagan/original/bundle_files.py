@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -23,7 +23,6 @@ MAX_INFLATED_BYTES = 16 << 30
 """The published archives' largest member has 1.8 GB."""
 MAX_RATIO = 100
 """Inflated to packed size; weights stay below 2. Deflate itself could reach 1 032."""
-_CHUNK = 1 << 20
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -205,29 +204,18 @@ class _InflatedShard:
         self.name, self.size = info.filename, info.file_size
 
     def pieces(self, spans: Sequence[tuple[int, int]]) -> Iterator[np.ndarray]:
-        position = 0
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open(self.info) as stream:
                 for offset, size in spans:
-                    while position < offset:
-                        position += len(self._chunk(stream, min(_CHUNK, offset - position)))
-                    piece, filled = np.empty(size, dtype=np.uint8), 0
-                    while filled < size:
-                        chunk = self._chunk(stream, min(_CHUNK, size - filled))
-                        piece[filled : filled + len(chunk)] = np.frombuffer(chunk, dtype=np.uint8)
-                        filled += len(chunk)
-                    position += size
-                    yield piece
+                    stream.seek(offset)
+                    data = stream.read(size)
+                    if len(data) < size:
+                        raise BundleError(f"{self.path}: {self.name} ends early; download it again")
+                    yield np.frombuffer(data, dtype=np.uint8)
         except BundleError:
             raise
         except _ZIP_ERRORS as error:
             raise BundleError(f"{self.path}: {self.name} cannot be unpacked ({error}); download it again") from error
-
-    def _chunk(self, stream: IO[bytes], size: int) -> bytes:
-        chunk = stream.read(size)
-        if not chunk:
-            raise BundleError(f"{self.path}: {self.name} ends early; download it again")
-        return chunk
 
 
 def _check_directory(path: Path) -> None:
