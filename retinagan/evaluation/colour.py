@@ -20,7 +20,7 @@ from retinagan.evaluation.criteria import Criterion
 from retinagan.evaluation.distances import Comparison, compare
 from retinagan.evaluation.plots import GENERATED, PLANES, REAL, axes
 from retinagan.evaluation.report import Result, unreported
-from retinagan.maps.labels import field_of_view
+from retinagan.maps.parts import field_of_view
 
 MEANS = ("L*", "a*", "b*")
 CHANNELS = ("red", "green", "blue")

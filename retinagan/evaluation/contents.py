@@ -17,8 +17,9 @@ from retinagan.evaluation.descriptors import Measured
 from retinagan.evaluation.map_set import MapSet
 from retinagan.evaluation.report import Result, flat, markdown, number, numbers, unreported
 from retinagan.evaluation.summary import FGADR_SHARES, GradeContents, LesionSummary, Summary
-from retinagan.maps.labels import LESIONS, MA, NUM_GRADES
+from retinagan.maps.labels import LESIONS, MA
 from retinagan.maps.measure import QUADRANTS, Measurements
+from retinagan.seeds import NUM_GRADES
 
 FIGURES = {
     "share": "Share of maps with each lesion [95 %]; → corrected",

@@ -13,7 +13,8 @@ from scipy import ndimage
 from retinagan.evaluation.descriptors import Measured
 from retinagan.evaluation.plots import BOTH, GENERATED, PUBLISHED, REAL, axes, boxes, legend
 from retinagan.evaluation.summary import FGADR_SHARES, GradeContents
-from retinagan.maps.labels import CLASSES, EX, HE, MA, NUM_GRADES, SE
+from retinagan.maps.labels import CLASSES, EX, HE, MA, SE
+from retinagan.seeds import NUM_GRADES
 
 _GRID = 64  # cells a side of the pictures of places
 _KINDS = (MA, HE, EX, SE)

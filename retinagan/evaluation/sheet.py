@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 from retinagan.evaluation.report import Report, Result, unreported
-from retinagan.maps.labels import NUM_GRADES, colours_from_map
+from retinagan.maps.labels import colours_from_map
 from retinagan.pipeline import RetinaGAN
+from retinagan.seeds import NUM_GRADES
 
 SEEDS = 8
 """Seeds of each grade unless told otherwise."""

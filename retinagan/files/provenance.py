@@ -22,8 +22,8 @@ import numpy as np
 from retinagan import __version__
 from retinagan.configuration import Field, configuration, from_mapping, model_validator
 from retinagan.eye.style import Style, as_style
-from retinagan.maps.labels import GRADE_NAMES, NUM_GRADES, check_map
-from retinagan.seeds import MAX_SEED
+from retinagan.maps.labels import check_map
+from retinagan.seeds import GRADE_NAMES, MAX_SEED, NUM_GRADES
 
 KEYWORD = "retinagan"
 MAX_TEXT = 16_384

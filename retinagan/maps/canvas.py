@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from retinagan.maps import lesions
-from retinagan.maps.labels import check_map, field_of_view
+from retinagan.maps.labels import check_map
+from retinagan.maps.parts import field_of_view
 from retinagan.maps.shapes import MAX_COORDINATE, Outline, fill_mask, stroke_mask
 from retinagan.maps.strokes import MARKS, SHAPES, Gesture, Stroke, read_strokes
 

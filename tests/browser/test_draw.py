@@ -11,7 +11,8 @@ from scipy import ndimage
 from retinagan.app import examples
 from retinagan.files.maps import encode_map_png
 from retinagan.maps import lesions
-from retinagan.maps.labels import BG, EX, HE, MA, OD, SE, VB, empty_map, field_of_view
+from retinagan.maps.labels import BG, EX, HE, MA, OD, SE, VB, empty_map
+from retinagan.maps.parts import field_of_view
 from tests.browser.studio import pixels
 
 

@@ -21,7 +21,8 @@ from retinagan.data.augment import (
     rotation,
     turned_crop,
 )
-from retinagan.maps.labels import BG, HE, MA, OD, PALETTE, VB, empty_map, field_of_view
+from retinagan.maps.labels import BG, HE, MA, OD, PALETTE, VB, empty_map
+from retinagan.maps.parts import field_of_view
 
 SIZE = 96
 STILL = AugmentConfig(

@@ -7,7 +7,7 @@ from skimage.color import rgb2lab
 from retinagan.evaluation.colour import channel_distance, mean_distance, measure_colours
 from retinagan.evaluation.criteria import COLOUR
 from retinagan.evaluation.distances import compare
-from retinagan.maps.labels import field_of_view
+from retinagan.maps.parts import field_of_view
 
 SIZE = 64
 

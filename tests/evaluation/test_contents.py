@@ -7,7 +7,8 @@ import pytest
 from retinagan.evaluation.descriptors import Measured
 from retinagan.evaluation.distances import percentiles
 from retinagan.evaluation.summary import FGADR_SHARES, GradeContents, Summary
-from retinagan.maps.labels import EX, HE, LESIONS, MA, SE, empty_map, field_of_view
+from retinagan.maps.labels import EX, HE, LESIONS, MA, SE, empty_map
+from retinagan.maps.parts import field_of_view
 
 
 def test_summary_counts_shares_and_quartiles():

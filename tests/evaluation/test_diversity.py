@@ -5,7 +5,7 @@ import pytest
 
 from retinagan.evaluation.criteria import DIVERSITY
 from retinagan.evaluation.diversity import Diversity, distances, low_pass
-from retinagan.maps.labels import field_of_view
+from retinagan.maps.parts import field_of_view
 
 SIZE = 64
 
