@@ -83,7 +83,8 @@ class CleanUp(Result):
                     after.append(Judged.of(maps[seed]))
                     bar.update()
                 generated.append(maps)
-        return cls(len(after), Judged.mean(before), Judged.mean(after), *(1000 * seconds / len(after)), generated)
+        spent, processor = 1000 * seconds / len(after)
+        return cls(len(after), Judged.mean(before), Judged.mean(after), float(spent), float(processor), generated)
 
     def criteria(self) -> list[Criterion]:
         right, cleaned = (min(one.plausible_disc, one.one_disc) for one in (self.before, self.after))

@@ -94,7 +94,7 @@ class NearestTrees:
 
     def _coarse(self, small: np.ndarray) -> tuple[np.ndarray, list[tuple[float, bool]]]:
         """Highest correlation with each training eye, ``(N,)``, and the (degrees, mirrored) of it."""
-        shifts = SHIFT_STEP * np.arange(-SHIFT_STEPS, SHIFT_STEPS + 1)
+        shifts = range(-SHIFT_STEP * SHIFT_STEPS, SHIFT_STEP * SHIFT_STEPS + 1, SHIFT_STEP)
         turned, poses = [], []
         for mirrored in (False, True):
             for angle in range(0, 360, ANGLE_STEP):

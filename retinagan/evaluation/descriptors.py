@@ -84,7 +84,7 @@ def describe(found: Measurements, label_map: np.ndarray) -> np.ndarray:
         values.append(_drawn(inside / total, 0.5, total) if total else 0.5)
     if found.disc:
         x, y, radius = (v / found.size for v in found.disc)
-        values += [radius, found.roundness, min(x, 1 - x), y]
+        values += [radius, found.roundness or 0.0, min(x, 1 - x), y]
     else:
         values += [0.0, 0.0, 0.0, 0.5]
     values.append(_drawn(grid(label_map), 0.0, total))

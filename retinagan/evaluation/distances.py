@@ -144,7 +144,8 @@ def split_halves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Mean distances ``real`` to real and ``generated`` to real between sets of ``n``, and their ratio."""
+    """Mean distances ``real`` to real and ``generated`` to real between sets of ``n``, and their ratio; NaN where the
+    former is not above 0."""
 
     real: float
     generated: float
@@ -154,7 +155,7 @@ class Comparison:
     @classmethod
     def of(cls, real: Sequence[float], generated: Sequence[float], n: int) -> Comparison:
         theirs, ours = float(np.mean(real)), float(np.mean(generated))
-        return cls(theirs, ours, ours / max(theirs, 1e-12), n)
+        return cls(theirs, ours, ours / theirs if theirs > 0 else float("nan"), n)
 
 
 def compare(

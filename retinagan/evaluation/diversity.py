@@ -32,7 +32,7 @@ def low_pass(photos: Sequence[np.ndarray], disc_left: Sequence[bool]) -> np.ndar
         if size % SIDE:
             raise ValueError(f"photographs have side {size}; it must divide by {SIDE}")
         block = size // SIDE
-        inside = field_of_view(size).reshape(SIDE, block, SIDE, block).all(axis=(1, 3))
+        inside = np.asarray(field_of_view(size).reshape(SIDE, block, SIDE, block).all(axis=(1, 3)))
         means = photo.reshape(SIDE, block, SIDE, block, 3).mean(axis=(1, 3), dtype=np.float32)
         reduced.append((means if left else means[:, ::-1])[inside & inside[:, ::-1]])
     return np.stack(reduced)

@@ -30,25 +30,25 @@ from retinagan.evaluation.distances import (
     percentiles,
 )
 from retinagan.evaluation.report import Result, quotient
-from retinagan.models.segmenter import photo_planes, turned_logits
+from retinagan.models.segmenter import Segmenter, photo_planes, turned_logits
 
 DRAWS = 20
 """Random draws that distances between sets of equal mix are averaged over."""
 
 
 @torch.inference_mode()
-def segmenter_features(segmenter: torch.nn.Module, photo: np.ndarray) -> np.ndarray:
+def segmenter_features(segmenter: Segmenter, photo: np.ndarray) -> np.ndarray:
     """Features ``float32 (F,)`` of a photograph ``uint8 (S, S, 3)``."""
     return segmenter.features(_batch(segmenter, photo))[0].float().cpu().numpy()
 
 
 @torch.inference_mode()
-def segmenter_logits(segmenter: torch.nn.Module, photo: np.ndarray) -> np.ndarray:
+def segmenter_logits(segmenter: Segmenter, photo: np.ndarray) -> np.ndarray:
     """Logits ``float32 (5, S, S)`` of a photograph ``uint8 (S, S, 3)``, the mean over its mirror images."""
     return turned_logits(segmenter, _batch(segmenter, photo))[0].cpu().numpy()
 
 
-def _batch(segmenter: torch.nn.Module, photo: np.ndarray) -> torch.Tensor:
+def _batch(segmenter: Segmenter, photo: np.ndarray) -> torch.Tensor:
     return photo_planes(photo).to(next(segmenter.parameters()).device)
 
 

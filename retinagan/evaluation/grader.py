@@ -3,7 +3,7 @@ agreement by kappa with quadratic weights (Cohen, Psychological Bulletin 70, 196
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -35,7 +35,7 @@ def fit_grader(descriptors: np.ndarray, grades: np.ndarray) -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, tol=1e-6, max_iter=1000)).fit(descriptors, grades)
 
 
-def cross_validated(descriptors: np.ndarray, grades: np.ndarray, groups: Sequence[Hashable]) -> np.ndarray:
+def cross_validated(descriptors: np.ndarray, grades: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Grades ``int64 (N,)`` predicted for each map by a grader that has seen no map of its group (its eye).
 
     Groups are dealt to the folds so that each has about the same mix of grades.
@@ -45,7 +45,6 @@ def cross_validated(descriptors: np.ndarray, grades: np.ndarray, groups: Sequenc
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    grades, groups = np.asarray(grades), np.asarray(groups)
     if any(len(set(groups[grades == grade])) < FOLDS for grade in np.unique(grades)):
         raise ValueError(f"a grade has fewer than {FOLDS} eyes; leave it out")
     predicted = np.empty(len(grades), dtype=np.int64)
@@ -61,8 +60,7 @@ def weighted_kappa(table: np.ndarray) -> float:
 
     table = np.asarray(table, dtype=np.float64)
     true, predicted = np.indices(table.shape).reshape(2, -1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return float(cohen_kappa_score(true, predicted, weights="quadratic", sample_weight=table.ravel()))
+    return float(cohen_kappa_score(true, predicted, weights="quadratic", sample_weight=table.ravel()))
 
 
 def reweighted(table: np.ndarray, like: np.ndarray) -> np.ndarray:

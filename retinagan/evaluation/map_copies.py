@@ -58,7 +58,7 @@ class MapCopies(Result):
         train, heldout = (np.flatnonzero(real.splits == split) for split in ("train", "heldout"))
         finder = NearestMaps(real.maps[train])
 
-        def found(maps: Sequence[np.ndarray], what: str, own: Iterable[int | None]) -> list[Match | None]:
+        def found(maps: Iterable[np.ndarray], what: str, own: Iterable[int | None]) -> list[Match | None]:
             pairs = tqdm(list(zip(maps, own, strict=True)), unit="map", desc=f"nearest of {what}", disable=not progress)
             return [next(iter(finder.find(m, exclude=() if i is None else (i,))), None) for m, i in pairs]
 
@@ -92,7 +92,7 @@ class MapCopies(Result):
         if not pairs:
             return {}
         figure = Figure(figsize=(11, 6.6), layout="constrained")
-        top, bottom = figure.subfigures(2, 1, height_ratios=(1, 2.2))
+        (top,), (bottom,) = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 2.2))
         ax = top.subplots()
         shown = f"generated, n = {self.generated.n}"
         ax.hist(self.generated.all, bins=np.linspace(0, 1, 51).tolist(), color=GENERATED, label=shown)

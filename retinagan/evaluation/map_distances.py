@@ -62,10 +62,10 @@ class Coverage:
         size = min(len(real), len(generated))
         if size <= NEIGHBOURS:
             return None
-        figures = [
-            density_and_coverage(*(maps[rng.choice(len(maps), size, False)] for maps in (real, generated)), NEIGHBOURS)
-            for _ in range(draws)
-        ]
+        figures = []
+        for _ in range(draws):
+            a, b = (maps[rng.choice(len(maps), size, replace=False)] for maps in (real, generated))
+            figures.append(density_and_coverage(a, b, NEIGHBOURS))
         density, covered = np.mean(figures, axis=0)
         missed = np.prod([(size - i) / (2 * size - i) for i in range(1, NEIGHBOURS + 1)])
         return cls(float(density), float(covered), float(1 - missed), size)

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from torch import nn
 from tqdm import tqdm
 
 from retinagan.data.dataset import PreparedDataset
@@ -22,6 +21,7 @@ from retinagan.evaluation.vessels import VesselStatistics, vessel_statistics
 from retinagan.eye.ridges import vesselness
 from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import empty_map
+from retinagan.models.segmenter import Segmenter
 from retinagan.pipeline import RetinaGAN
 
 
@@ -48,7 +48,7 @@ class Measured:
 class Measurer:
     """Measures photographs, keeping in ``store`` what takes long, and showing how far it is."""
 
-    def __init__(self, gan: RetinaGAN, segmenter: nn.Module, sha256: str, store: Store, progress: bool) -> None:
+    def __init__(self, gan: RetinaGAN, segmenter: Segmenter, sha256: str, store: Store, progress: bool) -> None:
         self.gan, self.segmenter, self.store, self.progress = gan, segmenter, store, progress
         self._space = sha256  # of the segmenter's checkpoint
 
@@ -69,7 +69,7 @@ class Measurer:
         left = disc_left(data)
 
         def measure(i: int) -> tuple:
-            label_map = data.maps[i] if data.has_map[i] else empty_map(data.maps.shape[1], None)
+            label_map = data.maps[i] if data.labels[i] else empty_map(data.maps.shape[1], None)
             return self._measure(data.photos[i], data.vessels[i], label_map, left[i])
 
         return self._gather(self.bar(range(len(data)), "real photographs"), lambda i: i, measure)
@@ -81,7 +81,7 @@ class Measurer:
         def measure(made: tuple[Wanted, np.ndarray]) -> tuple:
             one, photo = made
             known = one.label_map if one.own_map else None
-            lesions = hashlib.sha256(known.tobytes()).hexdigest() if one.own_map else "unknown"
+            lesions = hashlib.sha256(known.tobytes()).hexdigest() if known is not None else "unknown"
             key = f"vessels {code_hash('eye/ridges.py')} {hashlib.sha256(photo.tobytes()).hexdigest()} {lesions}"
             plane = self.store.get(key, lambda: np.round(vesselness(photo, known) * 255).astype(np.uint8))
             label_map = one.label_map if one.own_map else empty_map(len(photo), None)

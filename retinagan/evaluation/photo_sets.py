@@ -96,14 +96,14 @@ def wanted_photographs(model: RetinaGAN, heldout: PreparedDataset, count: int) -
     order = [
         int(i)
         for i in np.random.default_rng(0).permutation(len(heldout))
-        if heldout.has_map[i] or heldout.grades[i] >= 0
+        if heldout.labels[i] or heldout.grades[i] >= 0
     ]
     if not order:
         raise ValueError("no held-out photograph has a map or a grade; prepare data with one of them")
     wanted = []
     for style in range(count):
         eye = order[style % len(order)]
-        own = bool(heldout.has_map[eye])
+        own = bool(heldout.labels[eye])
         label_map = heldout.maps[eye] if own else model.sample_maps(int(heldout.grades[eye]), [style])[0]
         wanted.append(Wanted(eye, style, label_map, own))
     return wanted
@@ -126,7 +126,7 @@ def disc_left(data: PreparedDataset) -> np.ndarray:
     """Whether each eye's disc lies on the left, ``bool (N,)``: by its map, else by its fovea, else taken for left."""
     left = np.ones(len(data), dtype=bool)
     for index in range(len(data)):
-        if data.has_map[index]:
+        if data.labels[index]:
             left[index] = find_anatomy(data.maps[index]).side == "left"
         elif np.isfinite(data.fovea[index, 0]):
             left[index] = data.fovea[index, 0] >= data.photos.shape[1] / 2

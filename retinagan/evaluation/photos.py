@@ -137,8 +137,9 @@ def evaluate(
         raise ValueError(f"{data} was prepared at {size}, the model makes {gan.size}; prepare with --size {gan.size}")
     if not annotated(heldout):
         raise ValueError(f"{data} holds no held-out eye with annotated lesions; prepare a data set with lesion masks")
-    hashes = {"photos": gan.hashes.get("photos"), "segmenter": checkpoints.sha256(yardstick)}
-    measurer = Measurer(gan, network.to(gan.device), hashes["segmenter"], Store(out / "photographs"), progress)
+    yardstick_hash = checkpoints.sha256(yardstick)
+    hashes = {"photos": gan.hashes.get("photos"), "segmenter": yardstick_hash}
+    measurer = Measurer(gan, network.to(gan.device), yardstick_hash, Store(out / "photographs"), progress)
 
     wanted = wanted_photographs(gan, heldout, count)
     eyes = np.array([one.eye for one in wanted])
@@ -219,7 +220,7 @@ def _fidelity(measurer: Measurer, heldout: PreparedDataset, styles: int) -> Fide
 
 def _diversity(measurer: Measurer, heldout: PreparedDataset, real_low: np.ndarray, side: int) -> Diversity:
     """On a grid of the first held-out eyes with a map, in an order drawn once, and styles 0 …"""
-    order = np.random.default_rng(1).permutation(np.flatnonzero(heldout.has_map))[:side]
+    order = np.random.default_rng(1).permutation(np.flatnonzero(heldout.labels))[:side]
     grid = []
     for index in measurer.bar(order, "styles and maps"):
         left = find_anatomy(heldout.maps[index]).side == "left"

@@ -22,6 +22,7 @@ from retinagan.data.dataset import load_prepared
 from retinagan.evaluation.report import Report, Result, unreported, untabled
 from retinagan.eye.measured import read_reference
 from retinagan.eye.ridges import vesselness
+from retinagan.eye.style import Style
 from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import BG
 from retinagan.pipeline import RetinaGAN
@@ -148,7 +149,11 @@ def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progr
     for index in tqdm(chosen, desc="references", disable=not progress):
         photo, label_map = held.photos[index], held.maps[index]
         light, whole = (gan.encode_style(photo, label_map, whole_eye) for whole_eye in (False, True))
-        styles = {"light": light, "whole eye": whole, **{f"seed {seed}": seed for seed in SEEDS}}
+        styles: dict[str, Style | int] = {
+            "light": light,
+            "whole eye": whole,
+            **{f"seed {seed}": seed for seed in SEEDS},
+        }
         photos = gan.render(np.stack([label_map] * len(styles)), list(styles.values()))
         rendered = dict(zip(styles, photos, strict=True))
         own = vesselness(photo, label_map)

@@ -56,8 +56,9 @@ class Result:
             else:
                 rest |= flat(value, name)
         lines = ["", f"### {self.title}"]
-        for rows in kinds.values():
-            lines += markdown({str(name): flat(row) for name, row in rows.items()})
+        for kind, rows in kinds.items():
+            corner = kind.replace("_", " ") if isinstance(kind, str) else ""
+            lines += markdown({str(name): flat(row) for name, row in rows.items()}, corner)
         told = ", ".join(f"{name} {value}" for name, value in rest.items())
         return [*lines, *([""] if told else []), *wrap(told, WIDTH)]
 
@@ -171,11 +172,12 @@ def _width(cells: list[list[str]]) -> int:
 
 def number(value: Any) -> str:
     """A figure in words: three digits; a dash for None and NaN."""
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if value is None or value != value:
         return "-"
-    if isinstance(value, (float, np.floating)):
-        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3f}" if 0.01 <= abs(value) < 1 else f"{value:.3g}"
-    return str(value)
+    if not isinstance(value, (float, np.floating)):
+        return str(value)
+    size = abs(float(value))
+    return f"{value:.0f}" if size >= 1000 else f"{value:.3f}" if 0.01 <= size < 1 else f"{value:.3g}"
 
 
 def numbers(values: Iterable[float] | None, factor: float = 1.0) -> str:

@@ -94,7 +94,7 @@ class Spectra:
     def __init__(self, size: int) -> None:
         self.size = size
         self.radial: list[np.ndarray] = []
-        self._total = 0.0
+        self._total: np.ndarray | float = 0.0
 
     def add(self, photo: np.ndarray) -> None:
         """Take in one photograph, ``uint8 (S, S, 3)``."""
@@ -119,7 +119,7 @@ class Spectra:
 
     @property
     def power(self) -> np.ndarray:
-        return self._total / len(self.radial)
+        return np.asarray(self._total / len(self.radial))
 
     def stack(self) -> np.ndarray:
         """``float64 (N, 4, B)``."""
@@ -209,7 +209,7 @@ class Spectrum(Result):
     edges: list[float]
     ratios: dict[str, list[float]]
     n: dict[str, int]
-    real_halves: list[list[float]]
+    real_halves: dict[str, list[float]]
     peaks: dict[int, GridPeak]
     power: tuple[np.ndarray, np.ndarray] = unreported(default=())
 
@@ -224,7 +224,7 @@ class Spectrum(Result):
             edges=bands(real.size).tolist(),
             ratios=dict(zip(PLANES, power_ratios(theirs, ours).tolist(), strict=True)),
             n={"real": len(theirs), "generated": len(ours)},
-            real_halves=np.percentile(halves, [5, 95], axis=0).tolist(),
+            real_halves={f"{at} %": np.percentile(halves, at, axis=0).tolist() for at in (5, 95)},
             peaks={factor: GridPeak.of(*power, factor) for factor in GRIDS if len(power[0]) % factor == 0},
             power=power,
         )
@@ -248,7 +248,7 @@ class Spectrum(Result):
         figure, ((ratios, flat),) = axes(1, 2, 11, 4)
         middles = np.sqrt(np.multiply(self.edges[:-1], self.edges[1:]))
         ratios.axhspan(criteria.POWER.least, criteria.POWER.most, color="#d7ead9", label="accepted")
-        ratios.plot(middles, np.transpose(self.real_halves), color=REAL, linewidth=0.8, linestyle=":")
+        ratios.plot(middles, np.transpose([*self.real_halves.values()]), color=REAL, linewidth=0.8, linestyle=":")
         for plane, row in self.ratios.items():
             ratios.plot(middles, row, color=COLOURS[plane], linewidth=2 if plane == "luminance" else 1, label=plane)
         ratios.set(xscale="log", yscale="log", xlabel="cycles an image")

@@ -81,7 +81,8 @@ class DiscSummary:
     @classmethod
     def of(cls, maps: Sequence[Measurements]) -> DiscSummary:
         having = [found for found in maps if found.disc]
-        x, y, radius = np.array([np.divide(one.disc, one.size) for one in having]).reshape(-1, 3).T
+        discs = [np.divide(found.disc, found.size) for found in maps if found.disc]
+        x, y, radius = np.reshape(discs, (-1, 3)).T
         return cls(
             share=len(having) / len(maps) if maps else None,
             radius=percentiles(radius),
@@ -119,6 +120,8 @@ class Summary:
         lesions = dict(self.lesions)
         for kind, lesion in self.lesions.items():
             own = predicted.lesions[kind].share
+            if own is None or lesion.share is None:
+                continue
             share = corrected(own, noted[kind])
             if share is not None:
                 lesions[kind] = replace(lesion, corrected=lesion.share + (share - own) * predicted.n / self.n)

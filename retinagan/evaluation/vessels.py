@@ -128,7 +128,7 @@ def vessel_statistics(plane: np.ndarray, label_map: np.ndarray, threshold: float
     segments, junctions = _parts(skeleton)
     return VesselStatistics(
         density=share(visible),
-        **{name: share(region) for name, region in regions.items()},
+        **{name: share(region) for name, region in regions.items()},  # type: ignore[typeddict-item]
         calibre_25=float(quartiles[0]),
         calibre_50=float(quartiles[1]),
         calibre_75=float(quartiles[2]),
@@ -254,8 +254,8 @@ class Vessels(Result):
     generated: Mapping[str, np.ndarray] = unreported(default_factory=dict)
 
     @classmethod
-    def of(cls, real: Sequence[VesselStatistics], generated: Sequence[VesselStatistics]) -> Vessels:
-        theirs, ours = ({k: np.array([row[k] for row in rows]) for k in WITHOUT_DISC} for rows in (real, generated))  # type: ignore[literal-required]
+    def of(cls, real: Sequence[Mapping[str, object]], generated: Sequence[Mapping[str, object]]) -> Vessels:
+        theirs, ours = ({k: np.array([row[k] for row in rows]) for k in WITHOUT_DISC} for rows in (real, generated))
         return cls({name: Within.of(theirs[name], ours[name]) for name in WITHOUT_DISC}, theirs, ours)
 
     def criteria(self) -> list[Criterion]:
@@ -294,7 +294,11 @@ class Trees(Result):
 
     @classmethod
     def of(
-        cls, real: list[VesselStatistics], grown: list[VesselStatistics], left: list[bool], planes: Sequence = ()
+        cls,
+        real: Sequence[Mapping[str, object]],
+        grown: Sequence[Mapping[str, object]],
+        left: list[bool],
+        planes: Sequence[tuple[np.ndarray, np.ndarray]] = (),
     ) -> Trees:
         """Of real and grown eyes, and whether the disc of each lies left."""
         theirs, ours = ({k: np.array([row[k] for row in rows]) for k in rows[0]} for rows in (real, grown))

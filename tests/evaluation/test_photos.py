@@ -247,7 +247,7 @@ GOOD = {
     ),
     "spectrum": Spectrum(
         edges=[4.0, 8.0, 16.0, 128.0], ratios={"luminance": [1.1, 0.9, 0.81]}, n={"real": 60, "generated": 100},
-        real_halves=[], peaks={8: GridPeak([0.125, 0.5], 1.1)},
+        real_halves={}, peaks={8: GridPeak([0.125, 0.5], 1.1)},
     ),
     "vessels": Vessels(
         {
