@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from retinagan.eye.style import Style, as_style, place_vessels
 from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.clean import clean_map, is_plausible_disc
 from retinagan.maps.labels import OD, check_map, one_hot
+from retinagan.models.layers import channels_last
 from retinagan.models.spade import PhotoGenerator
 from retinagan.models.stylegan import MapGenerator, logits_to_maps
 from retinagan.models.superres import FACTOR, SuperResolver
@@ -57,7 +59,7 @@ class RetinaGAN:
     ) -> None:
         self.device = torch.device(device)
         self.map_generator = map_generator.eval().to(self.device)
-        self.photo_generator = photo_generator.eval().to(self.device, memory_format=torch.channels_last)
+        self.photo_generator = channels_last(photo_generator.eval().to(self.device))
         self.name = name
         self.size = photo_generator.config.size
         if superres is not None:
@@ -66,7 +68,7 @@ class RetinaGAN:
                     f"the last stage makes photographs of {superres.config.size} pixels from an eye; the photo generator "
                     f"of {name} makes {self.size}, guidance {photo_generator.config.guidance!r}"
                 )
-            superres = superres.eval().to(self.device, memory_format=torch.channels_last)
+            superres = channels_last(superres.eval().to(self.device))
         self.superres = superres
         self.facts = facts or {}
         self.hashes = hashes or {}
@@ -95,7 +97,8 @@ class RetinaGAN:
             networks.append("superres")
         loaded = {network: checkpoints.load(folder / f"{network}.safetensors", network) for network in networks}
         return cls(
-            *(loaded[network][0] for network in ("maps", "photos")),
+            loaded["maps"][0],
+            loaded["photos"][0],
             choose_device(device),
             superres=loaded["superres"][0] if "superres" in loaded else None,
             name=folder.resolve().name,
@@ -133,14 +136,13 @@ class RetinaGAN:
     ) -> tuple[np.ndarray, torch.Tensor, list[torch.Tensor]]:
         """The clean map of a seed with its style and noise: of the styles on the way to the grade's mean the first that gives a
         plausible disc; the seed's own, if none does."""
-        first = None
+        tried = []
         for share in TOWARDS_MEAN:
             w, noise = self._map_style(grade, seed, truncation * share)
-            found = clean_map(self._map_of(w, noise)), w, noise
-            if is_plausible_disc((found[0] == OD).mean()):
-                return found
-            first = first or found
-        return first
+            tried.append((clean_map(self._map_of(w, noise)), w, noise))
+            if is_plausible_disc((tried[-1][0] == OD).mean()):
+                return tried[-1]
+        return tried[0]
 
     def _map_style(self, grade: int, seed: int, truncation: float) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """The style ``w (1, W)`` and the noise planes of a map, on the device."""
@@ -232,7 +234,7 @@ class RetinaGAN:
         least = min(MIN_SIDE_WHOLE, self.size) if whole_eye else MIN_SIDE
         reference = read_reference(photo, self.size, label_map, least_side=least)
         light, texture = reference.codes(self.photo_generator.eye)
-        parts = {}
+        parts: dict[str, Any] = {}
         if whole_eye:
             vessels = (reference.vessels * 255).round().astype(np.uint8)
             tone = (reference.tone() * 127).round().astype(np.int8)
@@ -254,7 +256,7 @@ class RetinaGAN:
         a, b, t = as_style(a), as_style(b), check_share("position", t)
         between = (a.seed, b.seed, t)
         (light_a, texture_a), (light_b, texture_b) = (self._light_and_texture(style) for style in (a, b))
-        if not self.has_eye:
+        if texture_a is None or texture_b is None:
             return replace(a, light=tuple(_blend(light_a, light_b, t).tolist()), between=between)
         light = (1 - t) * light_a + t * light_b
         texture = (1 - t) * texture_a + t * texture_b
@@ -313,14 +315,14 @@ class RetinaGAN:
         for label_map in maps:
             check_map(label_map)
         size = self.check_size(size)
-        styles = [as_style(style) for style in styles]
-        for style in styles:
+        wanted = [as_style(style) for style in styles]
+        for style in wanted:
             self._check_style(style)
-        if len(styles) != len(maps):
+        if len(wanted) != len(maps):
             raise ValueError(
-                f"{len(maps)} maps need {len(maps)} styles, got {len(styles)}; repeat a map for several styles"
+                f"{len(maps)} maps need {len(maps)} styles, got {len(wanted)}; repeat a map for several styles"
             )
-        photos = [self._render(label_map, style, size) for label_map, style in zip(maps, styles, strict=True)]
+        photos = [self._render(label_map, style, size) for label_map, style in zip(maps, wanted, strict=True)]
         return np.stack(photos) if photos else np.empty((0, size, size, 3), dtype=np.uint8)
 
     def check_size(self, size: int | None) -> int:
@@ -352,11 +354,13 @@ class RetinaGAN:
         half = self.device.type == "cuda" and self.has_eye
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             photo = self.photo_generator(onehot, latent.to(self.device), guidance)
-            if size != self.size:
-                photo = self._enlarged(photo, onehot, label_map, style)
+            if size != self.size and self.superres is not None:
+                photo = self._enlarged(self.superres, photo, onehot, label_map, style)
         return (photo[0].float().permute(1, 2, 0) * 255).round().clamp(0, 255).byte().cpu().numpy()
 
-    def _enlarged(self, photo: torch.Tensor, onehot: torch.Tensor, label_map: np.ndarray, style: Style) -> torch.Tensor:
+    def _enlarged(
+        self, superres: SuperResolver, photo: torch.Tensor, onehot: torch.Tensor, label_map: np.ndarray, style: Style
+    ) -> torch.Tensor:
         """The photograph at twice the side: the eye's vessels are drawn anew at that size, not enlarged."""
         large = label_map.repeat(FACTOR, axis=0).repeat(FACTOR, axis=1)
         corrections = self.photo_generator.config.corrections
@@ -368,10 +372,11 @@ class RetinaGAN:
         vessels = torch.from_numpy(plane)[None, None]
         generator = torch.Generator().manual_seed(eye_seed(style.seed))
         noise = torch.randn(vessels.shape, generator=generator)
-        return self.superres(photo.float(), onehot, self._on_device(vessels), self._on_device(noise))
+        return superres(photo.float(), onehot, self._on_device(vessels), self._on_device(noise))
 
     def _eye(self, label_map: np.ndarray, style: Style) -> GrownEye:
-        parts = {name: torch.tensor(getattr(style, name)) for name in ("light", "texture") if getattr(style, name)}
+        told = {name: getattr(style, name) for name in ("light", "texture")}
+        parts: dict[str, Any] = {name: torch.tensor(numbers) for name, numbers in told.items() if numbers}
         if style.vessels is not None:
             parts |= place_vessels(style, find_anatomy(label_map))
         config = self.photo_generator.config

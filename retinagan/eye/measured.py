@@ -108,7 +108,8 @@ class MeasuredEye:
             noise, coarse_slope: of the texture that is hidden (``retinagan.eye.texture.texture_plane``).
         """
         size, anatomy = len(self.photo), self.anatomy
-        light = light_field(*map(torch.from_numpy, (code, mean, components)), size, anatomy.side).numpy()
+        lights = torch.from_numpy(mean), torch.from_numpy(components)
+        light = light_field(torch.from_numpy(code), *lights, size, anatomy.side).numpy()
         fovea = draw_fovea(self.fovea, anatomy.disc_radius, size)
         texture, made = texture_plane(texture_bands(self.photo, self.clear), self.texture, noise, coarse_slope)
         vessels, strength = as_shares(self.vessels), vessel_gain(self.texture)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 
 from retinagan.eye.light import darken_fovea
 
-LIGHT = ("light_red", "light_green", "light_blue")
+Plane = Literal["light_red", "light_green", "light_blue", "vessels", "texture", "tone"]
+LIGHT: tuple[Plane, ...] = ("light_red", "light_green", "light_blue")
 """The eye's light, 0..1 RGB, darkened at the fovea. A network that is told where the fovea is draws rings around it."""
-PLANES = (*LIGHT, "vessels", "texture", "tone")
+PLANES: tuple[Plane, ...] = (*LIGHT, "vessels", "texture", "tone")
 """All planes in order. ``vessels`` are 0..1 and their ``tone`` -1..1 (how much darker a vessel is than others of its
 calibre: veins; or lighter: arteries), both times how clear the eye's vessels are; ``texture`` is of about unit variance."""
 

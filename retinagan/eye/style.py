@@ -100,7 +100,7 @@ class Style:
         Raises:
             ValueError: the style has no disc.
         """
-        if self.disc is None:
+        if self.disc is None or self.vessels is None:
             raise ValueError("this style has no disc of its own; encode_style(photo, whole_eye=True) gives one")
         return map_with_disc(size, *(v * size / len(self.vessels) for v in self.disc))
 
@@ -124,6 +124,8 @@ def place_vessels(style: Style, anatomy) -> dict:
         ``vessels float32 (size, size)`` in 0..1, ``tone float32 (size, size)`` in -1..1 or None, and ``fovea`` (x, y) in
         pixels of the map or None.
     """
+    if style.vessels is None:
+        raise ValueError("this style has no vessels of its own; encode_style(photo, whole_eye=True) gives some")
     size = anatomy.size
     scale = size / len(style.vessels)
     fovea = None if style.fovea is None else tuple(v * scale for v in style.fovea)

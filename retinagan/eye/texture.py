@@ -75,7 +75,7 @@ def measure_texture(
         vessels: ``float32 (S, S)`` in 0..1, the ridge filter's output.
         clear, bands: as for and from :func:`texture_bands`.
     """
-    plane = sum(band * known for band, known in bands)
+    plane = np.sum([band * known for band, known in bands], axis=0)
     middle = _middle(len(photo))
     for sure in (middle & (bands[0][1] == 1), middle & clear, label_map != BG):
         if sure.any():

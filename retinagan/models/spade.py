@@ -17,7 +17,7 @@ from torch import nn
 
 from retinagan.configuration import Channels, Field, configuration, model_validator
 from retinagan.eye.light import LUMINANCE
-from retinagan.eye.planes import LIGHT, PLANES, pick
+from retinagan.eye.planes import LIGHT, PLANES, Plane, pick
 from retinagan.eye.statistics import UNCORRECTED, EyeCorrections, EyeStatistics
 from retinagan.maps.labels import BG, EX, MA, NUM_CLASSES, VB
 
@@ -25,7 +25,6 @@ GRAIN_SIDE = 5
 """Pixels over which the texture is averaged to tell mottle from grain."""
 
 
-Plane = Literal["light_red", "light_green", "light_blue", "vessels", "texture", "tone"]
 Planes = Annotated[tuple[Plane, ...], Field(min_length=len(PLANES), max_length=len(PLANES))]
 
 
@@ -164,6 +163,7 @@ class PhotoGenerator(nn.Module):
         self.config = config
         first = config.channels[0]
         base = config.size // config.reduction
+        self.stem: nn.Module
         if config.stem == "latent":
             self.stem = nn.Linear(config.latent_dim, base * base * first)
         else:
@@ -203,12 +203,12 @@ class PhotoGenerator(nn.Module):
         before = (config.final_kernel - 1) // 2
         after = config.final_kernel - 1 - before
         x = self.output(F.pad(F.leaky_relu(x, 0.2), (before, after, before, after))).float()
-        if config.output == "sigmoid":
+        if config.output == "sigmoid" or guidance is None:
             return torch.sigmoid(x)
-        base = pick(guidance, LIGHT, config.planes)
+        light = pick(guidance, LIGHT, config.planes)
         if config.texture_skip:
-            base = base + self.mottle(base, pick(guidance, ("texture",), config.planes))
-        photo = (base + x) * (1 - onehot[:, BG : BG + 1])
+            light = light + self.mottle(light, pick(guidance, ("texture",), config.planes))
+        photo = (light + x) * (1 - onehot[:, BG : BG + 1])
         return photo if self.training else photo.clamp(0, 1)
 
     def mottle(self, light: torch.Tensor, texture: torch.Tensor) -> torch.Tensor:
@@ -319,7 +319,7 @@ class PhotoDiscriminator(nn.Module):
             norm = nn.Identity() if index == 0 or config.norm == "none" else nn.InstanceNorm2d(channels, affine=True)
             if config.norm == "none":  # PyTorch's own start would halve the signal in every layer
                 nn.init.kaiming_normal_(conv.weight, 0.2)
-                nn.init.zeros_(conv.bias)
+                nn.init.zeros_(conv.get_parameter("bias"))
             layers.append(nn.Sequential(conv, norm, nn.LeakyReLU(0.2)))
             width = channels
         self.layers = nn.ModuleList(layers)
@@ -327,10 +327,10 @@ class PhotoDiscriminator(nn.Module):
 
     def forward(self, photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.Tensor | None) -> list[torch.Tensor]:
         config, planes = self.config, [photo * 2 - 1, onehot]
-        if config.detail_gain:
+        if config.detail_gain and guidance is not None:
             detail = photo - pick(guidance, LIGHT, config.planes)
             planes.append(detail * config.detail_gain * (1 - onehot[:, BG : BG + 1]))
-        if config.guidance_planes:
+        if config.guidance_planes and guidance is not None:
             planes.append(pick(guidance, config.guidance_planes, config.planes))
         x = F.pixel_unshuffle(torch.cat(planes, 1), config.unshuffle)
         features = []

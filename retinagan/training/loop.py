@@ -25,6 +25,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from retinagan.models.layers import channels_last
 from retinagan.training.batches import Batches, batch_items, mix, step_generator
 from retinagan.training.settings import LoopSettings, loop_settings
 from retinagan.training.state import (
@@ -38,7 +39,7 @@ from retinagan.training.state import (
     write_state,
 )
 from retinagan.training.stopping import signals_for_children, stop_signals
-from retinagan.training.task import Task, channels_last
+from retinagan.training.task import Task
 
 
 class TrainingDiverged(RuntimeError):

@@ -33,6 +33,7 @@ from retinagan.eye.light import light_field
 from retinagan.eye.planes import LIGHT, EyePlanes, Window, pick
 from retinagan.eye.tree.rasterise import grow_vessels_and_tone
 from retinagan.maps.labels import EX, MA, NUM_CLASSES, colours_from_map, one_hot
+from retinagan.models.layers import channels_last
 from retinagan.models.segmenter import SEGMENTED
 from retinagan.models.spade import (
     PhotoDiscriminator,
@@ -54,7 +55,7 @@ from retinagan.training.photo_losses import (
 from retinagan.training.records import pack, unpack
 from retinagan.training.segmenter import losses
 from retinagan.training.settings import LoopSettings
-from retinagan.training.task import Networks, Task, Terms, Update, channels_last, logged, weighted_sum
+from retinagan.training.task import Networks, Task, Terms, Update, logged, weighted_sum
 
 
 @configuration

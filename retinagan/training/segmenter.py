@@ -23,10 +23,11 @@ from retinagan.data.augment import rotation, turned_crop
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.maps.field import paint_map
 from retinagan.maps.labels import CLASSES, EX, HE, MA, SE, colours_from_map
+from retinagan.models.layers import channels_last
 from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, photo_planes, turned_logits
 from retinagan.training.agreement import Agreement
 from retinagan.training.settings import LoopSettings
-from retinagan.training.task import Networks, Task, Terms, Update, channels_last, logged, weighted_sum
+from retinagan.training.task import Networks, Task, Terms, Update, logged, weighted_sum
 
 POSITIVE_WEIGHTS = (3.0, 6.0, 6.0, 15.0, 1.0)
 """What a pixel of each class counts in the cross-entropy against one without: about the root of how rare it is.

@@ -16,6 +16,7 @@ from retinagan.configuration import Field, configuration, from_mapping
 from retinagan.data.augment import crop_window, mirrored
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.maps.labels import EX, NUM_CLASSES, OD
+from retinagan.models.layers import channels_last
 from retinagan.models.superres import (
     FACTOR,
     DetailDiscriminator,
@@ -25,7 +26,7 @@ from retinagan.models.superres import (
 )
 from retinagan.training.photo_losses import feature_matching, least_squares
 from retinagan.training.settings import LoopSettings
-from retinagan.training.task import Networks, Task, Terms, Update, channels_last, logged, weighted_sum
+from retinagan.training.task import Networks, Task, Terms, Update, logged, weighted_sum
 
 
 @configuration

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-Network = TypeVar("Network", bound=nn.Module)
 Networks = dict[str, Any]
 """Networks by name; a task knows of which class each of its own is."""
 Terms = dict[str, tuple[float, Tensor]]
@@ -61,11 +60,6 @@ class Task(Protocol):
     def export(self, networks: Networks, facts: dict[str, Any]) -> dict[str, nn.Module]:
         """The modules to ship, by network name; ``facts`` may be added to."""
         ...
-
-
-def channels_last(network: Network) -> Network:
-    """The network with its weights laid out as convolutions are quickest."""
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def weighted_sum(terms: Terms) -> Tensor:

@@ -101,7 +101,8 @@ def _draw(tree: VesselTree, size: int, wanted: np.ndarray, blur: float) -> np.nd
     radius = np.sqrt((tree.radius * REFERENCE) ** 2 + blur**2)
     radius /= (1 + (radius / LARGEST) ** 4) ** 0.25
     edge = EDGE[0] + EDGE[1] * radius
-    height = np.interp(radius, *zip(*BRIGHTNESS, strict=True)) * tree.strength
+    radii, heights = zip(*BRIGHTNESS, strict=True)
+    height = np.interp(radius, radii, heights) * tree.strength
     start, end = tree.start * size, tree.end * size
     reach = (radius + edge) * scale
     low = np.floor(np.minimum(start, end) - reach[:, None]).astype(np.int64)
