@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
 from tqdm import tqdm
 
 from retinagan.evaluation import criteria
@@ -16,8 +15,10 @@ from retinagan.evaluation.criteria import Criterion
 from retinagan.evaluation.report import Result, unreported
 from retinagan.maps.anatomy import SPECK_AREA
 from retinagan.maps.clean import is_plausible_disc
-from retinagan.maps.labels import LESIONS, NUM_GRADES, OD, colours_from_map, field_of_view
+from retinagan.maps.labels import LESIONS, OD, colours_from_map
+from retinagan.maps.parts import connected, field_of_view
 from retinagan.pipeline import RetinaGAN
+from retinagan.seeds import NUM_GRADES
 
 PER_GRADE = 8
 """Maps of each grade on the contact sheet."""
@@ -39,8 +40,7 @@ class Judged:
     @classmethod
     def of(cls, label_map: np.ndarray) -> Judged:
         """Of a map ``uint8 (S, S)``."""
-        components, count = ndimage.label(label_map == OD, structure=np.ones((3, 3), dtype=int))
-        shares = np.bincount(components.ravel(), minlength=count + 1)[1:] / label_map.size
+        shares = np.bincount(connected(label_map == OD)[0].ravel())[1:] / label_map.size
         discs = shares[shares >= SPECK_AREA]
         lesions = np.isin(label_map, LESIONS)
         outside = int((lesions & ~field_of_view(len(label_map))).sum())

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from retinagan.data.dataset import load_prepared
 from retinagan.evaluation.report import Report, Result
 from retinagan.maps.labels import CLASSES, EX, HE, MA, OD, SE, VB
+from retinagan.maps.parts import connected
 from retinagan.pipeline import RetinaGAN
 
 BRIGHTER = {EX: True, HE: False, SE: True, MA: False, OD: True}
@@ -52,7 +53,7 @@ def regions(label_map: np.ndarray, photo: np.ndarray) -> list[Region]:
     scale = label_map.shape[0] / 512
     found = []
     for index in BRIGHTER:
-        components, count = ndimage.label(label_map == index, structure=np.ones((3, 3)))
+        components, count = connected(label_map == index)
         for number, window in enumerate(ndimage.find_objects(components), start=1):
             margin = int(np.ceil(RING[1] * scale)) + 1
             window = tuple(slice(max(s.start - margin, 0), s.stop + margin) for s in window)

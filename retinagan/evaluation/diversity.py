@@ -12,7 +12,7 @@ from scipy.spatial.distance import pdist
 from retinagan.evaluation import criteria
 from retinagan.evaluation.criteria import Criterion
 from retinagan.evaluation.report import Result, quotient
-from retinagan.maps.labels import field_of_view
+from retinagan.maps.parts import field_of_view
 
 SIDE = 32
 """Photographs are compared as means over blocks, at this side: pigment and light, not vessels or lesions."""

@@ -15,7 +15,7 @@ from retinagan.evaluation.criteria import Criterion
 from retinagan.evaluation.map_set import MapSet
 from retinagan.evaluation.plots import axes
 from retinagan.evaluation.report import Result, flat, markdown, numbers
-from retinagan.maps.labels import GRADE_NAMES, NUM_GRADES
+from retinagan.seeds import GRADE_NAMES, NUM_GRADES
 
 FOLDS = 5
 NAMES = {"real": "real, cross-validated", "heldout": "real, held-out", "generated": "generated"}

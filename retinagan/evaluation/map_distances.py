@@ -16,7 +16,7 @@ from retinagan.evaluation.descriptors import ASSUMED, DESCRIPTORS, Measured
 from retinagan.evaluation.distances import Comparison, density_and_coverage, frechet_distance, split_halves
 from retinagan.evaluation.map_set import MapSet
 from retinagan.evaluation.report import Result
-from retinagan.maps.labels import NUM_GRADES
+from retinagan.seeds import NUM_GRADES
 
 DRAWS = 100
 """Random halvings of the real maps, and draws of as many generated ones, that distances are averaged over."""

@@ -33,6 +33,7 @@ from retinagan.eye.grown import visible_vessels
 from retinagan.eye.statistics import UNCORRECTED
 from retinagan.maps.anatomy import Anatomy, find_anatomy
 from retinagan.maps.labels import BG, EX, HE, MA
+from retinagan.maps.parts import EIGHT, connected
 
 THRESHOLD = 0.3
 """Planes above this are vessel."""
@@ -48,7 +49,6 @@ ARM = (5.0, 14.0)
 """Distances from a junction, in pixels at 512, between which a branch's direction is taken."""
 SMOOTHING = 4.0
 """Width (σ, pixels at 512) over which calibres are averaged along a vessel."""
-_EIGHT = np.ones((3, 3), dtype=int)
 
 HEADLINE = ("density", "calibre_25", "calibre_50", "calibre_75", "connected")
 """The statistics by which photographs are accepted."""
@@ -120,7 +120,7 @@ def vessel_statistics(plane: np.ndarray, label_map: np.ndarray, threshold: float
         here = region & visible
         return float(vessel[here].mean()) if here.any() else np.nan
 
-    labelled, _ = ndimage.label(vessel, structure=_EIGHT)
+    labelled, _ = connected(vessel)
     areas = np.bincount(labelled.ravel())[1:]
     skeleton = skeletonize(vessel)
     widths = _widths(vessel, skeleton, scale)
@@ -182,9 +182,9 @@ def _widths(vessel: np.ndarray, skeleton: np.ndarray, scale: float) -> np.ndarra
 def _parts(skeleton: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A skeleton taken apart: labels ``int (S, S)`` of the segments between junctions, and of the junctions."""
     neighbours = ndimage.convolve(skeleton.astype(np.uint8), np.ones((3, 3), np.uint8), mode="constant") - 1
-    crossing = ndimage.binary_dilation(skeleton & (neighbours >= 3), structure=_EIGHT) & skeleton
-    segments, _ = ndimage.label(skeleton & ~crossing, structure=_EIGHT)
-    junctions, _ = ndimage.label(crossing, structure=_EIGHT)
+    crossing = ndimage.binary_dilation(skeleton & (neighbours >= 3), structure=EIGHT) & skeleton
+    segments, _ = connected(skeleton & ~crossing)
+    junctions, _ = connected(crossing)
     return segments, junctions
 
 

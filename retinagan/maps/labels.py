@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from retinagan.maps.parts import DISC_RADIUS, field_of_view, round_disc
-from retinagan.seeds import GRADE_NAMES as GRADE_NAMES
-from retinagan.seeds import NUM_GRADES as NUM_GRADES
 
 if TYPE_CHECKING:
     import torch
