@@ -99,10 +99,7 @@ def canvas_column(drawing: Drawing, brush: Brush, networks: Models) -> None:
     view_controls(drawing)
     for trouble in drawing.troubles:
         st.warning(plain(trouble))
-    done = drawing.names
-    last = f"Step {len(done)}: {done[-1]}." if done else "Nothing drawn yet."
-    state = f'data-steps="{len(done)}" data-canvas="{drawing.mounts if drawing.loaded else "loading"}"'
-    st.html(f'<div class="rg-step" role="status" {state}>{escape(last)}</div>')
+    step = st.empty()
     pair = drawing.pair(networks)
     with st.container(horizontal=True, gap="small", key="map_buttons"):
         download("Map", pair.map_file(), pair.map_name, "draw_map")  # made before it is asked for: see draw_photos
@@ -111,6 +108,11 @@ def canvas_column(drawing: Drawing, brush: Brush, networks: Models) -> None:
         "The pencil above the map lets strokes be moved, turned and deleted until the view changes. Without a mouse: "
         "*Lesions by number* draws lesions from the keyboard."
     )
+    # Last, though it stands above: once the page shows a step, what is downloaded is of that step too.
+    done = drawing.names
+    last = f"Step {len(done)}: {done[-1]}." if done else "Nothing drawn yet."
+    state = f'data-steps="{len(done)}" data-canvas="{drawing.mounts if drawing.loaded else "loading"}"'
+    step.html(f'<div class="rg-step" role="status" {state}>{escape(last)}</div>')
 
 
 def mount_canvas(drawing: Drawing, brush: Brush) -> None:

@@ -86,7 +86,15 @@ class Studio:
         self.page.keyboard.press("Escape")
         self.page.get_by_test_id("stPopoverBody").wait_for(state="detached")
         self.page.wait_for_function("() => document.activeElement !== document.body")
-        self.idle()
+        self.settle()
+        self.idle()  # its closing is told to the server
+
+    def key(self, control, key: str = "Enter") -> None:
+        """A key on a control, once it can be used and has the focus."""
+        control.and_(self.page.locator(":enabled")).wait_for()
+        control.focus()
+        self.page.wait_for_function("element => document.activeElement === element", arg=control.element_handle())
+        control.press(key)
 
     def steps(self) -> int:
         """How many steps and strokes the server knows of."""

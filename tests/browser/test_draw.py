@@ -175,25 +175,19 @@ def check_places(mask, expected, size):
 def test_by_keyboard(draw):
     """No mouse: lesions by number, undo, the zoom and its window."""
     page = draw.page
-    page.get_by_role("button", name="Lesions by number").focus()
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name="+5", exact=True).focus()
-    page.keyboard.press("Enter")
+    draw.key(page.get_by_role("button", name="Lesions by number"))
+    draw.key(page.get_by_role("button", name="+5", exact=True))
     draw.step(1)
     assert pieces(draw.map() == HE) == 5
+    draw.mounted()
     draw.close_popover()
-    page.locator(".st-key-undo button").focus()
-    page.keyboard.press("Enter")
+    draw.key(page.locator(".st-key-undo button"))
     draw.step(0)
     draw.mounted()
-    zoom, right = (
-        page.locator(".st-key-view_controls").get_by_role("radio", name="×2"),
-        page.get_by_role("button", name="Right", exact=True),
-    )
-    for control in (zoom, right):
+    zoom = page.locator(".st-key-view_controls").get_by_role("radio", name="×2")
+    for control in (zoom, page.get_by_role("button", name="Right", exact=True)):
         former = draw.mount()
-        control.focus()
-        page.keyboard.press("Enter")
+        draw.key(control)
         draw.mounted(former)
     assert draw.troubles() == [] and not (draw.map() == HE).any()
 
