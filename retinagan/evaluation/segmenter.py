@@ -31,20 +31,24 @@ CHALLENGE_DISC_JACCARD = 0.93
 
 @dataclass(frozen=True)
 class ClassLabels:
-    """One class that so many ``photographs`` have: AUPR, Dice at the best ``threshold``; of the disc Jaccard too."""
+    """One class that so many ``photographs`` have: AUPR, Dice at the best ``threshold``; of the disc Jaccard too.
+    Beside them the best entry of the challenge."""
 
     photographs: int
     aupr: float
     dice: float
     threshold: float
     jaccard: float | None
+    challenge_aupr: float | None
+    challenge_jaccard: float | None
 
     @classmethod
     def of(cls, agreement: Agreement, kind: int) -> ClassLabels:
         threshold = agreement.best_threshold(kind)
         dice = agreement.dice(kind, threshold)
-        jaccard = dice / (2 - dice) if kind == OD else None
-        return cls(agreement.photographs(kind), agreement.aupr(kind), dice, threshold, jaccard)
+        jaccard, best = (dice / (2 - dice), CHALLENGE_DISC_JACCARD) if kind == OD else (None, None)
+        aupr = CHALLENGE_AUPR.get(CLASSES[kind].short)
+        return cls(agreement.photographs(kind), agreement.aupr(kind), dice, threshold, jaccard, aupr, best)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ def dataset(count: int = 8) -> PreparedDataset:
     pairs = [painted(seed, 0 if seed % 4 == 3 else 2) for seed in range(count)]
     return PreparedDataset(
         photos=np.stack([p for p, _ in pairs]), maps=np.stack([m for _, m in pairs]),
-        vessels=np.zeros((count, SIZE, SIZE), np.uint8), grades=np.array([0 if s % 4 == 3 else 2 for s in range(count)]),
+        vessels=np.zeros((count, SIZE, SIZE), np.uint8),
+        grades=np.array([0 if s % 4 == 3 else 2 for s in range(count)]),
         fovea=np.full((count, 2), np.nan), ids=tuple(f"eye-{s}" for s in range(count)),
         labels=tuple("disc" if s % 4 == 3 else "masks" for s in range(count)),
     )  # fmt: skip
@@ -323,7 +324,7 @@ def test_figures_of_a_cross_validation_judge_each_eye_by_the_fold_that_left_it_o
     row = figures["labels"]["classes"]["OD"]
     assert row["dice"] == pytest.approx(1) and row["jaccard"] == pytest.approx(1) and row["aupr"] == pytest.approx(1)
     text = report.text()
-    assert "2-fold cross-validation" in text and "jaccard" in text
+    assert "2-fold cross-validation" in text and "jaccard" in text and "challenge aupr" in text and "0.930" in text
     (tmp_path / "cv" / "fold-1" / "segmenter.safetensors").unlink()
     with pytest.raises(ValueError, match="one of 2 folds"):
         evaluation.evaluate(folder, tmp_path / "cv", tmp_path / "out", progress=False)
