@@ -13,6 +13,7 @@ from retinagan.app.board import Board
 from retinagan.app.starts import UPLOAD, Sampled, parse
 from retinagan.app.studio import Models, Weights
 from retinagan.files.maps import encode_map_png
+from retinagan.files.provenance import Source
 from retinagan.maps.labels import OD
 from retinagan.pairs import Pair
 
@@ -58,15 +59,16 @@ class Drawing(Board):
     def pair(self, networks: Models) -> Pair:
         """The map as it is now, with where it came from: drawn, unless it is the start itself."""
         start = parse(self.text)
+        source: Source
         if not np.array_equal(self.map, self.start):
             source = "drawn"
         elif isinstance(start, Sampled):
             source = "sampled"
         else:
             source = "uploaded" if start == UPLOAD else "template"
-        sampled = isinstance(start, Sampled)
-        seeds = {"grade": start.grade, "map_seed": start.seed, "truncation": start.truncation} if sampled else {}
-        return networks.pair(self.map, source, **seeds)
+        if not isinstance(start, Sampled):
+            return networks.pair(self.map, source)
+        return networks.pair(self.map, source, grade=start.grade, map_seed=start.seed, truncation=start.truncation)
 
 
 @lru_cache(maxsize=64)

@@ -62,9 +62,10 @@ def open_drawing(networks: Models) -> Drawing:
     except ValueError as error:
         text, note = "left", f"{error}. Starting from an empty eye instead."
     if last is None or state.anew or last.text != text or last.weights != networks.weights:
-        state.drawing = Drawing(text, networks.weights, start_map(text, networks), last.mounts + 1 if last else 0)
-    state.anew = False
-    drawing = state.drawing
+        drawing = Drawing(text, networks.weights, start_map(text, networks), last.mounts + 1 if last else 0)
+    else:
+        drawing = last
+    state.drawing, state.anew = drawing, False
     drawing.note = note or drawing.note
     if drawing.note:
         st.warning(plain(drawing.note))
@@ -81,8 +82,9 @@ def start_map(text: str, networks: Models) -> np.ndarray:
             return networks.sample(start.grade, start.seed, start.truncation)
     if isinstance(start, starts.Bundled):
         return examples.read(start.name, networks.size)
-    if start == starts.UPLOAD:
-        return fit_map(session().uploaded, networks.size)
+    uploaded = session().uploaded
+    if start == starts.UPLOAD and uploaded is not None:
+        return fit_map(uploaded, networks.size)
     return empty_map(networks.size, None if start == "none" else start)
 
 

@@ -61,7 +61,7 @@ def controls() -> tuple[int, int]:
 
 
 def stage(pair: Pair) -> None:
-    grade, (photograph,) = pair.origin.grade, pair.photographs
+    (grade, _), (photograph,) = pair.origin.seeds, pair.photographs
     st.html(f'<p class="rg-card-title">Grade {grade} <span>{GRADE_NAMES[grade]}</span></p>')
     shown = partial(show_photo, photograph, caption="")
     clicked = clickable(f"photo{grade}", f"Enlarge the photograph of grade {grade}", shown)

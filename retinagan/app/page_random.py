@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -90,11 +90,13 @@ def controls() -> tuple[str, int, int, int, float]:
 
 def card(pair: Pair, narrow: bool) -> None:
     """A map and its photographs, side by side or (``narrow``) one below the other; each opens when it is clicked."""
-    grade, seed = pair.origin.grade, pair.origin.map_seed
+    grade, seed = pair.origin.seeds
     key = f"{grade}_{seed}"
     st.html(f'<p class="rg-card-title">Grade {grade} <span>{GRADE_NAMES[grade]}</span></p>')
     clicked = False
-    cells = [nullcontext()] * 2 if narrow else st.columns(1 + len(pair.photographs), gap="small")
+    cells: Sequence[AbstractContextManager] = (
+        [nullcontext()] * 2 if narrow else st.columns(1 + len(pair.photographs), gap="small")
+    )
     order = [*pair.photographs, None] if narrow else [None, *pair.photographs]
     for number, (cell, photograph) in enumerate(zip(cells, order, strict=True)):
         what = "map" if photograph is None else f"photograph {photograph.style.seed}"

@@ -62,8 +62,7 @@ def chosen_map(networks: Models, own_allowed: bool) -> Pair:
     seed = seed_input("Map seed", "map_seed", "New map", "Which lesions, and where the disc lies.")
     if grade == OWN and own is not None:
         return networks.pair(own, "uploaded")
-    grade = int(grade) if grade in options[:-1] or str(grade).isdigit() else 2
-    return networks.sampled(grade, seed)
+    return networks.sampled(int(grade) if str(grade).isdigit() else 2, seed)
 
 
 def gallery(networks: Models, pair: Pair, style_seed: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import streamlit as st
 
@@ -117,7 +119,7 @@ def restoring(origin: provenance.Provenance, pair: Pair) -> None:
     """Buttons to the pages that show it again."""
     with st.container(horizontal=True, gap="small", key="restoring"):
         for number, place in enumerate(places(origin)):
-            kind = "primary" if number == 0 else "secondary"
+            kind: Literal["primary", "secondary"] = "primary" if number == 0 else "secondary"
             if st.button(place.label, icon=":material/restore:", type=kind, key=f"restore_{number}"):
                 go(place.page, **place.state)
         same_seeds(pair, "restore", brief=True)

@@ -46,7 +46,7 @@ def buttons_css() -> str:
 def gimp_palette() -> bytes:
     """The seven classes as a ``.gpl`` file: GIMP, Krita, Inkscape and Aseprite read it."""
     lines = ["GIMP Palette", "Name: RetinaGAN lesion map", "Columns: 7", "#"]
-    lines += ["{:3d} {:3d} {:3d}\t{} ({})".format(*c.colour, c.name, c.short) for c in CLASSES]
+    lines += [f"{c.colour[0]:3d} {c.colour[1]:3d} {c.colour[2]:3d}\t{c.name} ({c.short})" for c in CLASSES]
     return ("\n".join(lines) + "\n").encode()
 
 

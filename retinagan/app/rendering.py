@@ -63,8 +63,8 @@ class Renderer:
             return Look(self._making is not None, self._key, self._made, error)
 
     def _work(self) -> None:
-        while True:
-            wish = self._making
+        wish = self._making
+        while wish is not None:
             try:
                 made, error = wish.make(), None
             except Exception as problem:  # whatever it is, the page has to say it instead of waiting for ever
@@ -75,6 +75,5 @@ class Renderer:
                     self._key, self._made, self._error = wish.key, made, None
                 else:
                     self._error = (wish.key, error)
-                self._making, self._next = self._next, None
-                if self._making is None:
-                    return
+                wish = self._making = self._next
+                self._next = None

@@ -51,7 +51,7 @@ def places(origin: Provenance) -> list[Place]:
     found = []
     number, rest = divmod(style - origin.map_seed, STYLE_STEP) if origin.style_seed is not None else (0, 0)
     if rest == 0 and 0 <= number < MOST_PHOTOS:
-        state = {"grade": origin.grade, "seed": origin.map_seed, "photos": number + 1}
+        state: dict[str, float | None] = {"grade": origin.grade, "seed": origin.map_seed, "photos": number + 1}
         state["truncation"] = _truncation(origin)
         found.append(Place("Open in Random", "random", state))
     if not truncated and origin.kind == "photograph":
@@ -130,10 +130,10 @@ def _style(origin: Provenance, bad: list[str]) -> Style | None:
 
 
 def _from_seeds(origin: Provenance, networks: Models) -> np.ndarray:
-    truncation = _truncation(origin)
+    (grade, seed), truncation = origin.seeds, _truncation(origin)
     if origin.source == "progression":
-        return networks.progression(origin.map_seed, truncation)[origin.grade]
+        return networks.progression(seed, truncation)[grade]
     if origin.map_between is not None:
-        *end, position = origin.map_between
-        return networks.between((origin.grade, origin.map_seed), tuple(end), position)
-    return networks.sample(origin.grade, origin.map_seed, truncation)
+        grade_b, seed_b, position = origin.map_between
+        return networks.between((grade, seed), (grade_b, seed_b), position)
+    return networks.sample(grade, seed, truncation)

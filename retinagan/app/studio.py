@@ -16,7 +16,7 @@ import streamlit as st
 from PIL import Image
 
 from retinagan.eye.style import Style, as_style
-from retinagan.files.provenance import map_digest
+from retinagan.files.provenance import Source, map_digest
 from retinagan.maps.labels import BG, OD, PALETTE, VB
 from retinagan.maps.progression import progression
 from retinagan.pairs import Pair, Photograph, style_digest
@@ -76,7 +76,7 @@ class Models:
 
     # --- the same as pairs ---
 
-    def pair(self, label_map: np.ndarray, source: str, **origin: Any) -> Pair:
+    def pair(self, label_map: np.ndarray, source: Source, **origin: Any) -> Pair:
         return Pair.of(self.pipeline, label_map, source, **origin)
 
     def sampled(self, grade: int, seed: int, truncation: float = 1.0) -> Pair:

@@ -34,9 +34,9 @@ def between_styles(networks: Models, pair: Pair, style_a: int) -> None:
         made = at(position)
         words = (f"style {style_a}", f"{position:.0%} of the way", f"light of style {style_b}")
         shown = list(zip((at(0.0), made, at(1.0)), words, strict=True))
-    for cell, (one, words) in zip(st.columns(3, gap="small"), shown, strict=True):
+    for cell, (one, caption) in zip(st.columns(3, gap="small"), shown, strict=True):
         with cell:
-            show_photo(one.photographs[0], caption=words)
+            show_photo(one.photographs[0], caption=caption)
     with st.container(horizontal=True, gap="small"):
         same_seeds(made, "between")
         download_buttons(made, "between")
@@ -52,7 +52,7 @@ def between_maps(networks: Models, pair: Pair, style_seed: int) -> None:
         )
         seed_b = seed_input("To map seed", "map_b", "New end", "Where the way ends.", 8)
         position = position_slider()
-    a, b = (pair.origin.grade, pair.origin.map_seed), (int(grade_b or 4), seed_b)
+    a, b = pair.origin.seeds, (int(grade_b or 4), seed_b)
 
     def at(share: float) -> Pair:
         if share in (0, 1):  # the ends are sampled maps

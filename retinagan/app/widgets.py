@@ -209,7 +209,7 @@ def draw_pair(pair: Pair) -> None:
     made = pair.origin
     style = pair.photographs[0].style if pair.photographs else 7
     if made.of_seeds:
-        open_in_draw(starts.sampled_text(made.grade, made.map_seed, made.truncation), style)
+        open_in_draw(starts.sampled_text(*made.seeds, 1.0 if made.truncation is None else made.truncation), style)
     else:
         open_in_draw(starts.UPLOAD, style, pair.label_map)
 

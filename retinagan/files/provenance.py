@@ -109,6 +109,13 @@ class Provenance:
         return self._style()
 
     @property
+    def seeds(self) -> tuple[int, int]:
+        """Grade and seed of a map that was made of these; ValueError for another."""
+        if self.grade is None or self.map_seed is None:
+            raise ValueError("the map was not made of a grade and a seed")
+        return self.grade, self.map_seed
+
+    @property
     def of_seeds(self) -> bool:
         """Whether it is of a sampled map that grade, seed and truncation give."""
         return self.source == "sampled" and self.map_between is None and None not in (self.grade, self.map_seed)

@@ -20,9 +20,8 @@ _FOLDER = Path(__file__).resolve().parent
 @cache
 def _component(name: str) -> Callable[..., Any]:
     parts = {kind: _FOLDER / f"{name}.{kind}" for kind in ("html", "css", "js")}
-    return st.components.v2.component(
-        f"retinagan_{name}", **{kind: path.read_text("utf-8") for kind, path in parts.items() if path.is_file()}
-    )
+    texts: dict[str, Any] = {kind: path.read_text("utf-8") for kind, path in parts.items() if path.is_file()}
+    return st.components.v2.component(f"retinagan_{name}", **texts)
 
 
 def before_after(key: str, before: tuple[str, bytes], after: tuple[str, bytes]) -> None:
