@@ -65,8 +65,8 @@ class RetinaGAN:
         if superres is not None:
             if superres.config.size != FACTOR * self.size or not self.has_eye:
                 raise ValueError(
-                    f"the last stage makes photographs of {superres.config.size} pixels from an eye; the photo generator "
-                    f"of {name} makes {self.size}, guidance {photo_generator.config.guidance!r}"
+                    f"the last stage makes photographs of {superres.config.size} pixels from an eye; the photo "
+                    f"generator of {name} makes {self.size}, guidance {photo_generator.config.guidance!r}"
                 )
             superres = channels_last(superres.eval().to(self.device))
         self.superres = superres
@@ -110,8 +110,10 @@ class RetinaGAN:
     def sample_maps(self, grade: int, seeds: Sequence[int], truncation: float = 1.0, clean: bool = True) -> np.ndarray:
         """Lesion maps of a grade: ``uint8 (N, size, size)``, one a seed.
 
-        Maps are exact: a circular field, one class a pixel, no lesion outside the field, at most one disc. Should the network
-        draw a seed's disc too small, too large or not at all, its style is moved towards the grade's mean until it does not.
+        Maps are exact: a circular field, one class a pixel, no lesion outside the field, at most one disc. Should the
+            network
+        draw a seed's disc too small, too large or not at all, its style is moved towards the grade's mean until it does
+        not.
 
         Args:
             grade: ICDR grade, 0-4.
@@ -134,8 +136,8 @@ class RetinaGAN:
     def _plausible(
         self, grade: int, seed: int, truncation: float
     ) -> tuple[np.ndarray, torch.Tensor, list[torch.Tensor]]:
-        """The clean map of a seed with its style and noise: of the styles on the way to the grade's mean the first that gives a
-        plausible disc; the seed's own, if none does."""
+        """The clean map of a seed with its style and noise: of the styles on the way to the grade's mean the first that
+        gives a plausible disc; the seed's own, if none does."""
         tried = []
         for share in TOWARDS_MEAN:
             w, noise = self._map_style(grade, seed, truncation * share)
@@ -159,8 +161,8 @@ class RetinaGAN:
         generator = self.map_generator
         logits = generator.synthesis(w, noise)
         if generator.config.output == "argmax":
-            # Probabilities are interpolated, not classes: edges come out smooth instead of as blocks. Nor logits: one pixel's
-            # microaneurysm would drown in what its neighbours are sure of.
+            # Probabilities are interpolated, not classes: edges come out smooth instead of as blocks. Nor logits: one
+            # pixel's microaneurysm would drown in what its neighbours are sure of.
             logits = F.interpolate(logits.softmax(dim=1), (self.size, self.size), mode="bilinear", align_corners=False)
         label_map = logits_to_maps(logits, generator.config)
         if label_map.shape[-1] != self.size:

@@ -1,7 +1,7 @@
 """`make bench`: how long the steps of a picture take, as medians and as ratios within one run.
 
-Absolute times depend on the machine and on what else it does; the ratios are what to compare between versions. A 512×512 float32 convolution
-of 16 channels serves as the yardstick.
+Absolute times depend on the machine and on what else it does; the ratios are what to compare between versions. A
+512×512 float32 convolution of 16 channels serves as the yardstick.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def main() -> None:
     measured = {name: median_seconds(call, options.runs) for name, call in rows.items()}
     load = f"; load of the machine {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     print(
-        f"{torch.get_num_threads()} threads{load}; medians of {options.runs} runs; yardstick convolution {unit * 1000:.1f} ms\n"
+        f"{torch.get_num_threads()} threads{load}; medians of {options.runs} runs; "
+        f"yardstick convolution {unit * 1000:.1f} ms\n"
     )
     print(f"{'work':36s}{'seconds':>9s}{'× yardstick':>13s}{'× one photograph':>18s}")
     for name, seconds in measured.items():

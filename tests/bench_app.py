@@ -1,6 +1,7 @@
 """Seconds and memory of the running app, as a user meets it: part of `make bench` where there is a chromium.
 
-Cold start is from starting the server's process to the first photograph on the page; then a page of five maps with one photograph each.
+Cold start is from starting the server's process to the first photograph on the page; then a page of five maps with one
+photograph each.
 """
 
 from __future__ import annotations

@@ -200,7 +200,7 @@ def test_the_package_gives_the_pipeline_without_streamlit_or_torchvision():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     with pytest.raises(AttributeError, match="no attribute 'Retina'"):
-        retinagan.Retina
+        _ = retinagan.Retina
 
 
 def test_devices():

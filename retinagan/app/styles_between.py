@@ -32,11 +32,11 @@ def between_styles(networks: Models, pair: Pair, style_a: int) -> None:
 
     with st.spinner("Rendering…"):
         made = at(position)
-        words = (f"style {style_a}", f"{position:.0%} of the way", f"light of style {style_b}")
-        shown = list(zip((at(0.0), made, at(1.0)), words, strict=True))
-    for cell, (one, caption) in zip(st.columns(3, gap="small"), shown, strict=True):
+        captions = (f"style {style_a}", f"{position:.0%} of the way", f"light of style {style_b}")
+        shown = list(zip((at(0.0), made, at(1.0)), captions, strict=True))
+    for cell, (one, words) in zip(st.columns(3, gap="small"), shown, strict=True):
         with cell:
-            show_photo(one.photographs[0], caption=caption)
+            show_photo(one.photographs[0], caption=words)
     with st.container(horizontal=True, gap="small"):
         same_seeds(made, "between")
         download_buttons(made, "between")

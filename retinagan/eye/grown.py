@@ -1,7 +1,7 @@
 """The eye that a style seed makes: vessels grown from the map's disc, a fovea, light and texture.
 
-A map says what is diseased; the eye says whose eye it is. :func:`make_eye` turns a map and a seed into the guidance planes of the photo
-generator, deterministically.
+A map says what is diseased; the eye says whose eye it is. :func:`make_eye` turns a map and a seed into the guidance
+planes of the photo generator, deterministically.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import EX, HE, MA
 
 NEARNESS = 0.9
-"""How near a new eye's light and texture lie to those of the training eye that they are drawn from: their correlation."""
+"""How near a new eye's light and texture lie to those of the training eye that they are drawn from: their
+correlation."""
 MAX_TEXTURE = 2.0
 """Standard deviations at which the noise on the logarithms of a new eye's texture is clipped."""
 NOISE_SIDE = 512
@@ -44,7 +45,8 @@ def eye_seed(seed: int) -> int:
 
 
 def draw_macula(centre: tuple[float, float], disc_radius: float, size: int, corrections: EyeCorrections) -> np.ndarray:
-    """The plane ``float32 (size, size)`` in 0..1 by which a new eye's light is darkened: the fovea's, corrected in width."""
+    """The plane ``float32 (size, size)`` in 0..1 by which a new eye's light is darkened: the fovea's, corrected in
+    width."""
     return draw_fovea(centre, corrections.macula * disc_radius, size)
 
 
@@ -61,7 +63,8 @@ def grown_strength(logs: np.ndarray, corrections: EyeCorrections) -> float:
 def new_texture(
     noise: np.ndarray, logs: np.ndarray, corrections: EyeCorrections, scale: float | None = None
 ) -> np.ndarray:
-    """The texture plane of a new eye of these ``logs``: as :func:`retinagan.eye.texture.synthesise_texture`, its bands corrected."""
+    """The texture plane of a new eye of these ``logs``: as :func:`retinagan.eye.texture.synthesise_texture`, its bands
+    corrected."""
     left = np.log([*corrections.texture_left, 1.0])
     return synthesise_texture(noise, logs + left, scale, corrections.coarse_slope)
 
@@ -69,8 +72,8 @@ def new_texture(
 def without_lesions(vessels: np.ndarray, label_map: np.ndarray, margin: float) -> np.ndarray:
     """A vessel plane ``float32 (S, S)`` in 0..1, or several ``(N, S, S)``, without what the map's lesions cover.
 
-    The ridge filter is blind there too (``retinagan.eye.ridges``), so the photo generator has learned to draw a vessel's way through
-    a lesion by itself; the tree below stays the same. ``margin`` is in pixels at a side of 512.
+    The ridge filter is blind there too (``retinagan.eye.ridges``), so the photo generator has learned to draw a
+    vessel's way through a lesion by itself; the tree below stays the same. ``margin`` is in pixels at a side of 512.
     """
     lesions = np.isin(label_map, (HE, MA, EX))
     if lesions.any():
@@ -81,8 +84,8 @@ def without_lesions(vessels: np.ndarray, label_map: np.ndarray, margin: float) -
 
 @dataclass(frozen=True)
 class EyeDraws:
-    """What a style seed draws before it sees a map: the tree's seed, ``light (Z,)`` (whitened code) and ``texture (B,)``
-    (``retinagan.eye.texture``); ``generator`` goes on with the texture's noise."""
+    """What a style seed draws before it sees a map: the tree's seed, ``light (Z,)`` (whitened code) and ``texture
+    (B,)`` (``retinagan.eye.texture``); ``generator`` goes on with the texture's noise."""
 
     tree_seed: int
     light: torch.Tensor
@@ -99,10 +102,12 @@ def draw_eye(seed: int, statistics: EyeStatistics, latent_std: float = 0.8) -> E
 
 
 def draw_light_and_texture(statistics: EyeStatistics, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """A new eye's whitened light ``(K,)`` and its texture's logarithms ``(B,)``: near those of one training eye, as varied as theirs.
+    """A new eye's whitened light ``(K,)`` and its texture's logarithms ``(B,)``: near those of one training eye, as
+    varied as theirs.
 
-    A smoothed bootstrap that keeps the covariance (Silverman and Young, Biometrika 74(3), 1987): lights are no normal cloud, so that a
-    sum of independent components is a patchwork that no photograph shows; and a bright eye is a clear one.
+    A smoothed bootstrap that keeps the covariance (Silverman and Young, Biometrika 74(3), 1987): lights are no normal
+    cloud, so that a sum of independent components is a patchwork that no photograph shows; and a bright eye is a clear
+    one.
     """
     codes, logs, mean, factor = (
         buffer.float().cpu()
@@ -121,8 +126,8 @@ def draw_light_and_texture(statistics: EyeStatistics, generator: torch.Generator
 
 
 def draw_noise(size: int, generator: torch.Generator) -> torch.Tensor:
-    """White noise ``float32 (size, size)``; at :data:`NOISE_SIDE` times a power of two that of the other such sizes, only finer
-    or coarser: means over blocks are the smaller field (times 2), as white noise asks for."""
+    """White noise ``float32 (size, size)``; at :data:`NOISE_SIDE` times a power of two that of the other such sizes,
+    only finer or coarser: means over blocks are the smaller field (times 2), as white noise asks for."""
     side = NOISE_SIDE
     factor, rest = divmod(max(size, side), min(size, side))
     if rest or factor & (factor - 1):
@@ -165,7 +170,8 @@ def make_eye(
             ``float32 (S, S)`` in 0..1 with the vessels' tone ``float32 (S, S)`` in -1..1 (None: all of one) and the
             fovea's centre in pixels. All else stays the seed's.
 
-    Every draw comes from one CPU generator seeded with ``seed``, so an eye is the same on every device and in every batch.
+    Every draw comes from one CPU generator seeded with ``seed``, so an eye is the same on every device and in every
+    batch.
     """
     size = label_map.shape[0]
     draws = draw_eye(seed, statistics, latent_std)

@@ -1,7 +1,7 @@
 """The light of an eye: fitted on photographs, drawn from a seed, or read off one photograph.
 
-It is explicit so that the photo generator only learns to render: the low-pass colour field of the retina between vessels and lesions, a
-linear model of principal components (whitened code, disc at the left).
+It is explicit so that the photo generator only learns to render: the low-pass colour field of the retina between
+vessels and lesions, a linear model of principal components (whitened code, disc at the left).
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def clear_retina(
         label_map: ``uint8 (H, W)``.
         vessels: ``float32 (H, W)`` in 0..1, the ridge filter's output.
         margin: pixels, at a side of 512, kept from anything else.
-        fovea: (x, y, radius) in pixels of what is left out, so that an eye that is drawn near this one does not show a second fovea.
-            None: nothing.
+        fovea: (x, y, radius) in pixels of what is left out, so that an eye that is drawn near this one does not show a
+            second fovea. None: nothing.
     """
     scale = label_map.shape[0] / 512
     other = (label_map != VB) | (vessels > VESSEL_THRESHOLD)
@@ -76,8 +76,8 @@ def measure_light(photo: np.ndarray, clear: np.ndarray) -> np.ndarray:
 def fit_light(lights: np.ndarray, components: int) -> tuple[np.ndarray, np.ndarray]:
     """Principal components of lights ``(N, 3, 32, 32)``, disc at the left.
 
-    Returns ``mean (3, 32, 32)`` and ``components (K, 3, 32, 32)`` scaled by their standard deviation, so that a code is white.
-    With fewer photographs than components the last components are zero.
+    Returns ``mean (3, 32, 32)`` and ``components (K, 3, 32, 32)`` scaled by their standard deviation, so that a code is
+    white. With fewer photographs than components the last components are zero.
     """
     flat = lights.reshape(len(lights), -1).astype(np.float64)
     mean = flat.mean(0)
@@ -129,7 +129,8 @@ def _spline(size: int) -> np.ndarray:
 
 
 def draw_fovea(centre: tuple[float, float], disc_radius: float, size: int) -> np.ndarray:
-    """Fovea plane ``float32 (size, size)`` in 0..1: a Gaussian, σ half a disc radius, around ``centre`` (x, y) in pixels."""
+    """Fovea plane ``float32 (size, size)`` in 0..1: a Gaussian, σ half a disc radius, around ``centre`` (x, y) in
+    pixels."""
     sigma = max(disc_radius, 1.0) * 0.5
     y, x = np.ogrid[:size, :size]
     squared = (x + 0.5 - centre[0]) ** 2 + (y + 0.5 - centre[1]) ** 2
@@ -137,7 +138,8 @@ def draw_fovea(centre: tuple[float, float], disc_radius: float, size: int) -> np
 
 
 def darken_fovea(light: np.ndarray, fovea: np.ndarray) -> np.ndarray:
-    """Light ``float32 (3, H, W)`` as a fovea's plane ``(H, W)`` in 0..1 leaves it: darker by :data:`FOVEA_DEPTH` times the plane."""
+    """Light ``float32 (3, H, W)`` as a fovea's plane ``(H, W)`` in 0..1 leaves it: darker by :data:`FOVEA_DEPTH` times
+    the plane."""
     return light * (1 - FOVEA_DEPTH[:, None, None] * fovea)
 
 

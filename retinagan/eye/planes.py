@@ -16,7 +16,8 @@ LIGHT: tuple[Plane, ...] = ("light_red", "light_green", "light_blue")
 """The eye's light, 0..1 RGB, darkened at the fovea. A network that is told where the fovea is draws rings around it."""
 PLANES: tuple[Plane, ...] = (*LIGHT, "vessels", "texture", "tone")
 """All planes in order. ``vessels`` are 0..1 and their ``tone`` -1..1 (how much darker a vessel is than others of its
-calibre: veins; or lighter: arteries), both times how clear the eye's vessels are; ``texture`` is of about unit variance."""
+calibre: veins; or lighter: arteries), both times how clear the eye's vessels are; ``texture`` is of about unit
+variance."""
 
 Stack = TypeVar("Stack", np.ndarray, torch.Tensor)
 Window = tuple[slice, slice]
@@ -24,7 +25,8 @@ Window = tuple[slice, slice]
 
 @dataclass(frozen=True, eq=False)
 class EyePlanes:
-    """An eye, or a crop of one: ``light (3, H, W)``, ``vessels``, ``texture`` and ``tone (H, W)``, of any float type."""
+    """An eye, or a crop of one: ``light (3, H, W)``, ``vessels``, ``texture`` and ``tone (H, W)``, of any float
+    type."""
 
     light: np.ndarray
     vessels: np.ndarray
@@ -68,7 +70,8 @@ class EyePlanes:
 
 
 def pick(stack: Stack, wanted: str | Sequence[str], names: Sequence[str] = PLANES) -> Stack:
-    """Of planes ``(..., N, H, W)`` with these ``names`` the wanted ones ``(..., M, H, W)``, or one by its name ``(..., H, W)``."""
+    """Of planes ``(..., N, H, W)`` with these ``names`` the wanted ones ``(..., M, H, W)``, or one by its name ``(...,
+    H, W)``."""
     if isinstance(wanted, str):
         return stack[..., names.index(wanted), :, :]
     return stack[..., [names.index(name) for name in wanted], :, :]

@@ -35,8 +35,8 @@ class Style:
         disc: the reference's optic disc (x, y, radius) in pixels of ``vessels``: the vessels and the fovea are moved,
             and mirrored where needed, onto the disc of the map that is rendered. None: they stay where they are. Only
             with ``vessels``.
-        reference: SHA-256 of the photograph (:func:`retinagan.eye.measured.photo_digest`) from which the parts were taken,
-            or None.
+        reference: SHA-256 of the photograph (:func:`retinagan.eye.measured.photo_digest`) from which the parts were
+            taken, or None.
         between: (seed a, seed b, position 0..1) of a style made by interpolation, or None.
 
     Numbers are kept as float32 holds them, so that a style written to a file and read back is the same.
@@ -121,8 +121,8 @@ def place_vessels(style: Style, anatomy) -> dict:
         anatomy: ``retinagan.maps.anatomy.find_anatomy`` of the map.
 
     Returns:
-        ``vessels float32 (size, size)`` in 0..1, ``tone float32 (size, size)`` in -1..1 or None, and ``fovea`` (x, y) in
-        pixels of the map or None.
+        ``vessels float32 (size, size)`` in 0..1, ``tone float32 (size, size)`` in -1..1 or None, and ``fovea`` (x, y)
+        in pixels of the map or None.
     """
     if style.vessels is None:
         raise ValueError("this style has no vessels of its own; encode_style(photo, whole_eye=True) gives some")

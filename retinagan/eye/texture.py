@@ -1,7 +1,8 @@
 """How clear an eye's photograph is: the retina's mottle and grain, and the contrast of its vessels.
 
-Measured on a photograph as a few logarithms, which belong together (a hazy eye has pale vessels *and* little mottle), and drawn near
-those of a training eye for a new one (``retinagan.eye.grown.draw_light_and_texture``). The mottle is noise of a smooth power spectrum.
+Measured on a photograph as a few logarithms, which belong together (a hazy eye has pale vessels *and* little mottle),
+and drawn near those of a training eye for a new one (``retinagan.eye.grown.draw_light_and_texture``). The mottle is
+noise of a smooth power spectrum.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ TEXTURE_BANDS = len(TEXTURE_SIGMAS) - 1
 TEXTURE_UNIT = 0.03
 """The texture plane is in units of this luminance, so that it is of about unit variance."""
 MIDDLE = 0.25
-"""Distance from the middle, in sides, up to which a texture's amplitudes are measured: further out light falls unevenly."""
+"""Distance from the middle, in sides, up to which a texture's amplitudes are measured: further out light falls
+unevenly."""
 USUAL, USUAL_OF_NORMAL = 0.8, 1.28155
-"""Share of a band's pixels that its amplitude is told by, and the size, in standard deviations, that so many of a normal variable stay below."""
+"""Share of a band's pixels that its amplitude is told by, and the size, in standard deviations, that so many of a
+normal variable stay below."""
 VESSEL_UNIT = 0.1
 """Contrast of vessels, in green of 0..1, at which the ridge filter's 1 is a guidance plane's 1."""
 FAINTEST_VESSELS, CLEAREST_VESSELS = 0.02, 0.25
@@ -39,9 +42,11 @@ Bands = list[tuple[np.ndarray, np.ndarray]]
 
 
 def texture_bands(photo: np.ndarray, clear: np.ndarray) -> Bands:
-    """The bands of a photograph's luminance, fine to coarse, each with how well it is known at a pixel: ``float32 (S, S)`` twice.
+    """The bands of a photograph's luminance, fine to coarse, each with how well it is known at a pixel: ``float32 (S,
+    S)`` twice.
 
-    Where the retina is clear a band is the photograph's own (known: 1); what is hidden it goes on into as far as it is coarse.
+    Where the retina is clear a band is the photograph's own (known: 1); what is hidden it goes on into as far as it is
+    coarse.
 
     Args:
         photo: ``uint8 (S, S, 3)``.
@@ -63,11 +68,12 @@ def texture_bands(photo: np.ndarray, clear: np.ndarray) -> Bands:
 def measure_texture(
     photo: np.ndarray, label_map: np.ndarray, vessels: np.ndarray, clear: np.ndarray, bands: Bands
 ) -> np.ndarray:
-    """The logarithms that describe a photograph's texture, ``float32 (6,)``: the log-amplitudes of its bands and the log of
-    :func:`vessel_contrast`.
+    """The logarithms that describe a photograph's texture, ``float32 (6,)``: the log-amplitudes of its bands and the
+    log of :func:`vessel_contrast`.
 
-    The amplitudes are those of the texture plane's own bands, by plain Gaussians, as :func:`synthesise_texture` gives them back. They are
-    told by quantiles: fovea, reflexes and the disc's surroundings stand out of the mottle, and root mean squares would make clouds of them.
+    The amplitudes are those of the texture plane's own bands, by plain Gaussians, as :func:`synthesise_texture` gives
+    them back. They are told by quantiles: fovea, reflexes and the disc's surroundings stand out of the mottle, and root
+    mean squares would make clouds of them.
 
     Args:
         photo: ``uint8 (S, S, 3)``.
@@ -89,8 +95,9 @@ def texture_plane(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Texture plane of a photograph, and what of it is made up: ``float32 (S, S)`` in units of :data:`TEXTURE_UNIT`.
 
-    Where vessels, lesions, disc and rim hide a band, it is ``noise`` of the same amplitudes. So the plane tells nothing of them, and is as
-    much of one piece as a drawn one: a network that met coarse noise there would learn to lay the neighbourhood's texture over it.
+    Where vessels, lesions, disc and rim hide a band, it is ``noise`` of the same amplitudes. So the plane tells nothing
+    of them, and is as much of one piece as a drawn one: a network that met coarse noise there would learn to lay the
+    neighbourhood's texture over it.
 
     Args:
         bands, logs: from :func:`texture_bands` and :func:`measure_texture`.
@@ -119,7 +126,8 @@ def vessel_contrast(photo: np.ndarray, label_map: np.ndarray, vessels: np.ndarra
     """How much darker, in green of 0..1, a clear vessel of this photograph is than the retina beside it.
 
     The slope of the green channel's band on the ridge filter's, away from lesions, disc and rim; within
-    :data:`FAINTEST_VESSELS` and :data:`CLEAREST_VESSELS`, :data:`VESSEL_UNIT` where no vessel is seen. Arguments as in :func:`measure_texture`.
+    :data:`FAINTEST_VESSELS` and :data:`CLEAREST_VESSELS`, :data:`VESSEL_UNIT` where no vessel is seen. Arguments as in
+    :func:`measure_texture`.
     """
     scale = photo.shape[0] / 512
     retina = ndimage.distance_transform_edt(np.pad(label_map == VB, 1))[1:-1, 1:-1] > _VESSEL_MARGIN * scale
@@ -135,7 +143,8 @@ def vessel_contrast(photo: np.ndarray, label_map: np.ndarray, vessels: np.ndarra
 
 
 def vessel_gain(logs: np.ndarray) -> float:
-    """What the ridge filter's vessels are multiplied by to be a guidance plane, from what :func:`measure_texture` returns.
+    """What the ridge filter's vessels are multiplied by to be a guidance plane, from what :func:`measure_texture`
+    returns.
 
     The filter stretches its answer in every eye alike; times this, a plane tells how clear the vessels are.
     """
@@ -145,8 +154,8 @@ def vessel_gain(logs: np.ndarray) -> float:
 def synthesise_texture(noise: np.ndarray, logs: np.ndarray, scale: float | None, coarse_slope: float) -> np.ndarray:
     """Noise ``float32 (S, S)`` of unit variance → texture plane ``float32 (S, S)`` with bands of these amplitudes.
 
-    ``logs`` as from :func:`measure_texture`; ``scale`` is the photograph's side / 512; None: S / 512, the plane being that of a whole
-    photograph. As in a photograph's own plane, what is coarser than all bands is left to the light.
+    ``logs`` as from :func:`measure_texture`; ``scale`` is the photograph's side / 512; None: S / 512, the plane being
+    that of a whole photograph. As in a photograph's own plane, what is coarser than all bands is left to the light.
     """
     scale = noise.shape[0] / 512 if scale is None else scale
     down, across = np.fft.fftfreq(noise.shape[0]), np.fft.rfftfreq(noise.shape[1])
@@ -160,10 +169,11 @@ def synthesise_texture(noise: np.ndarray, logs: np.ndarray, scale: float | None,
 def texture_spectrum(log_amplitudes: np.ndarray, scale: float, coarse_slope: float) -> np.ndarray:
     """The smooth power spectrum whose bands have these amplitudes: log power ``float64 (F,)`` at :data:`_FREQUENCIES`.
 
-    On logarithmic scales it is straight between the bands' middles, runs straight on beyond the finest, and falls by ``coarse_slope``
-    before the coarsest. Photographs' power falls steeply, so that a band holds most of it at its coarser end: bands of white noise would
-    heap it up at the finer one. The heights are found by fixed-point iteration on the bands' variances; what is coarser than all bands
-    (:func:`texture_plane` has none of it) does not count. A photograph of ``scale`` times 512 pixels holds frequencies up to half of that.
+    On logarithmic scales it is straight between the bands' middles, runs straight on beyond the finest, and falls by
+    ``coarse_slope`` before the coarsest. Photographs' power falls steeply, so that a band holds most of it at its
+    coarser end: bands of white noise would heap it up at the finer one. The heights are found by fixed-point iteration
+    on the bands' variances; what is coarser than all bands (:func:`texture_plane` has none of it) does not count. A
+    photograph of ``scale`` times 512 pixels holds frequencies up to half of that.
     """
     wanted = 2 * np.asarray(log_amplitudes, dtype=np.float64)
     fine, coarse = np.array(TEXTURE_SIGMAS[:-1]), np.array(TEXTURE_SIGMAS[1:])

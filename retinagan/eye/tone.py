@@ -23,8 +23,8 @@ def vessel_tone(photo: np.ndarray, vessels: np.ndarray, label_map: np.ndarray) -
     """Tone of a photograph's vessels: ``float32 (S, S)`` in -1..1, positive for dark vessels (veins), 0 beside vessels.
 
     A vessel's optical density, log(retina beside it / its core), over what the eye's vessels of its calibre have
-    (medians), less a smooth trend over the field, averaged along each stretch between junctions, so that it is a property
-    of the vessel and no noise; times the vessel's guidance, so that it has no edges of its own.
+    (medians), less a smooth trend over the field, averaged along each stretch between junctions, so that it is a
+    property of the vessel and no noise; times the vessel's guidance, so that it has no edges of its own.
 
     Args:
         photo: ``uint8 (S, S, 3)``.
@@ -80,7 +80,8 @@ def _excess(density: np.ndarray, radius: np.ndarray) -> np.ndarray:
 
 
 def _without_trend(excess: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Excess (P,) at places (P, 2) without what depends on the place alone: pigment, light and focus of the periphery."""
+    """Excess (P,) at places (P, 2) without what depends on the place alone: pigment, light and focus of the
+    periphery."""
     y, x = places.T
     basis = np.stack([np.ones_like(x), x, y, x**2 + y**2], axis=1)
     # A little ridge: an eye that shows few vessels keeps their tones.

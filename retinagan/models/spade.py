@@ -3,8 +3,8 @@
 Semantic image synthesis with spatially-adaptive normalisation (Park et al., CVPR 2019). One class serves
 two configs: the original release's GauGAN (latent stem, per-image statistics, nearest map, sigmoid) and the
 default one, in which an explicit *eye* (light, vessels, texture) guides SPADE beside the seven channels and the network
-adds the detail to the light. Everything the default config computes is local or depends on one image alone, so crops and
-whole images agree and an image never depends on its batch companions.
+adds the detail to the light. Everything the default config computes is local or depends on one image alone, so crops
+and whole images agree and an image never depends on its batch companions.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class PhotoGeneratorConfig:
     skip: Literal["conv", "spade"] = "conv"
     """Skip where the filter count changes: ``spade`` (SPADE, LeakyReLU, 3×3: the original) or ``conv`` (1×1)."""
     map_resize: Literal["area", "nearest"] = "area"
-    """Map planes at a block's resolution: ``nearest`` (half-pixel, the original) or ``area`` (small lesions survive)."""
+    """Map planes at a block's resolution: ``nearest`` (half-pixel, the original) or ``area`` (small lesions
+    survive)."""
     lesion_blocks: int = Field(0, ge=0)
     """How many of the finest blocks see the lesions; 0: all. The others see retina there, so that a lesion changes the
     photograph around itself alone and the eye stays the eye."""
@@ -151,8 +152,8 @@ class PhotoGenerator(nn.Module):
     """Map, latent and guidance → photographs.
 
     ``forward(onehot (N,7,H,W) float32, latent (N,Z) float32, guidance (N,G,H,W) float32 or None)
-    -> (N,3,H,W) float32 in 0..1``. Configs with ``stem='planes'`` take any H, W that divide by ``config.reduction`` (crops in
-    training); those with ``stem='latent'`` only H = W = ``config.size``.
+    -> (N,3,H,W) float32 in 0..1``. Configs with ``stem='planes'`` take any H, W that divide by ``config.reduction``
+    (crops in training); those with ``stem='latent'`` only H = W = ``config.size``.
 
     Raises:
         ValueError: a shape is wrong, or the guidance that the config needs is missing or not wanted.
@@ -212,8 +213,9 @@ class PhotoGenerator(nn.Module):
         return photo if self.training else photo.clamp(0, 1)
 
     def mottle(self, light: torch.Tensor, texture: torch.Tensor) -> torch.Tensor:
-        """What ``texture (N, 1, H, W)`` adds to ``light (N, 3, H, W)``: its mottle varies the light, in ``mottle_colour``; its grain is
-        the camera's, in ``grain_colour`` (``config.corrections``). Both swing luminance by ``texture_skip`` times the plane."""
+        """What ``texture (N, 1, H, W)`` adds to ``light (N, 3, H, W)``: its mottle varies the light, in
+        ``mottle_colour``; its grain is the camera's, in ``grain_colour`` (``config.corrections``). Both swing luminance
+        by ``texture_skip`` times the plane."""
         colours = self.config.corrections
         tint = light * light.new_tensor(colours.mottle_colour)[:, None, None]
         luminance = (tint * light.new_tensor(LUMINANCE)[:, None, None]).sum(1, keepdim=True).clamp(min=0.1)
@@ -231,7 +233,8 @@ class PhotoGenerator(nn.Module):
         return torch.cat(planes, 1)
 
     def _resized(self, planes: torch.Tensor, factor: int) -> torch.Tensor:
-        """The condition at 1/``factor`` of the side; with area-resizing the lesions' plane is boosted ×8 and clipped."""
+        """The condition at 1/``factor`` of the side; with area-resizing the lesions' plane is boosted ×8 and
+        clipped."""
         if self.config.map_resize == "nearest":
             size = (planes.shape[2] // factor, planes.shape[3] // factor)
             return planes if factor == 1 else F.interpolate(planes, size, mode="nearest-exact")

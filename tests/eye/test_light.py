@@ -80,7 +80,7 @@ def test_light_and_texture_are_drawn_near_those_of_one_eye_and_vary_as_they_do()
     statistics.light_codes[:, 0] = torch.linspace(-1.7, 1.7, len(statistics.light_codes))
     statistics.texture_logs[:, 0] = statistics.texture_mean[0] + 0.2 * statistics.light_codes[:, 0]
     drawn = [draw_light_and_texture(statistics, generator) for _ in range(3000)]
-    light, texture = (torch.stack(parts) for parts in zip(*drawn))
+    light, texture = (torch.stack(parts) for parts in zip(*drawn, strict=True))
     wanted = (0.81 * statistics.light_codes.var(0) + 0.19).sqrt()
     assert light.std(0).numpy() == pytest.approx(wanted.numpy(), rel=0.06)
     nearest = torch.cdist(light, 0.9 * statistics.light_codes).min(1).values

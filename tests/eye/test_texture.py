@@ -1,5 +1,7 @@
 """Texture and clarity: what is measured on a photograph is what is drawn."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -40,7 +42,7 @@ def measured(photo, label_map, vessels, clear, noise):
 def deviations(texture):
     """Of the five bands of a texture at a side of 512, in luminance."""
     blurred = [texture] + [ndimage.gaussian_filter(texture, s, mode="wrap") for s in TEXTURE_SIGMAS[1:]]
-    return np.array([(fine - coarse).std() for fine, coarse in zip(blurred, blurred[1:])]) * TEXTURE_UNIT
+    return np.array([(fine - coarse).std() for fine, coarse in pairwise(blurred)]) * TEXTURE_UNIT
 
 
 def no_vessels(side=SIZE):

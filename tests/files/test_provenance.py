@@ -80,7 +80,8 @@ def test_unknown_fields_of_a_later_version_are_passed_over():
 
 
 OLD = """{"checkpoints": {"maps": "HASH"}, "grade": 3, "kind": "photograph", "map_seed": 7, "map_sha256": "HASH",
-"model": "default", "source": "sampled", "style_seed": 1007, "synthetic": true, "truncation": 0.8, "version": "0.1.0"}"""
+"model": "default", "source": "sampled", "style_seed": 1007, "synthetic": true, "truncation": 0.8, "version":
+"0.1.0"}"""
 
 
 def test_what_older_versions_wrote_is_still_read():
@@ -110,7 +111,7 @@ def test_a_whole_eyes_vessels_are_not_in_the_file():
     assert read.whole_eye and "vessels of a reference photograph (dddddddddddd…)" in read.describe()
     assert len(written.to_json()) < 2000
     with pytest.raises(ValueError, match="not in the file; encode that photograph again.*dddd"):
-        read.style
+        _ = read.style
 
 
 def test_a_map_between_two_says_so():
