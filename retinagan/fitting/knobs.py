@@ -19,6 +19,8 @@ SURE = 1e-4
 HOLD, MOST = 4.0, 3.0
 """Steps of a knob: how loosely it is held where figures tell nothing, and the most that it is turned by at a time."""
 TREE = ("vessel density", "vessel calibre", "largest component", "vessel contrast", "calibre by clearness")
+"""What the tree's knobs are fitted by, together. How contrast follows clearness is told, not fitted: the one power
+decides on how calibre follows it, too."""
 
 
 @dataclass(frozen=True)
