@@ -111,9 +111,8 @@ class RetinaGAN:
         """Lesion maps of a grade: ``uint8 (N, size, size)``, one a seed.
 
         Maps are exact: a circular field, one class a pixel, no lesion outside the field, at most one disc. Should the
-            network
-        draw a seed's disc too small, too large or not at all, its style is moved towards the grade's mean until it does
-        not.
+        network draw a seed's disc too small, too large or not at all, its style is moved towards the grade's mean until
+        it does not.
 
         Args:
             grade: ICDR grade, 0-4.

@@ -84,8 +84,8 @@ def without_lesions(vessels: np.ndarray, label_map: np.ndarray, margin: float) -
 
 @dataclass(frozen=True)
 class EyeDraws:
-    """What a style seed draws before it sees a map: the tree's seed, ``light (Z,)`` (whitened code) and ``texture
-    (B,)`` (``retinagan.eye.texture``); ``generator`` goes on with the texture's noise."""
+    """What a style seed draws before it sees a map: the tree's seed and the whitened code of ``light (Z,)`` and
+    ``texture (B,)`` (``retinagan.eye.texture``); ``generator`` goes on with the texture's noise."""
 
     tree_seed: int
     light: torch.Tensor

@@ -25,8 +25,7 @@ Window = tuple[slice, slice]
 
 @dataclass(frozen=True, eq=False)
 class EyePlanes:
-    """An eye, or a crop of one: ``light (3, H, W)``, ``vessels``, ``texture`` and ``tone (H, W)``, of any float
-    type."""
+    """An eye, or a crop of one, ``float32``: ``light (3, H, W)``, and ``vessels``, ``texture`` and ``tone (H, W)``."""
 
     light: np.ndarray
     vessels: np.ndarray
@@ -70,8 +69,7 @@ class EyePlanes:
 
 
 def pick(stack: Stack, wanted: str | Sequence[str], names: Sequence[str] = PLANES) -> Stack:
-    """Of planes ``(..., N, H, W)`` with these ``names`` the wanted ones ``(..., M, H, W)``, or one by its name ``(...,
-    H, W)``."""
+    """Of planes ``(..., N, H, W)`` with these ``names`` those wanted: ``(..., M, H, W)``, or one ``(..., H, W)``."""
     if isinstance(wanted, str):
         return stack[..., names.index(wanted), :, :]
     return stack[..., [names.index(name) for name in wanted], :, :]

@@ -1,5 +1,4 @@
-"""What new eyes are drawn from and what they are corrected by: both belong to a set of weights and to its
-checkpoint."""
+"""What new eyes are drawn from and corrected by: both belong to a set of weights and to its checkpoint."""
 
 from __future__ import annotations
 

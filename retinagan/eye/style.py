@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from retinagan.maps.anatomy import Anatomy
 from retinagan.maps.labels import map_with_disc
 from retinagan.seeds import check_seed, check_share
 
@@ -110,7 +111,7 @@ def as_style(style: int | Style) -> Style:
     return style if isinstance(style, Style) else Style(style)
 
 
-def place_vessels(style: Style, anatomy) -> dict:
+def place_vessels(style: Style, anatomy: Anatomy) -> dict:
     """The reference's vessels, their tone and the fovea on a map, as ``retinagan.eye.grown.make_eye`` takes them.
 
     With a disc of the style and of the map, mirrored if they lie on different sides, then moved so that the discs'

@@ -18,6 +18,8 @@ from retinagan.maps.labels import BG, VB
 TEXTURE_SIGMAS = (0.6, 1.2, 2.4, 4.8, 9.6, 19.2)
 """Gaussian widths, in pixels at a side of 512, whose differences are the mottle's bands, fine to coarse."""
 TEXTURE_BANDS = len(TEXTURE_SIGMAS) - 1
+GRAIN_SIDE = 5
+"""Pixels over which a texture plane is averaged to tell mottle from grain."""
 TEXTURE_UNIT = 0.03
 """The texture plane is in units of this luminance, so that it is of about unit variance."""
 MIDDLE = 0.25
@@ -42,8 +44,9 @@ Bands = list[tuple[np.ndarray, np.ndarray]]
 
 
 def texture_bands(photo: np.ndarray, clear: np.ndarray) -> Bands:
-    """The bands of a photograph's luminance, fine to coarse, each with how well it is known at a pixel: ``float32 (S,
-    S)`` twice.
+    """The bands of a photograph's luminance, fine to coarse, each with how well it is known at a pixel.
+
+    Both are ``float32 (S, S)``.
 
     Where the retina is clear a band is the photograph's own (known: 1); what is hidden it goes on into as far as it is
     coarse.
@@ -81,7 +84,7 @@ def measure_texture(
         vessels: ``float32 (S, S)`` in 0..1, the ridge filter's output.
         clear, bands: as for and from :func:`texture_bands`.
     """
-    plane = np.sum([band * known for band, known in bands], axis=0)
+    plane = _known(bands)
     middle = _middle(len(photo))
     for sure in (middle & (bands[0][1] == 1), middle & clear, label_map != BG):
         if sure.any():
@@ -106,7 +109,12 @@ def texture_plane(
     """
     drawn = _bands(synthesise_texture(noise, logs, None, coarse_slope))
     made = sum(band * (1 - known) for band, (_, known) in zip(drawn, bands, strict=True))
-    return sum(band * known for band, known in bands) / TEXTURE_UNIT + made, made
+    return _known(bands) / TEXTURE_UNIT + made, made
+
+
+def _known(bands: Bands) -> np.ndarray:
+    """What is the photograph's own of its bands."""
+    return np.sum([band * known for band, known in bands], axis=0)
 
 
 def _bands(plane: np.ndarray) -> list[np.ndarray]:

@@ -19,11 +19,8 @@ from retinagan.configuration import Channels, Field, configuration, model_valida
 from retinagan.eye.light import LUMINANCE
 from retinagan.eye.planes import LIGHT, PLANES, Plane, pick
 from retinagan.eye.statistics import UNCORRECTED, EyeCorrections, EyeStatistics
+from retinagan.eye.texture import GRAIN_SIDE
 from retinagan.maps.labels import BG, EX, MA, NUM_CLASSES, VB
-
-GRAIN_SIDE = 5
-"""Pixels over which the texture is averaged to tell mottle from grain."""
-
 
 Planes = Annotated[tuple[Plane, ...], Field(min_length=len(PLANES), max_length=len(PLANES))]
 
@@ -309,7 +306,7 @@ class PhotoDiscriminatorConfig:
 
 
 class PhotoDiscriminator(nn.Module):
-    """``forward(photo (N,3,H,W), onehot (N,7,H,W), guidance (N,G,H,W)|None) -> [features…, logits (N,1,h,w)]``."""
+    """``forward(photo (N,3,H,W), onehot (N,7,H,W), guidance (N,G,H,W)) -> [features…, logits (N,1,h,w)]``."""
 
     def __init__(self, config: PhotoDiscriminatorConfig) -> None:
         super().__init__()
@@ -328,12 +325,12 @@ class PhotoDiscriminator(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.logits = nn.Conv2d(width, 1, 3, padding=1)
 
-    def forward(self, photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.Tensor | None) -> list[torch.Tensor]:
+    def forward(self, photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.Tensor) -> list[torch.Tensor]:
         config, planes = self.config, [photo * 2 - 1, onehot]
-        if config.detail_gain and guidance is not None:
+        if config.detail_gain:
             detail = photo - pick(guidance, LIGHT, config.planes)
             planes.append(detail * config.detail_gain * (1 - onehot[:, BG : BG + 1]))
-        if config.guidance_planes and guidance is not None:
+        if config.guidance_planes:
             planes.append(pick(guidance, config.guidance_planes, config.planes))
         x = F.pixel_unshuffle(torch.cat(planes, 1), config.unshuffle)
         features = []

@@ -1,4 +1,4 @@
-"""Training of the photo generator: crops of real eyes with their own light, vessels, fovea and texture as guidance.
+"""Training of the photo generator: crops of real eyes with their own light, vessels and texture as guidance.
 
 Losses after pix2pixHD (Wang et al., CVPR 2018): least-squares GAN, feature matching, L1 at full and quarter resolution,
 and local contrast (no perceptual network: its weights cannot be shipped or fetched everywhere). Part of each batch
