@@ -134,9 +134,8 @@ def place_vessels(style: Style, anatomy: Anatomy) -> dict:
     if style.disc is not None and anatomy.has_disc:
         x, y = style.disc[0] * scale, style.disc[1] * scale
         mirrored = (x <= size / 2) != (anatomy.side == "left")
-        right, down = anatomy.disc_x - (size - x if mirrored else x), anatomy.disc_y - y
         # Whole pixels, as a shift between them would blur; less than half of one is none.
-        right, down = round(right), round(down)
+        right, down = round(anatomy.disc_x - (size - x if mirrored else x)), round(anatomy.disc_y - y)
 
     def placed(plane: np.ndarray, unit: float) -> np.ndarray:
         plane = plane.astype(np.float32) / unit
