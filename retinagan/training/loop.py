@@ -336,7 +336,7 @@ class _Trainer:
 
     def _save(self) -> Path:
         path = self.run_dir / f"state-{self.step:08d}.safetensors"
-        tensors, values = collect(self.task.networks, self.averaged, self.task.optimizers)
+        tensors = collect(self.task.networks, self.averaged, self.task.optimizers)
         bad = [key for key, t in tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
         if bad:  # on every rank alike, so that none waits for another
             raise TrainingDiverged(f"{bad[0]} is not finite after step {self.step}; {self._good()}")
@@ -348,7 +348,7 @@ class _Trainer:
                 "seconds": self._seconds(),
                 "devices": self.world,
             }
-            write_state(self.run_dir, self.step, tensors, values, meta)
+            write_state(self.run_dir, self.step, tensors, meta)
         self.last_good = path
         return path
 

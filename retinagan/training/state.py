@@ -60,24 +60,14 @@ def latest_state(run_dir: str | Path) -> Path | None:
 
 def collect(
     networks: dict[str, nn.Module], averages: dict[str, nn.Module], optimizers: dict[str, torch.optim.Optimizer]
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """All tensors of a run, copied to the CPU, and those optimiser values that are no tensors."""
-    tensors: dict[str, Tensor] = {}
-    values: dict[str, Any] = {}
-    for kind, modules in (("network", networks), ("average", averages)):
-        for name, module in modules.items():
-            for key, value in module.state_dict().items():
-                tensors[f"{kind}/{name}/{key}"] = value
+) -> dict[str, Tensor]:
+    """All tensors of a run, copied to the CPU."""
+    parts = {f"network/{name}": module.state_dict() for name, module in networks.items()}
+    parts |= {f"average/{name}": module.state_dict() for name, module in averages.items()}
     for name, optimizer in optimizers.items():
-        for index, entries in optimizer.state_dict()["state"].items():
-            for key, value in entries.items():
-                full = f"optimizer/{name}/{index}/{key}"
-                if isinstance(value, Tensor):
-                    tensors[full] = value
-                else:
-                    values[full] = value
-    copies = {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
-    return copies, values
+        parts |= {f"optimizer/{name}/{index}": kept for index, kept in optimizer.state_dict()["state"].items()}
+    tensors = {f"{prefix}/{key}": value for prefix, part in parts.items() for key, value in part.items()}
+    return {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
 
 
 def restore(
@@ -101,25 +91,18 @@ def restore(
                 raise StateError(f"{state.path} does not fit the network {name!r}: {error}") from None
     for name, optimizer in optimizers.items():
         entries: dict[int, dict[str, Any]] = {}
-        prefix = f"optimizer/{name}/"
-        values = {k[len(prefix) :]: v for k, v in state.meta["optimizer_values"].items() if k.startswith(prefix)}
-        for source in (state.part(f"optimizer/{name}"), values):
-            for full, value in source.items():
-                index, _, key = full.partition("/")
-                entries.setdefault(int(index), {})[key] = value
+        for full, value in state.part(f"optimizer/{name}").items():
+            index, _, key = full.partition("/")
+            entries.setdefault(int(index), {})[key] = value
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": entries, "param_groups": groups})
 
 
-def write_state(
-    run_dir: Path, step: int, tensors: dict[str, Tensor], values: dict[str, Any], meta: dict[str, Any], keep: int = 2
-) -> Path:
-    """Write ``state-XXXXXXXX.safetensors`` atomically and delete all but the newest ``keep`` states."""
-    path = run_dir / f"state-{step:08d}.safetensors"
-    _write(path, tensors, {**meta, "step": step, "optimizer_values": values})
-    for old in state_files(run_dir)[keep:]:
+def write_state(run_dir: Path, step: int, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+    """Write ``state-XXXXXXXX.safetensors`` atomically and delete all but the newest two states."""
+    _write(run_dir / f"state-{step:08d}.safetensors", tensors, {**meta, "step": step})
+    for old in state_files(run_dir)[2:]:
         old.unlink(missing_ok=True)
-    return path
 
 
 def read_state(path: str | Path) -> State:
