@@ -21,9 +21,7 @@ from retinagan.evaluation.distances import split_halves
 from retinagan.evaluation.plots import PLANES as COLOURS
 from retinagan.evaluation.plots import REAL, axes
 from retinagan.evaluation.report import Result, unreported
-
-LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float64)
-"""Of red, green and blue (ITU-R BT.601): the plane whose spectrum is judged."""
+from retinagan.eye.light import LUMINANCE
 
 PLANES = ("luminance", "red", "green", "blue")
 

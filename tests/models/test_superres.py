@@ -117,7 +117,7 @@ def test_the_large_photograph_has_the_noise_and_the_vessels_of_its_style(model):
     def enlarged(lesions=label_map, **changes):
         style = Style(**({"seed": 1, "vessels": plane} | changes))
         with torch.inference_mode():
-            return model._enlarged(photo, onehot, lesions, style)
+            return model._enlarged(model.superres, photo, onehot, lesions, style)
 
     base = enlarged()
     assert torch.equal(base, enlarged())
