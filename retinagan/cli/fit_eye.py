@@ -16,10 +16,12 @@ def add(commands: Any) -> None:
         "Fit the corrections of new eyes to a model's photo weights.",
         "A photo generator broadens vessels and smooths texture in its own way. Photographs of the training eyes'\n"
         "maps are held against the real ones, and what new eyes are drawn with is corrected until both show the\n"
-        "same vessels, fovea, texture and colours. Prints the corrections with their scatter, and the figures\n"
-        "real, before and after; writes the corrections into MODEL/photos.safetensors. A stopped fit goes on where\n"
-        "it was. With 240 eyes at a side of 512 and 3 rounds about 1200 photographs are made: 20 to 40 minutes on\n"
-        "one core.",
+        "same vessels, fovea, texture and colours. Prepare the data as for training, with --pseudo-label if that\n"
+        "had it: eyes that somebody annotated or that are healthy are clearer than others, and texture and\n"
+        "contrast are fitted to what is there. Prints the corrections with their scatter, and the figures real,\n"
+        "before and after; writes the corrections into MODEL/photos.safetensors. A stopped fit goes on where it\n"
+        "was. With 240 eyes at a side of 512 and 3 rounds about 1200 photographs are made: 20 to 40 minutes on one\n"
+        "core.",
         "--data data/idrid512 --model checkpoints/mine --eyes 240",
     )
     parser.add_argument("--data", required=True, help="prepared folder of the model's size")

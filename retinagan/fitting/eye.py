@@ -152,7 +152,7 @@ def fit_eye(
     the eyes, and up to ``rounds`` Gauss-Newton steps are taken; the state whose figures agree best is kept.
 
     Args:
-        data: folder written by ``prepare``, of the model's size.
+        data: folder written by ``prepare``, of the model's size, with all training eyes that new ones are drawn from.
         model_folder: of a model with an eye.
         out: folder of what was measured (kept for the next run) and of ``fit-eye.json``.
         eyes: generated eyes; 240 tell most corrections to a few percent.
