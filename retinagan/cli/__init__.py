@@ -41,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("interrupted", code=130)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         return _complain(error)
+    except ModuleNotFoundError as error:
+        return _complain(
+            f"this needs {error.name}, which an extra installs: pip install 'retinagan[train,eval,original]'"
+        )
     except Exception as error:  # a user is never shown a traceback
         return _complain(f"unexpected {type(error).__name__}: {error}")
 

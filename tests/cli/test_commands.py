@@ -260,6 +260,12 @@ def test_no_command_and_an_unknown_one(capsys):
     assert "invalid choice: 'dream'" in fails(capsys, "dream")
 
 
+def test_a_missing_library_names_the_extra(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "retinagan.original.convert", None)
+    told = fails(capsys, "import-original", "--maps", "a", "--photos", "b", "--out", tmp_path / "out")
+    assert "needs retinagan.original.convert" in told and "pip install 'retinagan[train,eval,original]'" in told
+
+
 def test_unexpected_errors_and_ctrl_c_end_without_a_traceback(monkeypatch, capsys):
     def stop(path):
         raise KeyboardInterrupt
