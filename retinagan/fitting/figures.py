@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from retinagan.evaluation import fovea, spectrum
 from retinagan.evaluation.vessels import THRESHOLD, vessel_statistics
-from retinagan.eye.light import clear_retina
+from retinagan.eye.light import LUMINANCE, clear_retina
 from retinagan.eye.texture import TEXTURE_BANDS, TEXTURE_SIGMAS, band_middles, vessel_contrast
 from retinagan.maps.labels import BG, EX, HE, MA
 from retinagan.models.spade import GRAIN_SIDE
@@ -94,11 +94,11 @@ def _darkness(profile: np.ndarray) -> float:
     """What the fovea takes of its surroundings' luminance, added up over its area, in disc radii squared over 2π."""
     middles = (fovea.RINGS[:-1] + fovea.RINGS[1:]) / 2
     inside = middles < FOVEA
-    return float(((1 - profile @ spectrum.LUMINANCE) * middles)[inside].sum() * np.diff(fovea.RINGS)[0])
+    return float(((1 - profile @ LUMINANCE) * middles)[inside].sum() * np.diff(fovea.RINGS)[0])
 
 
 def _powers(photo: np.ndarray) -> list[float]:
-    luminance = photo.astype(np.float64) / 255 @ spectrum.LUMINANCE
+    luminance = photo.astype(np.float64) / 255 @ LUMINANCE
     power = spectrum.radial_power(spectrum.power_spectrum(luminance), len(photo))
     return band_powers(np.log(power + 1e-12), len(photo))
 
@@ -138,14 +138,14 @@ def _colours(photo: np.ndarray, clear: np.ndarray) -> list[float]:
         return [np.nan] * 6
     grain, mottle, light = (values - fine)[clear], (fine - coarse)[clear], coarse[clear].mean(0)
     along, swing = _swings(mottle)
-    mixed = np.sqrt(np.maximum(along, 0.01) * swing) * (light @ spectrum.LUMINANCE) / np.maximum(light, 0.01)
+    mixed = np.sqrt(np.maximum(along, 0.01) * swing) * (light @ LUMINANCE) / np.maximum(light, 0.01)
     return [*np.log(np.maximum(_swings(grain)[0], 0.01)), *np.log(np.maximum(mixed, 0.01))]
 
 
 def _swings(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of values ``(P, 3)``, in units of their luminance's swing: what goes with it, and the whole standard
     deviation."""
-    luminance = pixels @ spectrum.LUMINANCE
+    luminance = pixels @ LUMINANCE
     power = max(float(luminance @ luminance), 1e-9)
     return luminance @ pixels / power, np.sqrt((pixels**2).sum(0) / power)
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from retinagan.evaluation.spectrum import LUMINANCE
+from retinagan.eye.light import LUMINANCE
 from retinagan.eye.texture import TEXTURE_BANDS, TEXTURE_UNIT, synthesise_texture
 from retinagan.fitting.figures import CHANNELS, FIGURES, MEASURED, figures, measure
 from retinagan.fitting.knobs import HOLD, KNOBS, corrected, slopes, spread, step, turned
