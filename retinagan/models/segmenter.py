@@ -6,7 +6,7 @@ with real ones. Batch norm with running statistics: in evaluation an image never
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import nn
 
 from retinagan.configuration import Channels, Field, configuration, model_validator
 from retinagan.maps.labels import EX, HE, MA, OD, SE
+from retinagan.models.lite import REDUCTION, LiteDecoder, LiteEncoder
 
 SEGMENTED = (EX, HE, SE, MA, OD)
 """The classes of the output planes, in order. They are independent: a bleeding may lie on the disc."""
@@ -32,6 +33,8 @@ class SegmenterConfig:
     """Filters at full resolution, 1/2, 1/4 …"""
     size: int = Field(512, ge=32, le=4096)
     """Side of the photographs that it was trained on, in pixels; lesions are told by their size, too."""
+    encoder: Literal["plain", "lite1"] = "plain"
+    """The way down: ``plain`` convolutions of ``channels``, or ``lite1``: EfficientNet-Lite1, without ``channels``."""
 
     @model_validator(mode="after")
     def _check_size(self) -> Self:
@@ -44,7 +47,7 @@ class SegmenterConfig:
     @property
     def reduction(self) -> int:
         """What the sides of a photograph must divide by."""
-        return max(2 ** (len(self.channels) - 1), CONTRAST_SCALE)
+        return REDUCTION if self.encoder == "lite1" else max(2 ** (len(self.channels) - 1), CONTRAST_SCALE)
 
 
 class Segmenter(nn.Module):
@@ -57,6 +60,10 @@ class Segmenter(nn.Module):
     def __init__(self, config: SegmenterConfig) -> None:
         super().__init__()
         self.config = config
+        if config.encoder == "lite1":
+            self.encoder = LiteEncoder()
+            self.decoder = LiteDecoder(self.encoder.widths, 6, len(SEGMENTED))
+            return
         widths = config.channels
         self.down = nn.ModuleList(
             nn.Sequential(_conv(before, width, stride=1 if level == 0 else 2), _conv(width, width))
@@ -73,6 +80,8 @@ class Segmenter(nn.Module):
 
     def forward(self, photo: torch.Tensor) -> torch.Tensor:
         levels = self._encode(photo)
+        if self.config.encoder == "lite1":
+            return self.decoder(levels, _planes(photo))
         x = levels[-1]
         for level in reversed(range(len(self.up))):
             x = F.interpolate(self.lateral[level](x), scale_factor=2, mode="bilinear", align_corners=False)
@@ -92,10 +101,9 @@ class Segmenter(nn.Module):
 
     def _encode(self, photo: torch.Tensor) -> list[torch.Tensor]:
         self._check(photo)
-        local = F.avg_pool2d(photo, CONTRAST_SCALE)
-        local = F.avg_pool2d(F.pad(local, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-        local = F.interpolate(local, photo.shape[2:], mode="bilinear", align_corners=False)
-        x = torch.cat([photo * 2 - 1, (photo - local) * CONTRAST_GAIN], 1)
+        if self.config.encoder == "lite1":
+            return self.encoder(photo)
+        x = _planes(photo)
         levels = []
         for block in self.down:
             x = block(x)
@@ -110,6 +118,14 @@ class Segmenter(nn.Module):
                 f"the photograph is {photo.shape[2]}×{photo.shape[3]}; "
                 f"both sides must divide by {self.config.reduction}"
             )
+
+
+def _planes(photo: torch.Tensor) -> torch.Tensor:
+    """Colours and local contrasts: ``(N, 6, H, W)``."""
+    local = F.avg_pool2d(photo, CONTRAST_SCALE)
+    local = F.avg_pool2d(F.pad(local, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    local = F.interpolate(local, photo.shape[2:], mode="bilinear", align_corners=False)
+    return torch.cat([photo * 2 - 1, (photo - local) * CONTRAST_GAIN], 1)
 
 
 def _conv(before: int, width: int, stride: int = 1) -> nn.Sequential:
@@ -128,3 +144,17 @@ def turned_logits(segmenter: Segmenter, photo: torch.Tensor) -> torch.Tensor:
     for axes in ((), (-1,), (-2,), (-1, -2)):
         total = total + segmenter(photo.flip(axes)).float().flip(axes)
     return total / 4
+
+
+@torch.inference_mode()
+def photo_logits(segmenter: Segmenter, photo: np.ndarray) -> torch.Tensor:
+    """Logits ``float32 (5, S, S)`` of a photograph ``uint8 (S, S, 3)``, the mean over its mirror images.
+
+    The photograph is seen at the size that the segmenter was trained at, for lesions are told by their size, too.
+    """
+    planes, own = photo_planes(photo).to(next(segmenter.parameters()).device), (segmenter.config.size,) * 2
+    size = tuple(planes.shape[2:])
+    if size == own:
+        return turned_logits(segmenter, planes)[0]
+    seen = F.interpolate(planes, own, mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(turned_logits(segmenter, seen), size, mode="bilinear", antialias=True, align_corners=False)[0]

