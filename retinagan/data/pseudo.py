@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from scipy import ndimage
 from skimage.measure import regionprops
 from tqdm import tqdm
 
-from retinagan import checkpoints
+from retinagan.data.burden import unbiased_threshold
 from retinagan.data.dataset import read_picture
 from retinagan.data.prepare import read_manifest, save_map_and_vessels, write_tables
 from retinagan.data.presence import FILE, presence
+from retinagan.data.segmenters import Segmenters, fold_of
 from retinagan.maps.clean import LEAST_SOFT_EXUDATE, smooth_disc
 from retinagan.maps.field import paint_map
 from retinagan.maps.labels import CLASSES, EX, HE, MA, OD, SE
 from retinagan.maps.parts import DISC_RADIUS, connected, field_of_view, large_parts, largest_part
-from retinagan.models.segmenter import SEGMENTED, photo_planes, turned_logits
+from retinagan.models.segmenter import SEGMENTED
 
 LEAST_AREA = {EX: 3, HE: 6, SE: LEAST_SOFT_EXUDATE, MA: 2}
 """Pixels at a side of 512 below which a predicted lesion is noise."""
@@ -58,58 +59,95 @@ def pseudo_label(folder: Path, segmenter: Path, progress: bool = True) -> Pseudo
     right about a lesion's being there (``retinagan.data.presence``) on the held-out eyes that are annotated or of grade
     0, without help from their grade.
 
+    The networks of a cross-validation predict together, and their thresholds are those at which the annotated eyes that
+    each of them left out come out with the annotated burden (``retinagan.data.burden``). Another photograph of an
+    annotated eye is left to the network that did not learn from it. One network uses the thresholds in its file.
+
     Args:
         folder: written by ``prepare`` with unlabelled photographs.
-        segmenter: a segmenter's checkpoint, or the model folder that holds ``segmenter.safetensors``.
+        segmenter: what :meth:`Segmenters.load` reads.
 
     Raises:
         FileNotFoundError: no manifest or no segmenter.
         retinagan.checkpoints.CheckpointError: the segmenter's file is damaged or of another network.
         ValueError: the folder was prepared at another size than the segmenter's.
     """
-    folder, path = Path(folder), Path(segmenter)
-    path = path / "segmenter.safetensors" if path.is_dir() else path
-    network, facts = checkpoints.load(path, "segmenter")
-    fitted = facts.get("thresholds")
-    fitted = fitted if isinstance(fitted, dict) else {}
-    thresholds = np.array([fitted.get(CLASSES[kind].short, 0.5) for kind in SEGMENTED])
+    folder = Path(folder)
+    networks = Segmenters.load(segmenter)
     rows = read_manifest(folder)
     wanted = [row for row in rows.values() if row["label"] in ("", "pseudo")]
     sizes = {int(row["size"]) for row in wanted}
-    if sizes - {network.config.size}:
+    if sizes - {networks.size}:
         raise ValueError(
-            f"{folder} was prepared at size {sorted(sizes)}, the segmenter was trained at {network.config.size}; "
+            f"{folder} was prepared at size {sorted(sizes)}, the segmenter was trained at {networks.size}; "
             "prepare it at that size"
         )
     report = PseudoReport(shown={CLASSES[kind].short: 0 for kind in SEGMENTED})
     known = [row for row in rows.values() if row["label"] in ("masks", "disc") and row["split"] == "heldout"]
-    bar = tqdm(total=len(wanted) + len(known), unit="eye", disable=not progress, desc="pseudo-label")
+    fold_by_eye = annotated_folds(rows, len(networks))
+    left_out = [row for row in rows.values() if row["label"] == "masks" and row["eye"] in fold_by_eye]
+    total = len(wanted) + len(known) + len(left_out)
+    with tqdm(total=total, unit="eye", disable=not progress, desc="pseudo-label") as bar:
 
-    def predict(row: dict[str, str], grade: int | None) -> tuple[np.ndarray, np.ndarray]:
-        photo = read_picture(folder / "images" / f"{row['id']}.png", "RGB", int(row["size"]))
-        with torch.inference_mode():
-            shares = turned_logits(network, photo_planes(photo))[0].sigmoid().numpy()
-        bar.update()
-        disc = (float(row["disc_x"]), float(row["disc_y"])) if row["disc_x"] else None
-        return photo, map_from_shares(shares, thresholds, grade, disc)
+        def predict(row: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
+            photo = read_picture(folder / "images" / f"{row['id']}.png", "RGB", int(row["size"]))
+            logits = networks.logits(photo, fold_by_eye.get(row["eye"]))
+            bar.update()
+            return photo, 1 / (1 + np.exp(-logits))
 
-    with bar:
+        def true_map(row: dict[str, str]) -> np.ndarray:
+            return read_picture(folder / "maps" / f"{row['id']}.png", "P", int(row["size"]))
+
+        thresholds = networks.thresholds
+        if left_out:
+            cases = [(predict(row)[1].astype(np.float16), true_map(row)) for row in left_out]
+            thresholds = unbiased_thresholds(cases, thresholds)
         for row in wanted:
             name = f"{row['id']}.png"
-            photo, label_map = predict(row, int(row["grade"]) if row["grade"] else None)
+            photo, shares = predict(row)
+            label_map = map_from_shares(
+                shares, thresholds, int(row["grade"]) if row["grade"] else None, known_disc(row)
+            )
             save_map_and_vessels(photo, label_map, folder / "maps" / name, folder / "vessels" / name)
             row["has_map"], row["label"] = "1", "pseudo"
             report.labelled.append(row["id"])
             for kind in SEGMENTED:
                 report.shown[CLASSES[kind].short] += bool((label_map == kind).any())
-        pairs = (
-            (read_picture(folder / "maps" / f"{row['id']}.png", "P", int(row["size"])), predict(row, None)[1])
-            for row in known
-        )
-        note = {"segmenter": checkpoints.sha256(path), "thresholds": thresholds.tolist(), "presence": presence(pairs)}
+        pairs = ((true_map(row), map_from_shares(predict(row)[1], thresholds, None, known_disc(row))) for row in known)
+        hashes = networks.hashes if len(networks) > 1 else networks.hashes["segmenter"]
+        note = {"segmenter": hashes, "thresholds": thresholds.tolist(), "presence": presence(pairs)}
     (folder / FILE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
     write_tables(folder, rows)
     return report
+
+
+def annotated_folds(rows: dict[str, dict[str, str]], folds: int) -> dict[str, int]:
+    """Eye → the fold that left it out, of a manifest's annotated training eyes; empty without a cross-validation."""
+    ids = [name for name, row in rows.items() if row["label"] == "masks" and row["split"] == "train"]
+    if folds < 2 or not ids:
+        return {}
+    return {rows[name]["eye"]: int(fold) for name, fold in zip(ids, fold_of(ids, folds), strict=True)}
+
+
+def known_disc(row: dict[str, str]) -> tuple[float, float] | None:
+    """The disc's centre (x, y) in prepared pixels, as the manifest has it."""
+    return (float(row["disc_x"]), float(row["disc_y"])) if row["disc_x"] else None
+
+
+def unbiased_thresholds(cases: list[tuple[np.ndarray, np.ndarray]], otherwise: np.ndarray) -> np.ndarray:
+    """Thresholds ``(5,)`` at which predictions, cleaned class by class, have the annotated burden.
+
+    Args:
+        cases: predicted probabilities ``float (5, S, S)`` and the annotated map ``uint8 (S, S)`` of unseen eyes.
+        otherwise: what stays for the disc, and for a class that no eye has.
+    """
+    found = np.array(otherwise, dtype=float)
+    for plane, kind in enumerate(SEGMENTED):
+        having = [(shares[plane], true == kind) for shares, true in cases if (true == kind).any()]
+        if kind != OD and having:
+            shares, true = zip(*having, strict=True)
+            found[plane] = unbiased_threshold(shares, true, partial(_cleaned, kind))
+    return found
 
 
 def map_from_shares(
@@ -127,9 +165,9 @@ def map_from_shares(
     masks = {kind: shares[plane] > thresholds[plane] for plane, kind in enumerate(SEGMENTED)}
     masks[OD], circle = _disc(masks[OD], disc, size)
     beside = ~ndimage.binary_dilation(masks[OD], iterations=max(1, round(2 * scale**0.5)))
-    lesions = {kind: large_parts(masks[kind] & beside, LEAST_AREA[kind] * scale) for kind in (EX, HE, SE, MA)}
+    lesions = {kind: _cleaned(kind, masks[kind] & beside) for kind in (EX, HE, SE, MA)}
     large = large_parts(lesions[MA], MA_MOST_AREA * scale)
-    lesions[HE] = _compact(lesions[HE] | large)
+    lesions[HE] |= _compact(large)
     lesions[MA] &= ~large
     if grade in (0, 1):
         small = lesions[HE] & ~large_parts(lesions[HE], MA_MOST_AREA * scale)
@@ -143,6 +181,12 @@ def map_from_shares(
     if masks[OD].any():
         lesions[OD] = masks[OD]
     return paint_map(lesions, size, circle)
+
+
+def _cleaned(kind: int, mask: np.ndarray) -> np.ndarray:
+    """A class' predicted mask without specks; haemorrhages without pieces of vessels."""
+    parts = large_parts(mask, LEAST_AREA[kind] * (mask.shape[-1] / 512) ** 2)
+    return _compact(parts) if kind == HE else parts
 
 
 def _disc(
