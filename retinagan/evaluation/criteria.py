@@ -77,3 +77,14 @@ CHANGE = Limit("same style, lesions changed: mean change outside them, in levels
 SEEN = Limit("share of lesions moved, mirrored or removed that are seen where they are", least=0.9)
 GONE = Limit("share of lesions moved, mirrored or removed that are gone from where they were", least=0.9)
 SECONDS = Limit("seconds a photograph at 512 on two CPU cores", most=0.6)
+
+# Segmenter
+AUPR = {
+    index: Limit(f"AUPR of {CLASSES[index].name.lower()} on unseen annotated eyes", least=least)
+    for index, least in ((EX, 0.85), (HE, 0.60), (SE, 0.65), (MA, 0.42))
+}
+DISC_JACCARD = Limit("Jaccard of the disc on unseen annotated eyes", least=0.93)
+BURDEN = {
+    index: Limit(f"{CLASSES[index].name.lower()} predicted over annotated: number, area and size off 1", most=0.25)
+    for index in (EX, HE, MA)
+}

@@ -13,6 +13,7 @@ from retinagan.data.prepare import prepare, read_manifest
 from retinagan.data.presence import read_presence
 from retinagan.data.pseudo import map_from_shares, pseudo_label
 from retinagan.data.readers import read_folder
+from retinagan.data.segmenters import Segmenters
 from retinagan.evaluation import segmenter as evaluation
 from retinagan.maps.labels import BG, EX, HE, MA, OD, SE, VB, field_of_view, map_with_disc
 from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, turned_logits
@@ -305,24 +306,33 @@ def test_figures_of_a_cross_validation_judge_each_eye_by_the_fold_that_left_it_o
             tiny(fold),
             {"folds": 2, "fold": fold},
         )
-    data = load_prepared(folder, "train", include_unlabelled=True)
-    maps = dict(zip(data.ids, data.maps, strict=True))
-    seen = []
+    data = [load_prepared(folder, split, include_unlabelled=True) for split in ("train", "heldout")]
+    maps = {name: m for part in data for name, m in zip(part.ids, part.maps, strict=True)}
+    photos = {name: p for part in data for name, p in zip(part.ids, part.photos, strict=True)}
+    seen = {}
 
-    def eye_of(photo):
-        return next(name for name, own in zip(data.ids, data.photos, strict=True) if np.array_equal(own, photo))
+    def logits(_networks, photo, fold):
+        name = next(name for name, own in photos.items() if np.array_equal(own, photo))
+        seen[name] = fold
+        return shares_of(maps[name]) * 20 - 9
 
-    monkeypatch.setattr(
-        evaluation,
-        "segmenter_logits",
-        lambda network, photo: (seen.append(eye_of(photo)), shares_of(maps[seen[-1]]) * 20 - 9)[1],
-    )
+    monkeypatch.setattr(Segmenters, "logits", logits)
     report = evaluation.evaluate(folder, tmp_path / "cv", tmp_path / "out", progress=False)
     figures = report.figures()
-    annotated = [n for n, r in read_manifest(folder).items() if r["label"] == "masks" and r["split"] == "train"]
-    assert sorted(seen) == annotated and figures["eyes"] == len(annotated)
-    row = figures["labels"]["classes"]["OD"]
-    assert row["dice"] == pytest.approx(1) and row["jaccard"] == pytest.approx(1) and row["aupr"] == pytest.approx(1)
+    rows = read_manifest(folder)
+    train, heldout = (
+        [n for n, r in rows.items() if r["label"] == "masks" and r["split"] == split] for split in ("train", "heldout")
+    )
+    assert train and heldout and figures["eyes"] == {"heldout": len(heldout), "cross_validation": len(train)}
+    assert seen == dict(zip(train, fold_of(train, 2), strict=True)) | dict.fromkeys(heldout)
+    for part in ("cross_validation", "heldout"):
+        row = figures[part]["classes"]["OD"]
+        assert (
+            row["dice"] == pytest.approx(1) and row["jaccard"] == pytest.approx(1) and row["aupr"] == pytest.approx(1)
+        )
+    assert figures["burden"]["lesions"]["EX"]["ratio"] == {"number": 1, "area": 1, "size": 1}
+    met = {one["name"].split(":")[0]: one["met"] for one in figures["criteria"]}
+    assert met["AUPR of hard exudate on unseen annotated eyes"] and met["Jaccard of the disc on unseen annotated eyes"]
     text = report.text()
     assert "2-fold cross-validation" in text and "jaccard" in text and "challenge aupr" in text and "0.930" in text
     (tmp_path / "cv" / "fold-1" / "segmenter.safetensors").unlink()
