@@ -7,6 +7,7 @@ microaneurysms alone. What a segmenter sees beyond that is its mistake. The disc
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from scipy import ndimage
 from skimage.measure import regionprops
 from tqdm import tqdm
 
-from retinagan.data.burden import unbiased_threshold
+from retinagan.data.burden import LEAST_AREAS, Cut, unbiased_cut
 from retinagan.data.dataset import read_picture
 from retinagan.data.prepare import read_manifest, save_map_and_vessels, write_tables
 from retinagan.data.presence import FILE, presence
@@ -59,8 +60,8 @@ def pseudo_label(folder: Path, segmenter: Path, progress: bool = True) -> Pseudo
     right about a lesion's being there (``retinagan.data.presence``) on the held-out eyes that are annotated or of grade
     0, without help from their grade.
 
-    The networks of a cross-validation predict together, and their thresholds are those at which the annotated eyes that
-    each of them left out come out with the annotated burden (``retinagan.data.burden``). Another photograph of an
+    The networks of a cross-validation predict together, and what counts as predicted is cut so that the annotated eyes
+    that each of them left out come out with the annotated burden (``retinagan.data.burden``). Another photograph of an
     annotated eye is left to the network that did not learn from it. One network uses the thresholds in its file.
 
     Args:
@@ -98,24 +99,22 @@ def pseudo_label(folder: Path, segmenter: Path, progress: bool = True) -> Pseudo
         def true_map(row: dict[str, str]) -> np.ndarray:
             return read_picture(folder / "maps" / f"{row['id']}.png", "P", int(row["size"]))
 
-        thresholds = networks.thresholds
+        cuts = usual_cuts(networks.thresholds)
         if left_out:
-            cases = [(predict(row)[1].astype(np.float16), true_map(row)) for row in left_out]
-            thresholds = unbiased_thresholds(cases, thresholds)
+            cuts = unbiased_cuts([(predict(row)[1].astype(np.float16), true_map(row)) for row in left_out], cuts)
         for row in wanted:
             name = f"{row['id']}.png"
             photo, shares = predict(row)
-            label_map = map_from_shares(
-                shares, thresholds, int(row["grade"]) if row["grade"] else None, known_disc(row)
-            )
+            label_map = map_from_shares(shares, cuts, int(row["grade"]) if row["grade"] else None, known_disc(row))
             save_map_and_vessels(photo, label_map, folder / "maps" / name, folder / "vessels" / name)
             row["has_map"], row["label"] = "1", "pseudo"
             report.labelled.append(row["id"])
             for kind in SEGMENTED:
                 report.shown[CLASSES[kind].short] += bool((label_map == kind).any())
-        pairs = ((true_map(row), map_from_shares(predict(row)[1], thresholds, None, known_disc(row))) for row in known)
+        pairs = ((true_map(row), map_from_shares(predict(row)[1], cuts, None, known_disc(row))) for row in known)
         hashes = networks.hashes if len(networks) > 1 else networks.hashes["segmenter"]
-        note = {"segmenter": hashes, "thresholds": thresholds.tolist(), "presence": presence(pairs)}
+        told = {CLASSES[kind].short: cut._asdict() for kind, cut in cuts.items()}
+        note = {"segmenter": hashes, "cuts": told, "presence": presence(pairs)}
     (folder / FILE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
     write_tables(folder, rows)
     return report
@@ -134,38 +133,45 @@ def known_disc(row: dict[str, str]) -> tuple[float, float] | None:
     return (float(row["disc_x"]), float(row["disc_y"])) if row["disc_x"] else None
 
 
-def unbiased_thresholds(cases: list[tuple[np.ndarray, np.ndarray]], otherwise: np.ndarray) -> np.ndarray:
-    """Thresholds ``(5,)`` at which predictions, cleaned class by class, have the annotated burden.
+Cuts = dict[int, Cut]
+"""Class → its cut; the disc has a threshold alone."""
+
+
+def usual_cuts(thresholds: np.ndarray) -> Cuts:
+    """Cuts at given thresholds ``(5,)`` with the usual :data:`LEAST_AREA`."""
+    return {kind: Cut(float(t), LEAST_AREA.get(kind, 0)) for kind, t in zip(SEGMENTED, thresholds, strict=True)}
+
+
+def unbiased_cuts(cases: Sequence[tuple[np.ndarray, np.ndarray]], otherwise: Cuts) -> Cuts:
+    """Cuts at which predictions have the annotated burden, each class by itself.
 
     Args:
         cases: predicted probabilities ``float (5, S, S)`` and the annotated map ``uint8 (S, S)`` of unseen eyes.
         otherwise: what stays for the disc, and for a class that no eye has.
     """
-    found = np.array(otherwise, dtype=float)
+    found = dict(otherwise)
     for plane, kind in enumerate(SEGMENTED):
-        having = [(shares[plane], true == kind) for shares, true in cases if (true == kind).any()]
+        having = [(shares[plane], true == kind) for shares, true in cases if kind in true]
         if kind != OD and having:
             shares, true = zip(*having, strict=True)
-            found[plane] = unbiased_threshold(shares, true, partial(_cleaned, kind))
+            found[kind] = unbiased_cut(shares, true, partial(_cleaned, kind, LEAST_AREAS[0]))
     return found
 
 
-def map_from_shares(
-    shares: np.ndarray, thresholds: np.ndarray, grade: int | None, disc: tuple[float, float] | None
-) -> np.ndarray:
+def map_from_shares(shares: np.ndarray, cuts: Cuts, grade: int | None, disc: tuple[float, float] | None) -> np.ndarray:
     """Predicted probabilities ``float (5, S, S)`` (planes of ``SEGMENTED``) → lesion map ``uint8 (S, S)``.
 
     Args:
-        thresholds: ``(5,)``; what lies above is predicted.
+        cuts: what of each class is predicted.
         grade: 0-4, or None if unknown: nothing is cleaned by it then.
         disc: its known centre (x, y) in pixels, or None.
     """
     size = shares.shape[-1]
     scale = (size / 512) ** 2
-    masks = {kind: shares[plane] > thresholds[plane] for plane, kind in enumerate(SEGMENTED)}
+    masks = {kind: shares[plane] > cuts[kind].threshold for plane, kind in enumerate(SEGMENTED)}
     masks[OD], circle = _disc(masks[OD], disc, size)
     beside = ~ndimage.binary_dilation(masks[OD], iterations=max(1, round(2 * scale**0.5)))
-    lesions = {kind: _cleaned(kind, masks[kind] & beside) for kind in (EX, HE, SE, MA)}
+    lesions = {kind: _cleaned(kind, cuts[kind].least, masks[kind] & beside) for kind in (EX, HE, SE, MA)}
     large = large_parts(lesions[MA], MA_MOST_AREA * scale)
     lesions[HE] |= _compact(large)
     lesions[MA] &= ~large
@@ -183,9 +189,9 @@ def map_from_shares(
     return paint_map(lesions, size, circle)
 
 
-def _cleaned(kind: int, mask: np.ndarray) -> np.ndarray:
+def _cleaned(kind: int, least: float, mask: np.ndarray) -> np.ndarray:
     """A class' predicted mask without specks; haemorrhages without pieces of vessels."""
-    parts = large_parts(mask, LEAST_AREA[kind] * (mask.shape[-1] / 512) ** 2)
+    parts = large_parts(mask, least * (mask.shape[-1] / 512) ** 2)
     return _compact(parts) if kind == HE else parts
 
 

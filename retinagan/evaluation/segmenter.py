@@ -21,7 +21,7 @@ from tqdm import tqdm
 from retinagan.data.burden import compare
 from retinagan.data.dataset import read_picture
 from retinagan.data.prepare import read_manifest
-from retinagan.data.pseudo import annotated_folds, known_disc, map_from_shares, unbiased_thresholds
+from retinagan.data.pseudo import annotated_folds, known_disc, map_from_shares, unbiased_cuts, usual_cuts
 from retinagan.data.segmenters import Segmenters
 from retinagan.evaluation.criteria import AUPR, BURDEN, DISC_JACCARD, Criterion
 from retinagan.evaluation.report import Report, Result
@@ -85,7 +85,7 @@ class Burdens(Result):
     """Lesions of predicted maps and of annotated ones: medians of the eyes that have them, and their ratios."""
 
     title: ClassVar = "Lesions of predicted maps against annotated ones: medians of the eyes that have them"
-    thresholds: dict[str, float]
+    cuts: dict[str, dict[str, float]]
     lesions: dict[str, dict]
 
     def criteria(self) -> list[Criterion]:
@@ -119,7 +119,7 @@ def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progr
     if not heldout and not left_out:
         raise ValueError(f"{data} holds no annotated eyes to judge by; prepare a data set with lesion masks")
     results: dict[str, Result] = {}
-    thresholds = networks.thresholds
+    cuts = usual_cuts(networks.thresholds)
     with tqdm(total=len(heldout) + len(left_out), unit="eye", disable=not progress) as bar:
 
         def judged(rows: Iterable[dict[str, str]], folds: dict[str, int], name: str) -> list[Case]:
@@ -139,13 +139,13 @@ def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progr
 
         cases = judged(left_out, annotated_folds(manifest, len(networks)), "cross_validation")
         if cases:
-            thresholds = unbiased_thresholds([(shares, true) for _, shares, true in cases], thresholds)
+            cuts = unbiased_cuts([(shares, true) for _, shares, true in cases], cuts)
         cases = judged(heldout, {}, "heldout") or cases
     found = [
-        map_from_shares(shares, thresholds, int(row["grade"]) if row["grade"] else None, known_disc(row))
+        map_from_shares(shares, cuts, int(row["grade"]) if row["grade"] else None, known_disc(row))
         for row, shares, _ in cases
     ]
-    told = {CLASSES[kind].short: float(value) for kind, value in zip(SEGMENTED, thresholds, strict=True)}
+    told = {CLASSES[kind].short: cut._asdict() for kind, cut in cuts.items()}
     results["burden"] = Burdens(told, compare([true for _, _, true in cases], found))
     counts = [f"{len(heldout)} held-out annotated eyes"] if heldout else []
     counts += [f"{len(left_out)} annotated eyes in {len(networks)}-fold cross-validation"] if left_out else []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinagan.data.burden import Burden, burden, compare, medians, unbiased_threshold
+from retinagan.data.burden import Burden, areas, burden, compare, medians, unbiased_cut
 from retinagan.maps.labels import EX, MA, map_with_disc
 from retinagan.maps.parts import field_of_view
 
@@ -23,10 +23,10 @@ def test_lesions_are_counted_and_measured():
     mask = squares(4, 3)
     mask[120:128, 40:48] = True
     mask[128, 48] = True  # touches at a corner
-    found = burden(mask)
-    assert found.number == 4 and found.area == pytest.approx((3 * 16 + 65) / field_of_view(256).sum())
+    found = burden(areas(mask))
+    assert found.number == 4 and found.area == pytest.approx((3 * 16 + 65) / field_of_view(256).sum(), rel=1e-3)
     assert found.size == 16 * 4  # pixels of a map twice as wide
-    empty = burden(np.zeros((256, 256), bool))
+    empty = burden(areas(np.zeros((256, 256), bool)))
     assert empty[:2] == (0, 0) and np.isnan(empty.size)
 
 
@@ -45,15 +45,20 @@ def test_the_table_tells_how_far_predictions_are_off():
     assert table["EX"]["ratio"] == pytest.approx({"number": 0.5, "area": 1 / 8, "size": 1 / 4})
 
 
-def test_the_threshold_gives_the_annotated_lesions_and_not_the_highest_dice():
+def test_the_cut_gives_the_annotated_lesions():
     # Wide slopes around three lesions; the annotated outline is that of probability 0.7.
     true = squares(5, 3)
     away = ndimage.distance_transform_edt(~true)
     inner = ndimage.distance_transform_edt(true)
     shares = 1 / (1 + np.exp(-(np.log(0.7 / 0.3) + 1.0 * np.where(true, inner - 1, -away))))
-    threshold = unbiased_threshold([shares] * 2, [true] * 2, lambda mask: mask)
-    assert 1 / (1 + np.exp(-(np.log(0.7 / 0.3) - 1))) < threshold <= 0.7
-    assert np.array_equal(shares > threshold, true)
-    # What cleaning takes away has to come from elsewhere: with lesions of less than 40 pixels removed it falls.
-    large = unbiased_threshold([shares], [true], lambda m: m if burden(m).size >= 40 * 4 else np.zeros_like(m))
-    assert large < threshold
+    cut = unbiased_cut([shares] * 2, [true] * 2, lambda mask: mask)
+    assert 1 / (1 + np.exp(-(np.log(0.7 / 0.3) - 1))) < cut.threshold <= 0.7
+    assert np.array_equal(shares > cut.threshold, true)
+
+
+def test_specks_beside_the_lesions_are_cut_off_by_their_area():
+    true = squares(5, 3)  # of 100 pixels at a side of 512
+    shares = np.where(true, 0.8, 0.0)
+    shares[140:142, 40:200:4] = 0.9  # surer than the lesions, so that no threshold parts them: of 8 to 16 pixels
+    cut = unbiased_cut([shares], [true], lambda mask: mask)
+    assert cut.threshold < 0.8 and 8 < cut.least <= 100

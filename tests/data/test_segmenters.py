@@ -12,10 +12,10 @@ from retinagan import checkpoints
 from retinagan.data.burden import CANDIDATES
 from retinagan.data.prepare import prepare, read_manifest
 from retinagan.data.presence import FILE
-from retinagan.data.pseudo import annotated_folds, pseudo_label, unbiased_thresholds
+from retinagan.data.pseudo import annotated_folds, pseudo_label, unbiased_cuts, usual_cuts
 from retinagan.data.readers import read_folder
 from retinagan.data.segmenters import Segmenters, fold_of
-from retinagan.maps.labels import EX, MA, OD, map_with_disc
+from retinagan.maps.labels import EX, HE, MA, OD, map_with_disc
 from retinagan.models.segmenter import SEGMENTED, photo_logits
 from tests.models.test_segmenter import SIZE, painted, tiny
 
@@ -51,7 +51,7 @@ def test_folds_that_do_not_belong_together_are_named(folds):
         Segmenters.load(folds)
 
 
-def test_thresholds_give_the_annotated_burden_and_leave_the_disc_alone():
+def test_cuts_give_the_annotated_burden_and_leave_the_disc_alone():
     true = map_with_disc(256, 200, 128, 20)
     true[100:108, 60:68], true[140:146, 60:66] = EX, MA
     shares = np.zeros((5, 256, 256))
@@ -59,9 +59,11 @@ def test_thresholds_give_the_annotated_burden_and_leave_the_disc_alone():
     plane[96:112, 56:72], plane[100:108, 60:68] = 0.3, 0.6  # too wide below 0.3
     plane = shares[SEGMENTED.index(MA)]
     plane[140:146, 60:66], plane[160:166, 60:66] = 0.2, 0.1  # too many below 0.1
-    found = dict(zip(SEGMENTED, unbiased_thresholds([(shares, true)], np.full(5, 0.9)), strict=True))
-    assert 0.3 <= found[EX] < 0.6 and 0.1 <= found[MA] < 0.2 and {found[EX], found[MA]} <= set(CANDIDATES)
-    assert found[OD] == 0.9
+    usual = usual_cuts(np.full(5, 0.9))
+    found = unbiased_cuts([(shares, true)], usual)
+    assert 0.3 <= found[EX].threshold < 0.6 and 0.1 <= found[MA].threshold < 0.2
+    assert {found[EX].threshold, found[MA].threshold} <= set(CANDIDATES)
+    assert found[OD] == usual[OD] and found[HE] == usual[HE]  # no eye has haemorrhages
 
 
 def test_another_photograph_of_an_annotated_eye_is_left_to_the_fold_that_did_not_learn_from_it(
@@ -91,4 +93,4 @@ def test_another_photograph_of_an_annotated_eye_is_left_to_the_fold_that_did_not
     assert asked[: len(annotated)] == [own[rows[n]["eye"]] for n in annotated] and asked[len(annotated)] == own["eye-0"]
     assert set(asked[len(annotated) + 1 :]) <= {None}
     noted = json.loads((tmp_path / "data" / FILE).read_text())
-    assert list(noted["segmenter"]) == ["fold-0", "fold-1"] and noted["thresholds"][SEGMENTED.index(OD)] == 0.75
+    assert list(noted["segmenter"]) == ["fold-0", "fold-1"] and noted["cuts"]["OD"]["threshold"] == 0.75

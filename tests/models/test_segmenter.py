@@ -11,7 +11,7 @@ from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset, load_prepared
 from retinagan.data.prepare import prepare, read_manifest
 from retinagan.data.presence import read_presence
-from retinagan.data.pseudo import map_from_shares, pseudo_label
+from retinagan.data.pseudo import map_from_shares, pseudo_label, usual_cuts
 from retinagan.data.readers import read_folder
 from retinagan.data.segmenters import Segmenters
 from retinagan.evaluation import segmenter as evaluation
@@ -196,7 +196,7 @@ def shares_of(label_map: np.ndarray) -> np.ndarray:
     return np.stack([(label_map == kind) * 0.9 for kind in SEGMENTED])
 
 
-HALF = np.full(5, 0.5)
+HALF = usual_cuts(np.full(5, 0.5))
 
 
 def full_map() -> np.ndarray:
