@@ -9,7 +9,7 @@ import streamlit as st
 from retinagan.app import examples, starts
 from retinagan.app.drawing import Drawing, disc_side
 from retinagan.app.palette import BRUSHES, ORDER, buttons_css
-from retinagan.app.state import session
+from retinagan.app.state import following, session
 from retinagan.app.widgets import MAX_SEED, plain, show_map
 from retinagan.files.maps import MAX_BYTES, read_map_png
 from retinagan.maps import lesions
@@ -171,8 +171,8 @@ def loads(drawing: Drawing) -> None:
     )
     for label in LOADS:
         count = lesions.count_lesions(drawing.map, label)
-        key = f"load_{CLASSES[label].short}"
-        st.session_state[key] = count  # the slider follows what is drawn
+        name = f"load_{CLASSES[label].short}"
+        key = following(name, count)
         st.slider(
             f"{CLASSES[label].name}s",
             0,
@@ -185,7 +185,7 @@ def loads(drawing: Drawing) -> None:
             for change in (-step, step):
                 st.button(
                     f"{change:+d}".replace("-", "−"),
-                    key=f"{key}_{change:+d}",
+                    key=f"{name}_{change:+d}",
                     help=f"{step} {'more' if change > 0 else 'fewer'} of {CLASSES[label].name.lower()}s",
                     on_click=_set_count,
                     args=(drawing, label, max(0, count + change), seed),

@@ -14,7 +14,7 @@ from retinagan.app.draw_photos import photo_column
 from retinagan.app.draw_tools import BRUSHED, TOOL, Brush, map_buttons, side_column
 from retinagan.app.drawing import Drawing
 from retinagan.app.measures import show_measures
-from retinagan.app.state import session
+from retinagan.app.state import following, session
 from retinagan.app.studio import Models
 from retinagan.app.widgets import download, fragment, models, page, plain
 from retinagan.files.maps import encode_map_png, fit_map
@@ -142,11 +142,11 @@ def mount_canvas(drawing: Drawing, brush: Brush) -> None:
 
 def view_controls(drawing: Drawing) -> None:
     """How large the map is shown and, when it is enlarged, which part of it."""
-    st.session_state["zoom"] = drawing.zoom  # a click with "Look closer" changes it too
+    key = following("zoom", drawing.zoom)  # a click with "Look closer" changes it too
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="view_controls"):
         st.segmented_control(
-            "Zoom", ZOOMS, format_func="×{}".format, required=True, key="zoom", label_visibility="collapsed",
-            on_change=lambda: drawing.act(drawing.look, st.session_state["zoom"]),
+            "Zoom", ZOOMS, format_func="×{}".format, required=True, key=key, label_visibility="collapsed",
+            on_change=lambda: drawing.act(drawing.look, st.session_state[key]),
         )  # fmt: skip
         if drawing.zoom == 1:
             return

@@ -27,6 +27,7 @@ class Session:
         reference: the style that Draw's photographs take all but their seed from, or None.
         own_map: the map that *Styles* shows as ``Own``, or None.
         measured: the style of the last reference photograph, after what it was measured from.
+        places: how many widgets each following widget has had (:func:`following`).
         animations: files by kind (``gif``, ``webp``) of each part of the pages that has made one, after what they show.
     """
 
@@ -38,6 +39,7 @@ class Session:
     reference: Style | None = None
     own_map: np.ndarray | None = None
     measured: tuple[tuple, Style] | None = None
+    places: dict[str, int] = field(default_factory=dict)
     animations: dict[str, tuple[tuple, dict[str, bytes]]] = field(default_factory=dict)
 
 
@@ -49,3 +51,19 @@ def begin() -> None:
 def session() -> Session:
     """The running session's."""
     return st.session_state[_KEY]
+
+
+def following(name: str, value: object) -> str:
+    """The key of a widget that shows ``value``, which other things than the widget change too.
+
+    A widget that is given a value may be crossed by a message in which the browser still tells the former one, and
+    Streamlit would take that for a wish of the user's. So another value gets another widget; a widget that the user
+    moves stays, with the keyboard's focus.
+    """
+    places = session().places
+    key = f"{name}~{places.setdefault(name, 0)}"
+    if st.session_state.setdefault(key, value) != value:
+        places[name] += 1
+        key = f"{name}~{places[name]}"
+        st.session_state[key] = value
+    return key

@@ -49,6 +49,11 @@ def button(app, label):
     return next(b for b in app.button if b.label == label)
 
 
+def follower(widgets, name):
+    """The widget of that name that follows a value: ``retinagan.app.state.following``."""
+    return next(widget for widget in widgets if widget.key.startswith(f"{name}~"))
+
+
 # --- drawing ---
 
 
@@ -115,16 +120,16 @@ def test_nonsense_from_the_canvas_does_nothing(app, value):
 def test_zoom_and_a_closer_look(app):
     on(app, "draw")
     send(app, circle(HE))
-    app.segmented_control(key="zoom").set_value(4).run()
+    follower(app.segmented_control, "zoom").set_value(4).run()
     assert app.session_state["session"].drawing.zoom == 4 and (drawn(app) == HE).any()
     for name in ("Left", "Right", "Up", "Down", "Down"):
         button(app, name).click().run()
     assert app.session_state["session"].drawing.window == (24, 32, 16) and errors(app) == []
-    app.segmented_control(key="zoom").set_value(1).run()
+    follower(app.segmented_control, "zoom").set_value(1).run()
     app.pills(key="tool").set_value("closer").run()
     send(app, mark(0.75, 0.5, BG))
     assert app.session_state["session"].drawing.window == (40, 24, 16)
-    assert app.segmented_control(key="zoom").value == 4 and app.pills(key="tool").value == "freehand"
+    assert follower(app.segmented_control, "zoom").value == 4 and app.pills(key="tool").value == "freehand"
     send(app, circle(EX))
     assert (drawn(app)[24:40, 40:56] == EX).any() and not (np.delete(drawn(app), slice(24, 40), 0) == EX).any()
 
@@ -165,30 +170,54 @@ def test_lesions_by_number_are_seeded_and_can_be_undone(app):
     on(app, "draw")
     app.session_state["numbers"] = True
     app.run()
-    app.slider(key="load_MA").set_value(12).run()
+    follower(app.slider, "load_MA").set_value(12).run()
     assert errors(app) == [] and lesions.count_lesions(drawn(app), MA) == 12
     twelve = drawn(app)
     app.button(key="load_MA_-20").click().run()
-    assert lesions.count_lesions(drawn(app), MA) == 0 and app.slider(key="load_MA").value == 0
+    assert lesions.count_lesions(drawn(app), MA) == 0 and follower(app.slider, "load_MA").value == 0
     app.button(key="load_HE_+5").click().run()
     assert lesions.count_lesions(drawn(app), HE) == 5
     button(app, "Undo").click().run()
     button(app, "Undo").click().run()
     assert np.array_equal(drawn(app), twelve)
     button(app, "Undo").click().run()
-    app.slider(key="load_MA").set_value(12).run()
+    follower(app.slider, "load_MA").set_value(12).run()
     assert np.array_equal(drawn(app), twelve), "the same seed, the same places"
     button(app, "Undo").click().run()
     app.number_input(key="lesion_seed").set_value(5).run()
-    app.slider(key="load_MA").set_value(12).run()
+    follower(app.slider, "load_MA").set_value(12).run()
     assert lesions.count_lesions(drawn(app), MA) == 12 and not np.array_equal(drawn(app), twelve)
+
+
+def test_what_the_page_changes_gets_a_new_widget_and_what_the_user_moves_stays(app):
+    """A browser that still tells a slider's former value, after a button changed it, must not undo the button."""
+    on(app, "draw")
+    app.session_state["numbers"] = True
+    app.run()
+    first = follower(app.slider, "load_HE").key
+    app.button(key="load_HE_+5").click().run()
+    second = follower(app.slider, "load_HE")
+    assert second.value == 5 and second.key != first
+    app.session_state[first] = 0
+    app.run()
+    assert lesions.count_lesions(drawn(app), HE) == 5
+    second.set_value(7).run()
+    third = follower(app.slider, "load_HE")
+    assert third.value == lesions.count_lesions(drawn(app), HE) == 7 and third.key == second.key
+    zoom = follower(app.segmented_control, "zoom").key
+    follower(app.segmented_control, "zoom").set_value(4).run()
+    assert follower(app.segmented_control, "zoom").key == zoom
+    app.pills(key="tool").set_value("closer").run()
+    follower(app.segmented_control, "zoom").set_value(1).run()
+    send(app, mark(0.75, 0.5, BG))
+    assert follower(app.segmented_control, "zoom").key != zoom and app.session_state["session"].drawing.zoom == 4
 
 
 def test_more_lesions_than_there_is_room_for(app):
     on(app, "draw")
     app.session_state["numbers"] = True
     app.run()
-    app.slider(key="load_EX").set_value(120).run()
+    follower(app.slider, "load_EX").set_value(120).run()
     for _ in range(20):
         app.button(key="load_EX_+20").click().run()
         if app.warning:
