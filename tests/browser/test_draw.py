@@ -216,7 +216,7 @@ def test_examples_and_lesions_by_number(draw, pipeline):
     page.get_by_role("button", name="Lesions by number").click()
     page.get_by_role("button", name="+20", exact=True).nth(0).click()
     draw.step(1)
-    slider = page.locator("[class*=st-key-load_HE] [role=slider]").first
+    slider = page.locator("[class*=st-key-load_HE]").get_by_role("slider").first
     slider.focus()
     slider.press("ArrowLeft")
     draw.step(2)
