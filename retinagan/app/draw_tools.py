@@ -177,6 +177,7 @@ def loads(drawing: Drawing) -> None:
             f"{CLASSES[label].name}s",
             0,
             max(LOADS[label], 3 * lesions.count_lesions(drawing.start, label), count),
+            count,
             key=key,
             on_change=lambda label=label, key=key: _set_count(drawing, label, st.session_state[key], seed),
         )

@@ -145,7 +145,8 @@ def view_controls(drawing: Drawing) -> None:
     key = following("zoom", drawing.zoom)  # a click with "Look closer" changes it too
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="view_controls"):
         st.segmented_control(
-            "Zoom", ZOOMS, format_func="×{}".format, required=True, key=key, label_visibility="collapsed",
+            "Zoom", ZOOMS, default=drawing.zoom, format_func="×{}".format, required=True, key=key,
+            label_visibility="collapsed",
             on_change=lambda: drawing.act(drawing.look, st.session_state[key]),
         )  # fmt: skip
         if drawing.zoom == 1:

@@ -54,16 +54,15 @@ def session() -> Session:
 
 
 def following(name: str, value: object) -> str:
-    """The key of a widget that shows ``value``, which other things than the widget change too.
+    """The key of a widget that begins with ``value``, which other things than the widget change too.
 
-    A widget that is given a value may be crossed by a message in which the browser still tells the former one, and
-    Streamlit would take that for a wish of the user's. So another value gets another widget; a widget that the user
-    moves stays, with the keyboard's focus.
+    A widget that is given a value by the session's state may be crossed by a message in which the browser still tells
+    the former one, and Streamlit would take that for a wish of the user's. So another value gets another widget, which
+    has it as its default; a widget that the user moves stays, with the keyboard's focus.
     """
     places = session().places
     key = f"{name}~{places.setdefault(name, 0)}"
-    if st.session_state.setdefault(key, value) != value:
-        places[name] += 1
-        key = f"{name}~{places[name]}"
-        st.session_state[key] = value
-    return key
+    if st.session_state.get(key, value) == value:
+        return key
+    places[name] += 1
+    return f"{name}~{places[name]}"
