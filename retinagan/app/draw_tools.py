@@ -9,7 +9,7 @@ import streamlit as st
 from retinagan.app import examples, starts
 from retinagan.app.drawing import Drawing, disc_side
 from retinagan.app.palette import BRUSHES, ORDER, buttons_css
-from retinagan.app.state import following, session
+from retinagan.app.state import following, is_current, session
 from retinagan.app.widgets import MAX_SEED, plain, show_map
 from retinagan.files.maps import MAX_BYTES, read_map_png
 from retinagan.maps import lesions
@@ -179,7 +179,8 @@ def loads(drawing: Drawing) -> None:
             max(LOADS[label], 3 * lesions.count_lesions(drawing.start, label), count),
             count,
             key=key,
-            on_change=lambda label=label, key=key: _set_count(drawing, label, st.session_state[key], seed),
+            on_change=_slid,
+            args=(drawing, label, name, key, seed),
         )
         step = 20 if label in (MA, EX) else 5 if label == HE else 1
         with st.container(horizontal=True, gap="small"):
@@ -192,6 +193,11 @@ def loads(drawing: Drawing) -> None:
                     args=(drawing, label, max(0, count + change), seed),
                     disabled=change < 0 and not count,
                 )
+
+
+def _slid(drawing: Drawing, label: int, name: str, key: str, seed: int) -> None:
+    if is_current(name, key):
+        _set_count(drawing, label, st.session_state[key], seed)
 
 
 def _set_count(drawing: Drawing, label: int, count: int, seed: int) -> None:

@@ -14,7 +14,7 @@ from retinagan.app.draw_photos import photo_column
 from retinagan.app.draw_tools import BRUSHED, TOOL, Brush, map_buttons, side_column
 from retinagan.app.drawing import Drawing
 from retinagan.app.measures import show_measures
-from retinagan.app.state import following, session
+from retinagan.app.state import following, is_current, session
 from retinagan.app.studio import Models
 from retinagan.app.widgets import download, fragment, models, page, plain
 from retinagan.files.maps import encode_map_png, fit_map
@@ -147,7 +147,7 @@ def view_controls(drawing: Drawing) -> None:
         st.segmented_control(
             "Zoom", ZOOMS, default=drawing.zoom, format_func="×{}".format, required=True, key=key,
             label_visibility="collapsed",
-            on_change=lambda: drawing.act(drawing.look, st.session_state[key]),
+            on_change=lambda: is_current("zoom", key) and drawing.act(drawing.look, st.session_state[key]),
         )  # fmt: skip
         if drawing.zoom == 1:
             return

@@ -66,3 +66,8 @@ def following(name: str, value: object) -> str:
         return key
     places[name] += 1
     return f"{name}~{places[name]}"
+
+
+def is_current(name: str, key: str) -> bool:
+    """Whether the widget of that key still follows: a late message may tell of one that was replaced meanwhile."""
+    return key == f"{name}~{session().places[name]}"
