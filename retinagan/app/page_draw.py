@@ -147,7 +147,7 @@ def view_controls(drawing: Drawing) -> None:
         st.segmented_control(
             "Zoom", ZOOMS, default=drawing.zoom, format_func="×{}".format, required=True, key=key,
             label_visibility="collapsed",
-            on_change=lambda: is_current("zoom", key) and drawing.act(drawing.look, st.session_state[key]),
+            on_change=_zoomed, args=(drawing, key),
         )  # fmt: skip
         if drawing.zoom == 1:
             return
@@ -157,6 +157,11 @@ def view_controls(drawing: Drawing) -> None:
                 help="Moves the part of the map that is shown.",
             )  # fmt: skip
         st.html(_overview(drawing))
+
+
+def _zoomed(drawing: Drawing, key: str) -> None:
+    if is_current("zoom", key):
+        drawing.act(drawing.look, st.session_state[key])
 
 
 def _overview(drawing: Drawing) -> str:
