@@ -30,10 +30,10 @@ from retinagan.evaluation.distances import Within
 from retinagan.evaluation.plots import BOTH, axes, boxes
 from retinagan.evaluation.report import Report, Result, unreported
 from retinagan.eye.grown import visible_vessels
-from retinagan.eye.statistics import UNCORRECTED
 from retinagan.maps.anatomy import Anatomy, find_anatomy
 from retinagan.maps.labels import BG, EX, HE, MA
 from retinagan.maps.parts import EIGHT, connected
+from retinagan.pipeline import RetinaGAN
 
 THRESHOLD = 0.3
 """Planes above this are vessel."""
@@ -315,13 +315,14 @@ class Trees(Result):
 
 
 def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progress: bool = True) -> Report:
-    """Measure ``count`` training eyes, evenly chosen; None: all."""
+    """Measure ``count`` training eyes, evenly chosen, beside trees as ``model`` is shown them; None: all."""
+    corrections = RetinaGAN.from_pretrained(model).photo_generator.config.corrections
     dataset = load_prepared(data, "train")
     chosen = np.linspace(0, len(dataset) - 1, min(count or len(dataset), len(dataset))).round().astype(int)
     real, grown, planes, left = [], [], [], []
     for index in tqdm(chosen, unit="eye", disable=not progress):
         label_map, theirs = dataset.maps[index], dataset.vessels[index]
-        ours = np.round(visible_vessels(label_map, FIRST_SEED + int(index), UNCORRECTED) * 255).astype(np.uint8)
+        ours = np.round(visible_vessels(label_map, FIRST_SEED + int(index), corrections) * 255).astype(np.uint8)
         real.append(vessel_statistics(theirs, label_map))
         grown.append(vessel_statistics(ours, label_map))
         planes.append((theirs, ours))

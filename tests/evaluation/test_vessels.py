@@ -13,6 +13,8 @@ from retinagan.evaluation import vessels
 from retinagan.evaluation.vessels import HEADLINE, Trees, Vessels, vessel_statistics, visible_field
 from retinagan.eye.tree.rasterise import grow_vessels
 from retinagan.maps.labels import BG, EX, HE, VB, empty_map
+from retinagan.resources import DEFAULT_MODEL
+from tests.helpers import SHIPPED
 
 SIZE = 512
 Y, X = np.mgrid[:SIZE, :SIZE]
@@ -114,9 +116,12 @@ def test_report_writes_figures_and_a_picture(tmp_path, monkeypatch):
     planes = np.stack([(grow_vessels(m, i) * 255).astype(np.uint8) for i, m in enumerate(maps)])
     dataset = type("Data", (SimpleNamespace,), {"__len__": lambda self: 3})(maps=maps, vessels=planes)
     monkeypatch.setattr(vessels, "load_prepared", lambda folder, split: dataset)
-    where = Path("anywhere"), Path("any model")
+    where, shown = (Path("anywhere"), DEFAULT_MODEL), []
+    draw = vessels.visible_vessels
+    monkeypatch.setattr(vessels, "visible_vessels", lambda *given: shown.append(given[2]) or draw(*given))
     report = vessels.evaluate(*where, tmp_path / "out", progress=False)
     assert json.loads((tmp_path / "out" / "vessels.json").read_text()) == report.figures()
     assert (tmp_path / "out" / "vessels-planes.png").is_file() and report.figures()["eyes"] == 3
     assert "density" in report.text() and "left and right" in report.text()
+    assert shown == [SHIPPED] * 3, "the trees are those that ship"
     assert vessels.evaluate(*where, tmp_path, count=2, progress=False).figures()["eyes"] == 2
