@@ -41,8 +41,8 @@ test: setup  ## run every test (browser tests need a chromium on the PATH)
 test-large: setup  ## the slow tests: import of full-size original checkpoints (8 GB of disk), ten sessions for a minute
 	$(BIN)/python -m pytest tests/large -s
 
-bench: setup  ## speed of sampling and rendering, as ratios and medians
-	$(BIN)/python -m tests.bench
+bench: setup  ## how long everything takes here (BENCH='--original --browser', MODEL=checkpoints/default)
+	$(BIN)/python -m retinagan bench --model $(MODEL) $(BENCH)
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage

@@ -1,4 +1,4 @@
-"""Seconds and memory of the running app, as a user meets it: part of `make bench` where there is a chromium.
+"""Seconds and memory of the running app, as a user meets it: `retinagan bench --browser` runs it.
 
 Cold start is from starting the server's process to the first photograph on the page; then a page of five maps with one
 photograph each.
@@ -6,6 +6,7 @@ photograph each.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -101,3 +102,8 @@ def stroke_seconds(model: str, runs: int = 7) -> float:
         else:
             os.environ["RETINAGAN_MODEL"] = before
     return statistics.median(seconds[1:])  # the first warms up
+
+
+if __name__ == "__main__":
+    folder = sys.argv[1]
+    print(json.dumps(measure(folder) | {"stroke → photograph, page without a browser": stroke_seconds(folder)}))
