@@ -72,4 +72,8 @@ def pick(stack: Stack, wanted: str | Sequence[str], names: Sequence[str] = PLANE
     """Of planes ``(..., N, H, W)`` with these ``names`` those wanted: ``(..., M, H, W)``, or one ``(..., H, W)``."""
     if isinstance(wanted, str):
         return stack[..., names.index(wanted), :, :]
-    return stack[..., [names.index(name) for name in wanted], :, :]
+    indices = [names.index(name) for name in wanted]
+    first = indices[0]
+    if indices == list(range(first, first + len(indices))):
+        return stack[..., first : first + len(indices), :, :]  # a view: nothing is copied
+    return stack[..., indices, :, :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -19,6 +20,33 @@ Network = TypeVar("Network", bound=nn.Module)
 def channels_last(network: Network) -> Network:
     """The network with its weights laid out as convolutions are quickest."""
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+BAND = 2**20
+"""Values of the widest plane of a band, about: 4 MB, so that what is made of it stays in a processor's cache."""
+
+
+def in_bands(run: Callable[..., Tensor], reach: int, *planes: Tensor) -> Tensor:
+    """``run(*planes)``, in bands of rows where that is quicker: on a CPU, without gradients, for large planes.
+
+    ``run`` is local and gives the sides of the last of ``planes (N, C, H, W)``; the others have its sides or smaller
+    ones by a whole factor. ``reach`` is how many rows ``run`` sees beyond one, at least, and divides by these factors.
+    The result is what ``run`` makes of the whole.
+    """
+    *_, height, width = planes[-1].shape
+    rows = max(BAND // (max(plane.shape[1] for plane in planes) * width), reach) // reach * reach
+    if torch.is_grad_enabled() or planes[-1].device.type != "cpu" or height < 2 * rows:
+        return run(*planes)
+    whole = None
+    for top in range(0, height, rows):
+        end = min(top + rows, height)
+        first, last = max(top - reach, 0), min(end + reach, height)
+        band = run(*(p[:, :, first * p.shape[2] // height : last * p.shape[2] // height] for p in planes))
+        if whole is None:
+            shape = (*band.shape[:2], height, width)
+            whole = torch.empty(shape, dtype=band.dtype, memory_format=torch.channels_last)
+        whole[:, :, top:end] = band[:, :, top - first : end - first]
+    return whole  # type: ignore[return-value]
 
 
 def pixel_norm(x: Tensor) -> Tensor:

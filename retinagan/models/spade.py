@@ -21,6 +21,13 @@ from retinagan.eye.planes import LIGHT, PLANES, Plane, pick
 from retinagan.eye.statistics import UNCORRECTED, EyeCorrections, EyeStatistics
 from retinagan.eye.texture import GRAIN_SIDE
 from retinagan.maps.labels import BG, EX, MA, NUM_CLASSES, VB
+from retinagan.models.layers import LEAK, in_bands
+
+EPSILON = 1e-5
+"""Added to a variance, as in the original."""
+BLOCK_REACH = 6
+"""Pixels, at its own resolution, that a block sees beyond one: of three convolutions, the upsampling before them and
+the last convolution behind; even, as the upsampling is by two."""
 
 Planes = Annotated[tuple[Plane, ...], Field(min_length=len(PLANES), max_length=len(PLANES))]
 
@@ -94,6 +101,22 @@ class PhotoGeneratorConfig:
         return 2 ** (len(self.channels) - (0 if self.final_upsample else 1))
 
     @property
+    def blind_blocks(self) -> int:
+        """How many of the coarsest blocks do not see the lesions."""
+        return len(self.channels) - self.lesion_blocks if self.lesion_blocks else 0
+
+    @property
+    def coarse_reduction(self) -> int:
+        """Factor between the photograph's side and what :meth:`PhotoGenerator.coarse` makes."""
+        return self.reduction >> max(self.blind_blocks - 1, 0)
+
+    @property
+    def lesion_reach(self) -> int:
+        """Pixels beyond a lesion, counted from its surroundings of whole ``coarse_reduction`` squares, within which the
+        photograph depends on it: three convolutions and an upsampling a block that sees it, and the last one."""
+        return sum(4 * (self.reduction >> i) for i in range(self.blind_blocks, len(self.channels))) + self.final_kernel
+
+    @property
     def guidance_channels(self) -> int:
         return len(self.planes) if self.guidance == "eye" else 0
 
@@ -115,11 +138,15 @@ class SPADE(nn.Module):
         self.conv_beta = nn.Conv2d(hidden, channels, k, padding=k // 2)
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        axes = (2, 3) if self.norm == "instance" else (1,)
-        variance, mean = torch.var_mean(x.float(), dim=axes, correction=0, keepdim=True)
-        normalised = ((x - mean) * torch.rsqrt(variance + 1e-5)).to(x.dtype)
-        hidden = F.relu(self.conv(condition))
-        return self.conv_gamma(hidden) * normalised + self.conv_beta(hidden)
+        hidden = F.relu(self.conv(condition), inplace=True)
+        return torch.addcmul(self.conv_beta(hidden), self.conv_gamma(hidden), self._normalised(x))
+
+    def _normalised(self, x: torch.Tensor) -> torch.Tensor:
+        if self.norm == "pixel":
+            # In channels-last layout a pixel's channels lie side by side: a layer norm of the last axis, in one pass.
+            return F.layer_norm(x.movedim(1, -1), x.shape[1:2], eps=EPSILON).movedim(-1, 1).to(x.dtype)
+        variance, mean = torch.var_mean(x.float(), dim=(2, 3), correction=0, keepdim=True)
+        return ((x - mean) * torch.rsqrt(variance + EPSILON)).to(x.dtype)
 
 
 class SPADEResidualBlock(nn.Module):
@@ -138,18 +165,19 @@ class SPADEResidualBlock(nn.Module):
                 self.conv_3 = nn.Conv2d(in_channels, channels, 1)
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        y = self.conv_1(F.leaky_relu(self.spade_1(x, condition), 0.2))
-        y = self.conv_2(F.leaky_relu(self.spade_2(y, condition), 0.2))
+        y = self.conv_1(F.leaky_relu(self.spade_1(x, condition), LEAK, inplace=True))
+        y = self.conv_2(F.leaky_relu(self.spade_2(y, condition), LEAK, inplace=True))
         if self.spade_3 is not None:
-            x = F.leaky_relu(self.spade_3(x, condition), 0.2)
+            x = F.leaky_relu(self.spade_3(x, condition), LEAK, inplace=True)
         return y + (x if self.conv_3 is None else self.conv_3(x))
 
 
 class PhotoGenerator(nn.Module):
     """Map, latent and guidance → photographs.
 
-    ``forward(onehot (N,7,H,W) float32, latent (N,Z) float32, guidance (N,G,H,W) float32 or None)
-    -> (N,3,H,W) float32 in 0..1``. Configs with ``stem='planes'`` take any H, W that divide by ``config.reduction``
+    ``forward(onehot (N,7,H,W) float32, latent (N,Z) float32, guidance (N,G,H,W) float32 or None, retina) ->
+    (N,3,H,W) float32 in 0..1``. ``retina``, like ``guidance`` but without a gap at any lesion, is what the blocks see
+    that do not see the lesions; None: the same. Configs with ``stem='planes'`` take any H, W that divide by ``config.reduction``
     (crops in training); those with ``stem='latent'`` only H = W = ``config.size``.
 
     Raises:
@@ -172,35 +200,53 @@ class PhotoGenerator(nn.Module):
             SPADEResidualBlock(config, i, o, h)
             for i, o, h in zip(widths[:-1], config.channels, config.spade_hidden, strict=True)
         )
-        self.output = nn.Conv2d(config.channels[-1], 3, config.final_kernel)
+        self.output = nn.Conv2d(config.channels[-1], 3, config.final_kernel, padding=1)
         if config.guidance == "eye":
             self.eye = EyeStatistics(config.latent_dim)
 
-    def forward(self, onehot: torch.Tensor, latent: torch.Tensor, guidance: torch.Tensor | None = None) -> torch.Tensor:
-        config = self.config
+    def forward(
+        self,
+        onehot: torch.Tensor,
+        latent: torch.Tensor,
+        guidance: torch.Tensor | None = None,
+        retina: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         self._check(onehot, latent, guidance)
-        if not self.training and config.norm == "instance" and onehot.shape[0] > 1:
+        if not self.training and self.config.norm == "instance" and onehot.shape[0] > 1:
             # Libraries choose other algorithms for other batch sizes, and the instance norms make more than 1e-5 of
             # their rounding; computed alone, an image is the same in any batch.
             guides = [None] * onehot.shape[0] if guidance is None else guidance.split(1)
             return torch.cat([self(*parts) for parts in zip(onehot.split(1), latent.split(1), guides, strict=True)])
-        planes = self._planes(onehot, guidance)
-        blind = len(self.blocks) - config.lesion_blocks if config.lesion_blocks else 0
-        retina = self._planes(_without_lesions(onehot), guidance) if blind else planes
+        return self.fine(self.coarse(onehot, latent, guidance if retina is None else retina), onehot, guidance)
+
+    def coarse(self, onehot: torch.Tensor, latent: torch.Tensor, guidance: torch.Tensor | None) -> torch.Tensor:
+        """What the stem and the blocks that see no lesion make ``(N, C, H / r, W / r)``, ``r`` being
+        ``config.coarse_reduction``: of an eye it stays the same whatever lesions it has. Arguments as of the whole."""
+        config = self.config
+        planes = self._pyramid(onehot, guidance, config.coarse_reduction, config.reduction)
+        if config.blind_blocks:
+            planes = {level: _without_lesions(plane) for level, plane in planes.items()}
         level = config.reduction
         if config.stem == "latent":
-            base = config.size // config.reduction
+            base = config.size // level
             x = self.stem(latent).view(-1, base, base, config.channels[0]).permute(0, 3, 1, 2)
+            x = x.contiguous(memory_format=torch.channels_last)
         else:
-            x = self.stem(self._resized(retina, level)) + self.latent_bias(latent)[:, :, None, None]
-        for index, block in enumerate(self.blocks):
-            x = block(x, self._resized(retina if index < blind else planes, level))
-            if index < len(self.blocks) - 1 or config.final_upsample:
-                level //= 2
-                x = self._upsampled(x)
-        before = (config.final_kernel - 1) // 2
-        after = config.final_kernel - 1 - before
-        x = self.output(F.pad(F.leaky_relu(x, 0.2), (before, after, before, after))).float()
+            x = self.stem(self._boosted(planes[level], level)) + self.latent_bias(latent)[:, :, None, None]
+        for index in range(config.blind_blocks):
+            level = config.reduction >> index
+            x = self._block(index, x, self._boosted(planes[level], level))
+        return x
+
+    def fine(self, x: torch.Tensor, onehot: torch.Tensor, guidance: torch.Tensor | None) -> torch.Tensor:
+        """The photograph ``(N, 3, H, W)`` of :meth:`coarse` features, by the blocks that see the lesions; of whole
+        pictures or of windows whose sides and corners divide by ``config.coarse_reduction``."""
+        config = self.config
+        planes = self._pyramid(onehot, guidance, config.reduction >> (len(self.blocks) - 1), config.coarse_reduction)
+        for index in range(config.blind_blocks, len(self.blocks)):
+            level = config.reduction >> index
+            x = self._block(index, x, self._boosted(planes[level], level))
+        x = x.float()
         if config.output == "sigmoid" or guidance is None:
             return torch.sigmoid(x)
         light = pick(guidance, LIGHT, config.planes)
@@ -209,6 +255,24 @@ class PhotoGenerator(nn.Module):
         photo = (light + x) * (1 - onehot[:, BG : BG + 1])
         return photo if self.training else photo.clamp(0, 1)
 
+    def _block(self, index: int, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        """A block, behind the upsampling that all but the first begin with; the last one with what follows it."""
+
+        def run(x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+            x = self.blocks[index](self._upsampled(x) if index else x, condition)
+            return x if index < len(self.blocks) - 1 else self._output(x)
+
+        local = self.config.norm == "pixel" and not self.config.final_upsample
+        return in_bands(run, BLOCK_REACH, x, condition) if local else run(x, condition)
+
+    def _output(self, x: torch.Tensor) -> torch.Tensor:
+        if self.config.final_upsample:
+            x = self._upsampled(x)
+        x = F.leaky_relu(x, LEAK, inplace=True)
+        if self.config.final_kernel == 4:
+            x = F.pad(x, (0, 1, 0, 1))  # two after, one before: the convolution itself pads one
+        return self.output(x)
+
     def mottle(self, light: torch.Tensor, texture: torch.Tensor) -> torch.Tensor:
         """What ``texture (N, 1, H, W)`` adds to ``light (N, 3, H, W)``: its mottle varies the light, in
         ``mottle_colour``; its grain is the camera's, in ``grain_colour`` (``config.corrections``). Both swing luminance
@@ -216,6 +280,7 @@ class PhotoGenerator(nn.Module):
         colours = self.config.corrections
         tint = light * light.new_tensor(colours.mottle_colour)[:, None, None]
         luminance = (tint * light.new_tensor(LUMINANCE)[:, None, None]).sum(1, keepdim=True).clamp(min=0.1)
+        texture = texture.contiguous()  # one plane in the layout of several is averaged many times slower
         mottle = F.avg_pool2d(texture, GRAIN_SIDE, stride=1, padding=GRAIN_SIDE // 2, count_include_pad=False)
         grain = (texture - mottle) * light.new_tensor(colours.grain_colour)[:, None, None]
         return self.config.texture_skip * (mottle * tint / luminance + grain)
@@ -227,17 +292,29 @@ class PhotoGenerator(nn.Module):
         if guidance is not None:
             names = self.config.planes
             planes.append(pick(guidance, [n for n in names if n != "texture" or not self.config.texture_skip], names))
-        return torch.cat(planes, 1)
+        return torch.cat([plane.movedim(1, -1) for plane in planes], -1).movedim(-1, 1)  # channels last
 
-    def _resized(self, planes: torch.Tensor, factor: int) -> torch.Tensor:
-        """The condition at 1/``factor`` of the side; with area-resizing the lesions' plane is boosted ×8 and
-        clipped."""
-        if self.config.map_resize == "nearest":
-            size = (planes.shape[2] // factor, planes.shape[3] // factor)
-            return planes if factor == 1 else F.interpolate(planes, size, mode="nearest-exact")
-        if factor == 1:
+    def _pyramid(
+        self, onehot: torch.Tensor, guidance: torch.Tensor | None, finest: int, coarsest: int
+    ) -> dict[int, torch.Tensor]:
+        """The planes at 1/``finest`` … 1/``coarsest`` of the side, by that factor; not yet :meth:`_boosted`."""
+        planes, levels = self._planes(onehot, guidance), {}
+        if self.config.map_resize == "area" and finest > 1:
+            planes = F.avg_pool2d(planes, finest)
+        level = finest
+        while level <= coarsest:
+            if self.config.map_resize == "nearest":
+                size = (onehot.shape[2] // level, onehot.shape[3] // level)
+                levels[level] = planes if level == 1 else F.interpolate(planes, size, mode="nearest-exact")
+            else:
+                levels[level] = planes = planes if level == finest else F.avg_pool2d(planes, 2)
+            level *= 2
+        return levels
+
+    def _boosted(self, planes: torch.Tensor, factor: int) -> torch.Tensor:
+        """The condition from area-resized planes: that of all lesions counts ×8, so that small ones survive."""
+        if self.config.map_resize == "nearest" or factor == 1:
             return planes
-        planes = F.avg_pool2d(planes, factor)
         any_lesion = (planes[:, NUM_CLASSES : NUM_CLASSES + 1] * 8).clamp(max=1)
         return torch.cat([planes[:, :NUM_CLASSES], any_lesion, planes[:, NUM_CLASSES + 1 :]], 1)
 
@@ -270,11 +347,13 @@ class PhotoGenerator(nn.Module):
             raise ValueError(f"guidance has shape {tuple(guidance.shape)}; expected {expected}")
 
 
-def _without_lesions(onehot: torch.Tensor) -> torch.Tensor:
-    """The map with retina in the place of lesions."""
-    healthy = onehot.clone()
-    healthy[:, VB] += onehot[:, EX : MA + 1].sum(1)
+def _without_lesions(planes: torch.Tensor) -> torch.Tensor:
+    """The seven channels, and what lies behind them, with retina in the place of lesions."""
+    healthy = planes.clone()
+    healthy[:, VB] += planes[:, EX : MA + 1].sum(1)
     healthy[:, EX : MA + 1] = 0
+    if planes.shape[1] > NUM_CLASSES:
+        healthy[:, NUM_CLASSES] = 0
     return healthy
 
 

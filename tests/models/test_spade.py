@@ -94,7 +94,7 @@ def test_small_lesions_survive_the_coarse_levels():
     onehot[:, 6] = 1
     dotted = onehot.clone()
     dotted[:, 6, 30:32, 30:32], dotted[:, 4, 30:32, 30:32] = 0, 1
-    coarse = generator._resized(generator._planes(dotted, guidance), 8)
+    coarse = generator._boosted(generator._pyramid(dotted, guidance, 1, 8)[8], 8)
     assert coarse[0, 4].max() == pytest.approx(4 / 64)
     assert coarse[0, 7].max() == pytest.approx(8 * 4 / 64)
     difference = (generator(dotted, torch.zeros(1, 4), guidance) - generator(onehot, torch.zeros(1, 4), guidance)).abs()
