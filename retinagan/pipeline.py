@@ -13,8 +13,17 @@ import torch.nn.functional as F
 
 from retinagan import checkpoints
 from retinagan.device import choose_device
-from retinagan.eye.grown import GrownEye, draw_eye, eye_seed, make_eye, visible_vessels, without_lesions
+from retinagan.eye.grown import (
+    GrownEye,
+    draw_eye,
+    eye_seed,
+    hidden_by_lesions,
+    make_eye,
+    visible_vessels,
+    without_lesions,
+)
 from retinagan.eye.measured import MIN_SIDE, MIN_SIDE_WHOLE, photo_digest, read_reference
+from retinagan.eye.planes import VESSELS
 from retinagan.eye.style import Style, as_style, place_vessels
 from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.clean import clean_map, is_plausible_disc
@@ -307,14 +316,7 @@ class RetinaGAN:
         Raises:
             ValueError: shapes, classes, seeds or styles outside what is allowed. TypeError: wrong dtypes.
         """
-        maps = np.asarray(maps)
-        if maps.ndim != 3 or maps.shape[1:] != (self.size, self.size):
-            raise ValueError(
-                f"maps have shape {maps.shape}; this model renders (N, {self.size}, {self.size}); "
-                "retinagan.files.maps.read_map_png brings any map to that size"
-            )
-        for label_map in maps:
-            check_map(label_map)
+        maps = self.check_maps(maps)
         size = self.check_size(size)
         wanted = [as_style(style) for style in styles]
         for style in wanted:
@@ -325,6 +327,18 @@ class RetinaGAN:
             )
         photos = [self._render(label_map, style, size) for label_map, style in zip(maps, wanted, strict=True)]
         return np.stack(photos) if photos else np.empty((0, size, size, 3), dtype=np.uint8)
+
+    def check_maps(self, maps: np.ndarray) -> np.ndarray:
+        """The maps that :meth:`render` takes, or TypeError or ValueError."""
+        maps = np.asarray(maps)
+        if maps.ndim != 3 or maps.shape[1:] != (self.size, self.size):
+            raise ValueError(
+                f"maps have shape {maps.shape}; this model renders (N, {self.size}, {self.size}); "
+                "retinagan.files.maps.read_map_png brings any map to that size"
+            )
+        for label_map in maps:
+            check_map(label_map)
+        return maps
 
     def check_size(self, size: int | None) -> int:
         """The side of photographs that ``size`` asks of :meth:`render`, or ValueError."""
@@ -341,23 +355,43 @@ class RetinaGAN:
         return int(size)
 
     def _render(self, label_map: np.ndarray, style: Style, size: int) -> np.ndarray:
-        config = self.photo_generator.config
-        guidance = None
-        if self.has_eye:
-            eye = self._eye(label_map, style)
-            planes = torch.from_numpy(eye.planes.stacked(config.planes))
-            latent, guidance = eye.code[None], self._on_device(planes[None])
-        else:
-            latent = self._light_and_texture(style)[0][None]
-        onehot = self._on_device(one_hot(label_map[None]))
-        # Half precision pays on a GPU alone; the CPU in float32 is the tested reference. Imported weights stay exact
-        # everywhere.
-        half = self.device.type == "cuda" and self.has_eye
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            photo = self.photo_generator(onehot, latent.to(self.device), guidance)
+        onehot, latent, retina = self.inputs(label_map, style)
+        with self.precision():
+            guidance = self.with_gaps(retina, hidden_by_lesions(label_map, self.lesion_margin))
+            photo = self.photo_generator(onehot, latent, guidance, retina)
             if size != self.size and self.superres is not None:
                 photo = self._enlarged(self.superres, photo, onehot, label_map, style)
-        return (photo[0].float().permute(1, 2, 0) * 255).round().clamp(0, 255).byte().cpu().numpy()
+        return as_bytes(photo)
+
+    def inputs(self, label_map: np.ndarray, style: Style) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """What the photo generator needs, on the device: the map's channels, the latent and, with an eye, its planes
+        with whole vessels, ``None`` otherwise."""
+        onehot = self._on_device(one_hot(label_map[None]))
+        if not self.has_eye:
+            return onehot, self._light_and_texture(style)[0][None].to(self.device), None
+        eye = self._eye(label_map, style)
+        planes = torch.from_numpy(eye.planes.stacked(self.photo_generator.config.planes))
+        return onehot, eye.code[None].to(self.device), self._on_device(planes[None])
+
+    def with_gaps(self, retina: torch.Tensor | None, hidden: np.ndarray) -> torch.Tensor | None:
+        """An eye's planes ``(1, G, H, W)`` without its vessels where ``hidden bool (H, W)`` says."""
+        if retina is None:
+            return None
+        planes = [self.photo_generator.config.planes.index(name) for name in VESSELS]
+        guidance = retina.clone()
+        guidance[:, planes] *= torch.from_numpy(~hidden).to(self.device)
+        return guidance
+
+    @property
+    def lesion_margin(self) -> float:
+        """Pixels around a lesion in which no vessel is shown (``EyeCorrections.lesion_margin``)."""
+        return self.photo_generator.config.corrections.lesion_margin * self.size / 512
+
+    def precision(self) -> torch.autocast:
+        """The context that photographs are made in. Half precision pays on a GPU alone; the CPU in float32 is the
+        tested reference. Imported weights stay exact everywhere."""
+        half = self.device.type == "cuda" and self.has_eye
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
 
     def _enlarged(
         self, superres: SuperResolver, photo: torch.Tensor, onehot: torch.Tensor, label_map: np.ndarray, style: Style
@@ -385,6 +419,11 @@ class RetinaGAN:
 
     def _on_device(self, planes: torch.Tensor) -> torch.Tensor:
         return planes.to(self.device, memory_format=torch.channels_last)
+
+
+def as_bytes(photo: torch.Tensor) -> np.ndarray:
+    """A network's photograph ``(1, 3, H, W)`` in 0..1 as ``uint8 (H, W, 3)``."""
+    return (photo[0].float().permute(1, 2, 0) * 255).round().clamp(0, 255).byte().cpu().numpy()
 
 
 def _blend(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:

@@ -32,7 +32,8 @@ NOISE_SIDE = 512
 
 @dataclass(frozen=True, eq=False)
 class GrownEye:
-    """The planes of a new eye and its light's whitened code ``(Z,)``."""
+    """The planes of a new eye, with its vessels whole (:func:`hidden_by_lesions`), and its light's whitened code
+    ``(Z,)``. Of the map they depend on the disc and the field alone."""
 
     planes: EyePlanes
     code: torch.Tensor
@@ -69,17 +70,22 @@ def new_texture(
     return synthesise_texture(noise, logs + left, scale, corrections.coarse_slope)
 
 
-def without_lesions(vessels: np.ndarray, label_map: np.ndarray, margin: float) -> np.ndarray:
-    """A vessel plane ``float32 (S, S)`` in 0..1, or several ``(N, S, S)``, without what the map's lesions cover.
+def hidden_by_lesions(label_map: np.ndarray, margin: float) -> np.ndarray:
+    """Where no vessel is shown, ``bool (H, W)``: within ``margin`` pixels of a haemorrhage, microaneurysm or hard
+    exudate.
 
-    The ridge filter is blind there too (``retinagan.eye.ridges``), so the photo generator has learned to draw a
-    vessel's way through a lesion by itself; the tree below stays the same. ``margin`` is in pixels at a side of 512.
+    The ridge filter is blind there (``retinagan.eye.ridges``), so the photo generator has learned to draw a vessel's
+    way through a lesion by itself; the tree below stays the same.
     """
     lesions = np.isin(label_map, (HE, MA, EX))
-    if lesions.any():
-        away = ndimage.distance_transform_edt(~lesions) > margin * label_map.shape[0] / 512
-        vessels = np.where(away, vessels, 0)
-    return vessels.astype(np.float32)
+    return ndimage.distance_transform_edt(~lesions) <= margin if lesions.any() else lesions
+
+
+def without_lesions(vessels: np.ndarray, label_map: np.ndarray, margin: float) -> np.ndarray:
+    """A vessel plane ``float32 (S, S)`` in 0..1, or several ``(N, S, S)``, without what :func:`hidden_by_lesions`
+    hides; ``margin`` is in pixels at a side of 512."""
+    hidden = hidden_by_lesions(label_map, margin * label_map.shape[0] / 512)
+    return np.where(hidden, 0, vessels).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -186,7 +192,6 @@ def make_eye(
     else:
         tone = np.zeros_like(vessels) if tone is None else tone
         strength = vessel_gain(logs)
-    vessels, tone = without_lesions(np.stack([vessels, tone]), label_map, corrections.lesion_margin)
     field = light_field(code, mean, components, size, anatomy.side, light_shift(anatomy)).numpy()
     macula = draw_macula(fovea or (anatomy.fovea_x, anatomy.fovea_y), anatomy.disc_radius, size, corrections)
     shown = new_texture(noise.numpy(), logs, corrections)

@@ -14,6 +14,8 @@ from retinagan.eye.light import darken_fovea
 Plane = Literal["light_red", "light_green", "light_blue", "vessels", "texture", "tone"]
 LIGHT: tuple[Plane, ...] = ("light_red", "light_green", "light_blue")
 """The eye's light, 0..1 RGB, darkened at the fovea. A network that is told where the fovea is draws rings around it."""
+VESSELS: tuple[Plane, ...] = ("vessels", "tone")
+"""What lesions hide."""
 PLANES: tuple[Plane, ...] = (*LIGHT, "vessels", "texture", "tone")
 """All planes in order. ``vessels`` are 0..1 and their ``tone`` -1..1 (how much darker a vessel is than others of its
 calibre: veins; or lighter: arteries), both times how clear the eye's vessels are; ``texture`` is of about unit

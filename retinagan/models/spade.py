@@ -112,8 +112,8 @@ class PhotoGeneratorConfig:
 
     @property
     def lesion_reach(self) -> int:
-        """Pixels beyond a lesion, counted from its surroundings of whole ``coarse_reduction`` squares, within which the
-        photograph depends on it: three convolutions and an upsampling a block that sees it, and the last one."""
+        """Pixels beyond a lesion within which the photograph depends on it: three convolutions, a pooling and an
+        upsampling of each block that sees it, and the last convolution."""
         return sum(4 * (self.reduction >> i) for i in range(self.blind_blocks, len(self.channels))) + self.final_kernel
 
     @property
@@ -177,8 +177,8 @@ class PhotoGenerator(nn.Module):
 
     ``forward(onehot (N,7,H,W) float32, latent (N,Z) float32, guidance (N,G,H,W) float32 or None, retina) ->
     (N,3,H,W) float32 in 0..1``. ``retina``, like ``guidance`` but without a gap at any lesion, is what the blocks see
-    that do not see the lesions; None: the same. Configs with ``stem='planes'`` take any H, W that divide by ``config.reduction``
-    (crops in training); those with ``stem='latent'`` only H = W = ``config.size``.
+    that do not see the lesions; None: the same. Configs with ``stem='planes'`` take any H, W that divide by
+    ``config.reduction`` (crops in training); those with ``stem='latent'`` only H = W = ``config.size``.
 
     Raises:
         ValueError: a shape is wrong, or the guidance that the config needs is missing or not wanted.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from retinagan.eye.grown import draw_light_and_texture, eye_seed, make_eye
+from retinagan.eye.grown import draw_light_and_texture, eye_seed, hidden_by_lesions, make_eye, without_lesions
 from retinagan.eye.light import (
     FOVEA_DEPTH,
     clear_retina,
@@ -116,17 +116,20 @@ def test_an_eye_is_its_seed():
     assert eye_seed(5) == eye_seed(5) != eye_seed(6)
 
 
-def test_lesions_do_not_change_the_eye_but_cover_its_vessels():
+def test_lesions_do_not_change_the_eye_but_hide_its_vessels():
     statistics = EyeStatistics(3)
     label_map = labels.empty_map(128, "right")
     healthy = make_eye(label_map, 3, statistics, NONE).planes
     ill = label_map.copy()
     ill[:, 30:40][label_map[:, 30:40] == labels.VB] = labels.HE
-    eye = make_eye(ill, 3, statistics, NONE).planes
-    assert np.array_equal(healthy.light, eye.light) and np.array_equal(healthy.texture, eye.texture)
+    assert np.array_equal(make_eye(ill, 3, statistics, NONE).planes.stacked(), healthy.stacked())
     assert healthy.vessels[:, 30:40].max() > 0.2
-    for before, after in ((healthy.vessels, eye.vessels), (healthy.tone, eye.tone)):
-        assert (after[:, 30:40] == 0).all() and np.array_equal(before[:, 50:], after[:, 50:])
+    hidden = hidden_by_lesions(ill, 3)
+    across = np.flatnonzero(hidden[64])
+    assert (across.min(), across.max()) == (27, 42) and not hidden_by_lesions(label_map, 3).any()
+    shown = without_lesions(np.stack([healthy.vessels, healthy.tone]), ill, 12)  # 3 pixels at this side
+    assert (shown[:, hidden] == 0).all()
+    assert np.array_equal(shown[:, ~hidden], np.stack([healthy.vessels, healthy.tone])[:, ~hidden])
 
 
 def test_fovea_is_a_gaussian_at_its_centre():
