@@ -29,6 +29,7 @@ from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.clean import clean_map, is_plausible_disc
 from retinagan.maps.labels import OD, check_map, one_hot
 from retinagan.models.layers import channels_last
+from retinagan.models.neighbourhoods import SeenNeighbourhoods
 from retinagan.models.spade import PhotoGenerator
 from retinagan.models.stylegan import MapGenerator, logits_to_maps
 from retinagan.models.superres import FACTOR, SuperResolver
@@ -53,6 +54,7 @@ class RetinaGAN:
         facts: ``{"maps": …, "photos": …}`` and, if there is one, ``superres``: what each checkpoint says of its
             training.
         hashes: the same keys, SHA-256 of the checkpoint files; empty when built from modules.
+        seen: the neighbourhoods of labels that the original's photo generator has met; it must keep its weights.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class RetinaGAN:
                 )
             superres = channels_last(superres.eval().to(self.device))
         self.superres = superres
+        self.seen = SeenNeighbourhoods()
         self.facts = facts or {}
         self.hashes = hashes or {}
 
@@ -358,7 +361,7 @@ class RetinaGAN:
         onehot, latent, retina = self.inputs(label_map, style)
         with self.precision():
             guidance = self.with_gaps(retina, hidden_by_lesions(label_map, self.lesion_margin))
-            photo = self.photo_generator(onehot, latent, guidance, retina)
+            photo = self.photo_generator(onehot, latent, guidance, retina, self.seen)
             if size != self.size and self.superres is not None:
                 photo = self._enlarged(self.superres, photo, onehot, label_map, style)
         return as_bytes(photo)

@@ -92,4 +92,4 @@ class Redraw:
         onehot = one_hot(self._map[window][None]).to(model.device)
         coarse = self._coarse[..., top // step : bottom // step, left // step : right // step]
         with model.precision():
-            return as_bytes(network.fine(coarse, onehot, model.with_gaps(retina, hidden)))
+            return as_bytes(network.fine(coarse, onehot, model.with_gaps(retina, hidden), model.seen))

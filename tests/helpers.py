@@ -15,6 +15,22 @@ from retinagan.resources import DEFAULT_MODEL
 TINY_SIZE = 64
 SHIPPED = EyeCorrections(**checkpoints.describe(DEFAULT_MODEL / "photos.safetensors")["config"]["corrections"])
 """The corrections of the shipped weights."""
+TINY_ORIGINAL = dict(
+    size=TINY_SIZE,
+    channels=(8, 8, 6),
+    spade_hidden=(4, 4, 4),
+    final_upsample=True,
+    latent_dim=5,
+    stem="latent",
+    modulation_kernel=3,
+    norm="instance",
+    skip="spade",
+    map_resize="nearest",
+    guidance="none",
+    output="sigmoid",
+    final_kernel=4,
+)
+"""A photo generator of the original's architecture."""
 
 
 def tiny_map_generator(seed: int = 0) -> MapGenerator:
@@ -29,6 +45,17 @@ def tiny_photo_generator(seed: int = 0) -> PhotoGenerator:
         return PhotoGenerator(
             PhotoGeneratorConfig(size=TINY_SIZE, channels=(8, 8), spade_hidden=(4, 4), latent_dim=4)
         ).eval()
+
+
+def tiny_original_generator(seed: int = 0, gain: float = 3.0, **changed: object) -> PhotoGenerator:
+    """The original's architecture; its weights are ``gain`` times PyTorch's, so that photographs are no grey planes."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        generator = PhotoGenerator(PhotoGeneratorConfig(**{**TINY_ORIGINAL, **changed})).eval()
+    with torch.no_grad():
+        for name, parameter in generator.named_parameters():
+            parameter.mul_(gain if name.startswith("blocks") else 1)
+    return generator
 
 
 def tiny_model(folder: Path) -> Path:

@@ -99,7 +99,7 @@ def test_one_stroke_computes_a_window_alone(model, drawn, monkeypatch):
     seen = []
     fine = model.photo_generator.fine
     monkeypatch.setattr(
-        model.photo_generator, "fine", lambda x, onehot, g: seen.append(onehot.shape) or fine(x, onehot, g)
+        model.photo_generator, "fine", lambda x, onehot, *rest: seen.append(onehot.shape) or fine(x, onehot, *rest)
     )
     monkeypatch.setattr(model.photo_generator, "coarse", lambda *_: pytest.fail("the coarse blocks are kept"))
     label_map = drawn.copy()

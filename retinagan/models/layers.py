@@ -91,6 +91,22 @@ class EqualConv2d(nn.Module):
         return F.conv2d(x, self.weight * self.scale, self.bias, padding=0 if self.reflect else self.margin)
 
 
+def conv_of_upsampled(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """``conv``, 3×3 or 4×4 and "same", of ``x`` enlarged twice by nearest neighbour; the enlarged image is never made.
+
+    Each of the four pixels that a pixel becomes sees at most 3×3 pixels of ``x``, some of them through several taps: a
+    3×3 convolution with four times the filters. ``(N, C, H, W) -> (N, F, 2·H, 2·W)``.
+    """
+    kernel = conv.kernel_size[0]
+    taps = x.new_zeros(2, 3, kernel)  # pixel's half, row or column of ``x`` around it, tap
+    for half in range(2):
+        for tap in range(kernel):
+            taps[half, (half + tap - (kernel - 1) // 2) // 2 + 1, tap] = 1
+    weight = torch.einsum("pyk,qxl,fckl->fpqcyx", taps, taps, conv.weight).flatten(0, 2)
+    bias = None if conv.bias is None else conv.bias.repeat_interleave(4)
+    return F.pixel_shuffle(F.conv2d(x, weight, bias, padding=1), 2)
+
+
 def minibatch_deviation(x: Tensor, group: int) -> Tensor:
     """Append one plane: how much the images of a group differ (Karras et al. 2018). ``(N, C, H, W) -> (N, C+1, H, W)``.
 

@@ -1,4 +1,4 @@
-"""SPADE photo generator and its patch discriminator.
+"""SPADE photo generator.
 
 Semantic image synthesis with spatially-adaptive normalisation (Park et al., CVPR 2019). One class serves
 two configs: the original release's GauGAN (latent stem, per-image statistics, nearest map, sigmoid) and the
@@ -21,7 +21,8 @@ from retinagan.eye.planes import LIGHT, PLANES, Plane, pick
 from retinagan.eye.statistics import UNCORRECTED, EyeCorrections, EyeStatistics
 from retinagan.eye.texture import GRAIN_SIDE
 from retinagan.maps.labels import BG, EX, MA, NUM_CLASSES, VB
-from retinagan.models.layers import LEAK, in_bands
+from retinagan.models.layers import LEAK, conv_of_upsampled, in_bands
+from retinagan.models.neighbourhoods import Neighbourhoods, SeenNeighbourhoods
 
 EPSILON = 1e-5
 """Added to a variance, as in the original."""
@@ -88,7 +89,7 @@ class PhotoGeneratorConfig:
             raise ValueError(f"lesion_blocks is {self.lesion_blocks}; allowed are 0 to {blocks}, the blocks")
         if self.size % self.reduction:
             raise ValueError(f"size is {self.size}; with {blocks} blocks it must divide by {self.reduction}")
-        _check_planes(self.planes)
+        check_planes(self.planes)
         if self.texture_skip and self.output != "light":
             raise ValueError("texture_skip adds to the eye's light: it needs output 'light'")
         if self.output == "light" and self.guidance != "eye":
@@ -125,6 +126,13 @@ class PhotoGeneratorConfig:
         """Planes that SPADE sees: classes, with area-resizing a boosted plane of small lesions, and the guidance."""
         return NUM_CLASSES + (1 if self.map_resize == "area" else 0) + self.guidance_channels - (self.texture_skip > 0)
 
+    @property
+    def sees_labels_alone(self) -> bool:
+        """Whether gamma and beta at a pixel depend on the 5×5 labels around it alone, as in the original: then
+        ``models/neighbourhoods.py`` can compute them, for the original's norm."""
+        told = (self.guidance, self.map_resize, self.modulation_kernel, self.norm)
+        return told == ("none", "nearest", 3, "instance")
+
 
 class SPADE(nn.Module):
     """Normalise, then scale and shift by maps computed from the condition (no ``1 + gamma``, as in the original)."""
@@ -137,7 +145,9 @@ class SPADE(nn.Module):
         self.conv_gamma = nn.Conv2d(hidden, channels, k, padding=k // 2)
         self.conv_beta = nn.Conv2d(hidden, channels, k, padding=k // 2)
 
-    def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, condition: torch.Tensor | Neighbourhoods) -> torch.Tensor:
+        if isinstance(condition, Neighbourhoods):
+            return condition.modulated(self, x, EPSILON)
         hidden = F.relu(self.conv(condition), inplace=True)
         return torch.addcmul(self.conv_beta(hidden), self.conv_gamma(hidden), self._normalised(x))
 
@@ -145,8 +155,10 @@ class SPADE(nn.Module):
         if self.norm == "pixel":
             # In channels-last layout a pixel's channels lie side by side: a layer norm of the last axis, in one pass.
             return F.layer_norm(x.movedim(1, -1), x.shape[1:2], eps=EPSILON).movedim(-1, 1).to(x.dtype)
-        variance, mean = torch.var_mean(x.float(), dim=(2, 3), correction=0, keepdim=True)
-        return ((x - mean) * torch.rsqrt(variance + EPSILON)).to(x.dtype)
+        # In two passes of means, as torch.var_mean is slow over the outer axes of the channels-last layout.
+        centred = x.float() - x.float().mean((2, 3), keepdim=True)
+        variance = centred.square().mean((2, 3), keepdim=True)
+        return (centred * torch.rsqrt(variance + EPSILON)).to(x.dtype)
 
 
 class SPADEResidualBlock(nn.Module):
@@ -164,7 +176,7 @@ class SPADEResidualBlock(nn.Module):
             else:
                 self.conv_3 = nn.Conv2d(in_channels, channels, 1)
 
-    def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, condition: torch.Tensor | Neighbourhoods) -> torch.Tensor:
         y = self.conv_1(F.leaky_relu(self.spade_1(x, condition), LEAK, inplace=True))
         y = self.conv_2(F.leaky_relu(self.spade_2(y, condition), LEAK, inplace=True))
         if self.spade_3 is not None:
@@ -178,7 +190,8 @@ class PhotoGenerator(nn.Module):
     ``forward(onehot (N,7,H,W) float32, latent (N,Z) float32, guidance (N,G,H,W) float32 or None, retina) ->
     (N,3,H,W) float32 in 0..1``. ``retina``, like ``guidance`` but without a gap at any lesion, is what the blocks see
     that do not see the lesions; None: the same. Configs with ``stem='planes'`` take any H, W that divide by
-    ``config.reduction`` (crops in training); those with ``stem='latent'`` only H = W = ``config.size``.
+    ``config.reduction`` (crops in training); those with ``stem='latent'`` only H = W = ``config.size``. With what was
+    ``seen`` before, the original's config computes gamma and beta once a neighbourhood of labels; None: at each pixel.
 
     Raises:
         ValueError: a shape is wrong, or the guidance that the config needs is missing or not wanted.
@@ -210,14 +223,16 @@ class PhotoGenerator(nn.Module):
         latent: torch.Tensor,
         guidance: torch.Tensor | None = None,
         retina: torch.Tensor | None = None,
+        seen: SeenNeighbourhoods | None = None,
     ) -> torch.Tensor:
         self._check(onehot, latent, guidance)
         if not self.training and self.config.norm == "instance" and onehot.shape[0] > 1:
             # Libraries choose other algorithms for other batch sizes, and the instance norms make more than 1e-5 of
             # their rounding; computed alone, an image is the same in any batch.
-            guides = [None] * onehot.shape[0] if guidance is None else guidance.split(1)
-            return torch.cat([self(*parts) for parts in zip(onehot.split(1), latent.split(1), guides, strict=True)])
-        return self.fine(self.coarse(onehot, latent, guidance if retina is None else retina), onehot, guidance)
+            batch = (onehot, latent, guidance, retina)
+            alone = [[None] * onehot.shape[0] if part is None else part.split(1) for part in batch]
+            return torch.cat([self(*parts, seen) for parts in zip(*alone, strict=True)])
+        return self.fine(self.coarse(onehot, latent, guidance if retina is None else retina), onehot, guidance, seen)
 
     def coarse(self, onehot: torch.Tensor, latent: torch.Tensor, guidance: torch.Tensor | None) -> torch.Tensor:
         """What the stem and the blocks that see no lesion make ``(N, C, H / r, W / r)``, ``r`` being
@@ -238,14 +253,21 @@ class PhotoGenerator(nn.Module):
             x = self._block(index, x, self._boosted(planes[level], level))
         return x
 
-    def fine(self, x: torch.Tensor, onehot: torch.Tensor, guidance: torch.Tensor | None) -> torch.Tensor:
+    def fine(
+        self,
+        x: torch.Tensor,
+        onehot: torch.Tensor,
+        guidance: torch.Tensor | None,
+        seen: SeenNeighbourhoods | None = None,
+    ) -> torch.Tensor:
         """The photograph ``(N, 3, H, W)`` of :meth:`coarse` features, by the blocks that see the lesions; of whole
         pictures or of windows whose sides and corners divide by ``config.coarse_reduction``."""
         config = self.config
         planes = self._pyramid(onehot, guidance, config.reduction >> (len(self.blocks) - 1), config.coarse_reduction)
         for index in range(config.blind_blocks, len(self.blocks)):
             level = config.reduction >> index
-            x = self._block(index, x, self._boosted(planes[level], level))
+            condition = self._boosted(planes[level], level)
+            x = self._block(index, x, seen.of(condition) if seen and config.sees_labels_alone else condition)
         x = x.float()
         if config.output == "sigmoid" or guidance is None:
             return torch.sigmoid(x)
@@ -255,21 +277,26 @@ class PhotoGenerator(nn.Module):
         photo = (light + x) * (1 - onehot[:, BG : BG + 1])
         return photo if self.training else photo.clamp(0, 1)
 
-    def _block(self, index: int, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+    def _block(self, index: int, x: torch.Tensor, condition: torch.Tensor | Neighbourhoods) -> torch.Tensor:
         """A block, behind the upsampling that all but the first begin with; the last one with what follows it."""
 
-        def run(x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        def run(x: torch.Tensor, condition: torch.Tensor | Neighbourhoods) -> torch.Tensor:
             x = self.blocks[index](self._upsampled(x) if index else x, condition)
             return x if index < len(self.blocks) - 1 else self._output(x)
 
-        local = self.config.norm == "pixel" and not self.config.final_upsample
-        return in_bands(run, BLOCK_REACH, x, condition) if local else run(x, condition)
+        config = self.config
+        if config.norm == "instance" or config.final_upsample or isinstance(condition, Neighbourhoods):
+            return run(x, condition)
+        return in_bands(run, BLOCK_REACH, x, condition)
 
     def _output(self, x: torch.Tensor) -> torch.Tensor:
-        if self.config.final_upsample:
+        config = self.config
+        if config.final_upsample and config.map_resize == "nearest":
+            return conv_of_upsampled(F.leaky_relu(x, LEAK, inplace=True), self.output)
+        if config.final_upsample:
             x = self._upsampled(x)
         x = F.leaky_relu(x, LEAK, inplace=True)
-        if self.config.final_kernel == 4:
+        if config.final_kernel == 4:
             x = F.pad(x, (0, 1, 0, 1))  # two after, one before: the convolution itself pads one
         return self.output(x)
 
@@ -357,63 +384,7 @@ def _without_lesions(planes: torch.Tensor) -> torch.Tensor:
     return healthy
 
 
-def _check_planes(planes: tuple[str, ...]) -> None:
+def check_planes(planes: tuple[str, ...]) -> None:
+    """ValueError unless each plane of an eye is named once."""
     if len(set(planes)) != len(PLANES):
         raise ValueError(f"planes are {', '.join(planes)}; each of {', '.join(PLANES)} is needed once")
-
-
-@configuration
-class PhotoDiscriminatorConfig:
-    """Patch discriminator on crops: pixel-unshuffled input, one logit a patch (Isola et al., 2017)."""
-
-    channels: Channels = (48, 96, 128)
-    """Filters of the strided convolutions."""
-    planes: Planes = PLANES
-    """What the channels of the guidance are, as the generator's."""
-    guidance_planes: tuple[Plane, ...] = ("vessels",)
-    """Those that it sees beside the photograph and the seven channels."""
-    unshuffle: int = Field(2, ge=1, le=16)
-    norm: Literal["instance", "none"] = "instance"
-    """``instance`` or ``none``: without, it tells real from generated after tens of steps instead of hundreds."""
-    detail_gain: float = Field(0.0, ge=0, le=100)
-    """Above 0 it also sees the photograph minus the eye's light, times this: detail is faint beside the light."""
-
-    @model_validator(mode="after")
-    def _together(self) -> Self:
-        _check_planes(self.planes)
-        return self
-
-
-class PhotoDiscriminator(nn.Module):
-    """``forward(photo (N,3,H,W), onehot (N,7,H,W), guidance (N,G,H,W)) -> [features…, logits (N,1,h,w)]``."""
-
-    def __init__(self, config: PhotoDiscriminatorConfig) -> None:
-        super().__init__()
-        self.config = config
-        shown = 3 + 3 * (config.detail_gain > 0) + NUM_CLASSES + len(config.guidance_planes)
-        layers, width = [], shown * config.unshuffle**2
-        for index, channels in enumerate(config.channels):
-            stride = 1 if index == 0 else 2
-            conv = nn.Conv2d(width, channels, 3 if stride == 1 else 4, stride, padding=1)
-            norm = nn.Identity() if index == 0 or config.norm == "none" else nn.InstanceNorm2d(channels, affine=True)
-            if config.norm == "none":  # PyTorch's own start would halve the signal in every layer
-                nn.init.kaiming_normal_(conv.weight, 0.2)
-                nn.init.zeros_(conv.get_parameter("bias"))
-            layers.append(nn.Sequential(conv, norm, nn.LeakyReLU(0.2)))
-            width = channels
-        self.layers = nn.ModuleList(layers)
-        self.logits = nn.Conv2d(width, 1, 3, padding=1)
-
-    def forward(self, photo: torch.Tensor, onehot: torch.Tensor, guidance: torch.Tensor) -> list[torch.Tensor]:
-        config, planes = self.config, [photo * 2 - 1, onehot]
-        if config.detail_gain:
-            detail = photo - pick(guidance, LIGHT, config.planes)
-            planes.append(detail * config.detail_gain * (1 - onehot[:, BG : BG + 1]))
-        if config.guidance_planes:
-            planes.append(pick(guidance, config.guidance_planes, config.planes))
-        x = F.pixel_unshuffle(torch.cat(planes, 1), config.unshuffle)
-        features = []
-        for layer in self.layers:
-            x = layer(x)
-            features.append(x)
-        return [*features, self.logits(x)]

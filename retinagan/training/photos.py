@@ -34,13 +34,9 @@ from retinagan.eye.planes import LIGHT, EyePlanes, Window, pick
 from retinagan.eye.tree.rasterise import grow_vessels_and_tone
 from retinagan.maps.labels import EX, MA, NUM_CLASSES, colours_from_map, one_hot
 from retinagan.models.layers import channels_last
+from retinagan.models.photo_discriminator import PhotoDiscriminator, PhotoDiscriminatorConfig
 from retinagan.models.segmenter import SEGMENTED
-from retinagan.models.spade import (
-    PhotoDiscriminator,
-    PhotoDiscriminatorConfig,
-    PhotoGenerator,
-    PhotoGeneratorConfig,
-)
+from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
 from retinagan.training.initial import start_from
 from retinagan.training.photo_crops import degraded, light_ratio, lit, relit, uniform
 from retinagan.training.photo_eyes import Eye, measure_eyes

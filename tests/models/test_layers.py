@@ -26,3 +26,13 @@ def test_bands_make_what_the_whole_makes(height, monkeypatch):
     heights.clear()
     layers.in_bands(run, 4, coarse, fine)  # with gradients: at once
     assert heights == [height]
+
+
+@pytest.mark.parametrize("kernel", [3, 4])
+def test_a_convolution_of_an_enlarged_image_without_the_enlarged_image(kernel):
+    generator = torch.Generator().manual_seed(0)
+    convolution = torch.nn.Conv2d(4, 3, kernel, padding=1)
+    x = torch.randn(2, 4, 5, 7, generator=generator)
+    large = F.interpolate(x, scale_factor=2, mode="nearest")
+    expected = convolution(F.pad(large, (0, kernel - 3, 0, kernel - 3)))
+    torch.testing.assert_close(layers.conv_of_upsampled(x, convolution), expected, atol=1e-5, rtol=1e-5)

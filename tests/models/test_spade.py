@@ -9,30 +9,9 @@ import torch.nn.functional as F
 
 from retinagan.eye.planes import LIGHT, PLANES, pick
 from retinagan.eye.statistics import EyeCorrections
-from retinagan.models.spade import (
-    SPADE,
-    PhotoDiscriminator,
-    PhotoDiscriminatorConfig,
-    PhotoGenerator,
-    PhotoGeneratorConfig,
-)
-from tests.helpers import tiny_photo_generator
-
-TINY_ORIGINAL = dict(
-    size=32,
-    channels=(8, 8, 6),
-    spade_hidden=(4, 4, 4),
-    final_upsample=True,
-    latent_dim=5,
-    stem="latent",
-    modulation_kernel=3,
-    norm="instance",
-    skip="spade",
-    map_resize="nearest",
-    guidance="none",
-    output="sigmoid",
-    final_kernel=4,
-)
+from retinagan.models.photo_discriminator import PhotoDiscriminator, PhotoDiscriminatorConfig
+from retinagan.models.spade import SPADE, PhotoGenerator, PhotoGeneratorConfig
+from tests.helpers import TINY_ORIGINAL, tiny_photo_generator
 
 
 def planes(n=2, size=64, seed=0):
@@ -57,7 +36,7 @@ def test_output_is_an_image_and_black_outside_the_field():
 def test_an_image_does_not_depend_on_its_batch(original):
     if original:
         generator = PhotoGenerator(PhotoGeneratorConfig(**TINY_ORIGINAL)).eval()
-        onehot, guidance = planes(size=32)[0], None
+        onehot, guidance = planes()[0], None
     else:
         generator = tiny_photo_generator()
         onehot, guidance = planes()
@@ -121,7 +100,7 @@ def test_original_config_pads_its_last_convolution_one_before_and_two_after():
     torch.nn.init.zeros_(generator.output.bias)
     with torch.no_grad():
         generator.output.weight[:, :, 3, 3] = 1.0  # reads two pixels down and right
-    photo = generator(planes(n=1, size=32)[0], torch.randn(1, 5))
+    photo = generator(planes(n=1)[0], torch.randn(1, 5))
     assert (photo[..., -2:, :] == 0.5).all() and (photo[..., :, -2:] == 0.5).all()
     assert (photo[..., :-2, :-2] != 0.5).any(dim=1).all()
 
@@ -140,9 +119,9 @@ def test_missing_or_wrong_inputs_are_named():
         generator(onehot[..., :63], latent, guidance[..., :63])
     plain = PhotoGenerator(PhotoGeneratorConfig(**TINY_ORIGINAL))
     with pytest.raises(ValueError, match="guidance 'none'"):
-        plain(onehot[..., :32, :32], torch.zeros(2, 5), guidance)
-    with pytest.raises(ValueError, match="this generator makes 32×32"):
-        plain(onehot, torch.zeros(2, 5))
+        plain(onehot, torch.zeros(2, 5), guidance)
+    with pytest.raises(ValueError, match="this generator makes 64×64"):
+        plain(onehot[..., :32, :32], torch.zeros(2, 5))
 
 
 @pytest.mark.parametrize(
