@@ -25,7 +25,7 @@ from retinagan.data.segmenters import Segmenters, fold_of
 from retinagan.maps.clean import LEAST_SOFT_EXUDATE, smooth_disc
 from retinagan.maps.field import paint_map
 from retinagan.maps.labels import CLASSES, EX, HE, MA, OD, SE
-from retinagan.maps.parts import DISC_RADIUS, connected, field_of_view, large_parts, largest_part
+from retinagan.maps.parts import DISC_RADIUS, connected, field_of_view, large_parts, largest_part, without_holes
 from retinagan.models.segmenter import SEGMENTED
 
 LEAST_AREA = {EX: 3, HE: 6, SE: LEAST_SOFT_EXUDATE, MA: 2}
@@ -200,7 +200,7 @@ def _disc(
 ) -> tuple[np.ndarray, tuple[float, float, float] | None]:
     """The disc's mask, and the circle (x, y, radius) to draw in its place if the prediction is no disc."""
     if mask.any():
-        mask = ndimage.binary_fill_holes(largest_part(mask, corners=False))
+        mask = without_holes(largest_part(mask, corners=False))
         mask = ndimage.binary_opening(mask, iterations=max(1, size // 128))
         mask = smooth_disc(mask) if mask.any() else mask
         if mask.any() and DISC_AREA[0] <= mask.mean() <= DISC_AREA[1]:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from retinagan.maps.labels import BG, OD, SE, VB, check_map
-from retinagan.maps.parts import field_of_view, large_parts, largest_part
+from retinagan.maps.parts import bounding_box, field_of_view, large_parts, largest_part, without_holes
 
 PLAUSIBLE_RADIUS = (0.045, 0.13)
 """Radius of a plausible disc as a share of the side. IDRiD's masks: 0.047 (cut by the rim) to 0.116."""
@@ -19,6 +19,9 @@ are as small."""
 
 DISC_SMOOTHING = 6 / 512
 """Width (σ) of the Gaussian that smooths a generated disc's outline, as a share of the side."""
+
+GAUSSIAN_REACH = 4.0
+"""Where that Gaussian ends, in σ."""
 
 
 def clean_map(label_map: np.ndarray) -> np.ndarray:
@@ -43,7 +46,7 @@ def clean_map(label_map: np.ndarray) -> np.ndarray:
     disc = cleaned == OD
     if disc.any():
         cleaned[disc] = VB
-        cleaned[smooth_disc(ndimage.binary_fill_holes(largest_part(disc, corners=False)))] = OD
+        cleaned[smooth_disc(without_holes(largest_part(disc, corners=False)))] = OD
     return cleaned
 
 
@@ -56,7 +59,9 @@ def is_plausible_disc(share: float) -> bool:
 @lru_cache(maxsize=4)
 def _soft_field(side: int) -> np.ndarray:
     """The field of view behind the Gaussian of :func:`smooth_disc`, the same for every map of a side."""
-    return ndimage.gaussian_filter(field_of_view(side).astype(np.float32), DISC_SMOOTHING * side)
+    return ndimage.gaussian_filter(
+        field_of_view(side).astype(np.float32), DISC_SMOOTHING * side, truncate=GAUSSIAN_REACH
+    )
 
 
 def smooth_disc(disc: np.ndarray) -> np.ndarray:
@@ -67,9 +72,16 @@ def smooth_disc(disc: np.ndarray) -> np.ndarray:
     """
     from skimage.morphology import convex_hull_image  # slow to import, and most maps come without clean-up
 
-    field = field_of_view(len(disc))
-    share = ndimage.gaussian_filter(disc.astype(np.float32), DISC_SMOOTHING * len(disc))
-    smooth = (share > 0.5 * _soft_field(len(disc))) & field
+    field, sigma = field_of_view(len(disc)), DISC_SMOOTHING * len(disc)
+    # Nothing lies beyond the Gaussian's reach, and the hull fills its points' box at most: neither sees the whole map.
+    box = bounding_box(disc, margin=int(GAUSSIAN_REACH * sigma + 1))
+    smooth = np.zeros_like(disc)
+    if smooth[box].size:
+        share = ndimage.gaussian_filter(disc[box].astype(np.float32), sigma, truncate=GAUSSIAN_REACH)
+        smooth[box] = (share > 0.5 * _soft_field(len(disc))[box]) & field[box]
     if not smooth.any():
         return disc & field  # too small to be smoothed
-    return convex_hull_image(largest_part(smooth, corners=False)) & field
+    smooth = largest_part(smooth, corners=False)
+    box = bounding_box(smooth)
+    smooth[box] = convex_hull_image(smooth[box])
+    return smooth & field

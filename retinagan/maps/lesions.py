@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from retinagan.maps.labels import BG, CLASSES, EX, HE, LESIONS, MA, OD, SE, VB, check_map
-from retinagan.maps.parts import DISC_RADIUS, EIGHT, connected, field_of_view, largest_part, round_disc
+from retinagan.maps.parts import DISC_RADIUS, EIGHT, connected, field_of_view, largest_part, round_disc, without_holes
 
 
 class Habit(NamedTuple):
@@ -232,7 +232,7 @@ def _side(label_map: np.ndarray) -> int:
 
 def _disc_shape(label_map: np.ndarray) -> np.ndarray:
     """``bool (S, S)``: the largest disc with what lies on it; all False without one."""
-    return ndimage.binary_fill_holes(largest_part(label_map == OD))
+    return without_holes(largest_part(label_map == OD))
 
 
 def _disc_centre(label_map: np.ndarray) -> tuple[float, float] | None:

@@ -12,6 +12,20 @@ DISC_RADIUS = 0.092
 """The optic disc's usual radius as a share of the map's side (median of IDRiD's full-circle squares)."""
 
 
+Box = tuple[slice, slice]
+"""Rows and columns of a window."""
+
+
+def bounding_box(mask: np.ndarray, margin: int = 0) -> Box:
+    """The smallest window around the True pixels of ``bool (H, W)`` and, as far as the mask reaches, ``margin`` pixels
+    on each side of it; an empty one of nothing."""
+    box = []
+    for axis, side in enumerate(mask.shape):
+        (taken,) = np.nonzero(mask.any(axis=1 - axis))
+        box.append(slice(max(taken[0] - margin, 0), min(taken[-1] + 1 + margin, side)) if len(taken) else slice(0, 0))
+    return box[0], box[1]
+
+
 def connected(mask: np.ndarray) -> tuple[np.ndarray, int]:
     """The connected parts (corners touching, too) of ``bool (H, W)``, numbered from 1 in reading order; how many."""
     return ndimage.label(mask, EIGHT)
@@ -26,10 +40,12 @@ def pieces(mask: np.ndarray) -> list[tuple[np.ndarray, ...]]:
 
 def large_parts(mask: np.ndarray, least: float) -> np.ndarray:
     """The connected parts of ``bool (H, W)`` that have at least so many pixels."""
-    parts, _ = connected(mask)
-    keep = np.bincount(parts.ravel()) >= least
+    box, large = bounding_box(mask), np.zeros_like(mask)
+    parts, _ = connected(mask[box])
+    keep = np.bincount(parts.ravel(), minlength=1) >= least
     keep[0] = False
-    return keep[parts]
+    large[box] = keep[parts]
+    return large
 
 
 def largest_part(mask: np.ndarray, corners: bool = True) -> np.ndarray:
@@ -37,8 +53,17 @@ def largest_part(mask: np.ndarray, corners: bool = True) -> np.ndarray:
 
     Without ``corners`` pixels belong together only where their sides touch.
     """
-    parts, count = ndimage.label(mask, EIGHT if corners else None)
-    return parts == 1 + np.bincount(parts.ravel())[1:].argmax() if count > 1 else parts > 0
+    box, largest = bounding_box(mask), np.zeros_like(mask)
+    parts, count = ndimage.label(mask[box], EIGHT if corners else None)
+    largest[box] = parts == 1 + np.bincount(parts.ravel())[1:].argmax() if count > 1 else parts > 0
+    return largest
+
+
+def without_holes(mask: np.ndarray) -> np.ndarray:
+    """``bool (H, W)`` and what it encloses; what the picture's edge closes off is no hole."""
+    box, whole = bounding_box(mask), mask.copy()
+    whole[box] = ndimage.binary_fill_holes(mask[box])
+    return whole
 
 
 def round_disc(shape: tuple[int, int], x: float, y: float, radius: float) -> np.ndarray:

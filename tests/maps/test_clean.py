@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
+from skimage.morphology import convex_hull_image
 
-from retinagan.maps.clean import clean_map
+from retinagan.maps.clean import DISC_SMOOTHING, clean_map, smooth_disc
 from retinagan.maps.labels import BG, EX, HE, MA, NUM_CLASSES, OD, SE, VB, empty_map
-from retinagan.maps.parts import field_of_view
+from retinagan.maps.parts import field_of_view, largest_part, round_disc
 
 square_maps = st.integers(4, 16).flatmap(
     lambda n: hnp.arrays(np.uint8, (n, n), elements=st.integers(0, NUM_CLASSES - 1))
@@ -72,3 +73,23 @@ def test_clean_map_keeps_the_largest_disc_and_fills_its_holes():
     assert ndimage.label(cleaned == OD)[1] == 1
     with pytest.raises(ValueError, match=r"square, got \(4, 6\)"):
         clean_map(np.zeros((4, 6), dtype=np.uint8))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    hnp.arrays(bool, (12, 12)),
+    st.integers(64, 200),
+    st.floats(-0.05, 1.05),
+    st.floats(-0.05, 1.05),
+    st.floats(0.001, 0.3),
+)
+def test_a_disc_is_smoothed_as_on_the_whole_map(ragged, size, x, y, radius):
+    """Gaussian and hull of the disc's surroundings alone are those of the whole picture."""
+    disc = round_disc((size, size), x * size, y * size, radius * size)
+    row, column = (int(np.clip(at * size - 6, 0, size - 12)) for at in (y, x))
+    disc[row : row + 12, column : column + 12] ^= ragged
+    field = field_of_view(size)
+    share, soft = (ndimage.gaussian_filter(m.astype(np.float32), DISC_SMOOTHING * size) for m in (disc, field))
+    smooth = (share > 0.5 * soft) & field
+    expected = convex_hull_image(largest_part(smooth, corners=False)) & field if smooth.any() else disc & field
+    assert np.array_equal(smooth_disc(disc), expected)

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import ndimage
 
-from retinagan.maps.parts import connected, field_of_view, large_parts, largest_part, pieces, round_disc
+from retinagan.maps.parts import (
+    bounding_box,
+    connected,
+    field_of_view,
+    large_parts,
+    largest_part,
+    pieces,
+    round_disc,
+    without_holes,
+)
+
+masks = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9))
 
 MASK = np.array(
     [
@@ -34,6 +49,28 @@ def test_large_parts_and_the_largest():
     assert np.argwhere(largest_part(MASK, corners=False)).tolist() == [[0, 0], [0, 1]]  # the first of two
     assert not largest_part(np.zeros((2, 3), dtype=bool)).any()
     assert largest_part(np.ones((2, 3), dtype=bool)).all()
+
+
+@settings(deadline=None)
+@given(masks, st.integers(0, 9), st.booleans())
+def test_parts_and_holes_are_those_of_the_whole_mask(mask, least, corners):
+    """What is computed in the mask's box alone is what the plain whole-mask calls give."""
+    parts, count = ndimage.label(mask, np.ones((3, 3)) if corners else None)
+    sizes = [int((parts == number).sum()) for number in range(1, count + 1)]
+    largest = parts == 1 + sizes.index(max(sizes)) if sizes else np.zeros_like(mask)
+    assert np.array_equal(largest_part(mask, corners), largest)
+    if corners:
+        large = np.isin(parts, [number for number, size in enumerate(sizes, 1) if size >= least])
+        assert np.array_equal(large_parts(mask, least), large)
+    assert np.array_equal(without_holes(mask), ndimage.binary_fill_holes(mask))
+
+
+def test_the_box_of_a_mask():
+    mask = np.zeros((5, 7), dtype=bool)
+    assert mask[bounding_box(mask, 2)].shape == (0, 0)
+    mask[3, 1] = mask[2, 4] = True
+    assert bounding_box(mask) == (slice(2, 4), slice(1, 5))
+    assert bounding_box(mask, 2) == (slice(0, 5), slice(0, 7))
 
 
 def test_round_discs_count_pixel_centres():
