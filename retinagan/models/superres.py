@@ -20,6 +20,11 @@ from retinagan.models.layers import LEAK
 FACTOR = 2
 """How much larger the photograph becomes."""
 
+STRIP = 2**16
+"""Pixels of a photograph that are enlarged at once on a CPU: 128 rows of 512. Larger tensors (32 MB on) are new memory
+from the system each time, and touching that for the first time takes longer than many a layer; and the whole picture at
+once would take three times the memory."""
+
 
 @configuration
 class SuperResolverConfig:
@@ -49,7 +54,7 @@ class _Block(nn.Module):
             self.conv_2.weight *= 0.1
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv_2(F.leaky_relu(self.conv_1(F.leaky_relu(x, LEAK)), LEAK))
+        return self.conv_2(activated(self.conv_1(F.leaky_relu(x, LEAK)))).add_(x)
 
 
 class SuperResolver(nn.Module):
@@ -75,13 +80,27 @@ class SuperResolver(nn.Module):
 
     def forward(self, photo: Tensor, onehot: Tensor, vessels: Tensor, noise: Tensor) -> Tensor:
         self._check(photo, onehot, vessels, noise)
-        planes = torch.cat([vessels, noise], 1)
-        x = self.enter(torch.cat([photo * 2 - 1, onehot, F.pixel_unshuffle(planes, FACTOR)], 1))
+        if self.training or photo.device.type != "cpu":
+            return self._enlarged(photo, onehot, vessels, noise)
+        height, width = photo.shape[2:]
+        rows, reach = max(1, STRIP // width), 2 * len(self.blocks) + 4
+        strips = []
+        for top in range(0, height, rows):
+            bottom = min(top + rows, height)
+            seen, above = slice(max(0, top - reach), bottom + reach), min(top, reach)
+            fine = slice(FACTOR * seen.start, FACTOR * seen.stop)
+            strip = self._enlarged(photo[:, :, seen], onehot[:, :, seen], vessels[:, :, fine], noise[:, :, fine])
+            strips.append(strip[:, :, FACTOR * above : FACTOR * (above + bottom - top)])
+        return torch.cat(strips, 2)
+
+    def _enlarged(self, photo: Tensor, onehot: Tensor, vessels: Tensor, noise: Tensor) -> Tensor:
+        planes = _laid_out(torch.cat([vessels, noise], 1))
+        x = self.enter(torch.cat([photo * 2 - 1, onehot, _laid_out(F.pixel_unshuffle(planes, FACTOR))], 1))
         for block in self.blocks:
             x = block(x)
         # Interpolation before a convolution leaves no grid, as a pixel shuffle would.
-        x = upsampled(F.leaky_relu(self.leave(F.leaky_relu(x, LEAK)), LEAK))
-        x = F.leaky_relu(self.fine(torch.cat([x, planes], 1)), LEAK)
+        x = upsampled(activated(self.leave(activated(x))))
+        x = activated(self.fine(torch.cat([x, planes], 1)))
         x = upsampled(photo) + self.config.detail * self.output(x).float()
         x = x + F.interpolate(photo - F.avg_pool2d(x, FACTOR), scale_factor=FACTOR, mode="nearest")
         field = (upsampled(onehot[:, BG : BG + 1]) <= 0.5).to(x.dtype)
@@ -97,6 +116,16 @@ class SuperResolver(nn.Module):
         ):  # fmt: skip
             if tuple(planes.shape) != expected:
                 raise ValueError(f"{name} has shape {tuple(planes.shape)}; this photo needs {expected}")
+
+
+def activated(x: Tensor) -> Tensor:
+    """LeakyReLU in place: for what a convolution or a sum has just made and nothing else needs."""
+    return F.leaky_relu(x, LEAK, inplace=True)
+
+
+def _laid_out(planes: Tensor) -> Tensor:
+    """Channels last, as their neighbours in a concatenation: the convolution behind it would copy a mixed one."""
+    return planes.contiguous(memory_format=torch.channels_last)
 
 
 def upsampled(planes: Tensor) -> Tensor:

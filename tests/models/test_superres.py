@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset
 from retinagan.eye.style import Style
 from retinagan.maps.labels import BG, EX, HE, MA, VB, empty_map, one_hot
 from retinagan.maps.parts import field_of_view
+from retinagan.models import superres
 from retinagan.models.superres import DetailDiscriminator, DetailDiscriminatorConfig, SuperResolver, SuperResolverConfig
 from retinagan.pipeline import RetinaGAN
 from retinagan.training.superres import SuperresTask, SuperresTraining, _halved
@@ -55,6 +58,28 @@ def test_crops_and_whole_pictures_agree():
     part = network(photo[..., :32], onehot[..., :32], vessels[..., :64], noise[..., :64])
     assert torch.allclose(whole[..., :40], part[..., :40], atol=1e-5)
     assert torch.allclose(network(*(t[:1] for t in (photo, onehot, vessels, noise))), whole[:1], atol=1e-6)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 60), st.integers(1, 24), st.integers(1, 400))
+def test_strips_are_the_whole_picture(height, width, strip):
+    """On a CPU a picture is enlarged in strips of rows; none shows where they meet."""
+    planes = inputs(height, width)
+    network = tiny_resolver(detail=1.0)
+    with torch.inference_mode(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(superres, "STRIP", strip)
+        assert torch.allclose(network(*planes), network._enlarged(*planes), atol=2e-6)
+
+
+def test_a_training_step_sees_what_the_whole_picture_gives():
+    planes = inputs()
+    network = tiny_resolver(detail=0.02)
+    expected = network(*planes)
+    network.train()
+    made = network(*planes)
+    assert torch.allclose(made.clamp(0, 1), expected, atol=2e-6)
+    made.square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
 
 
 def test_no_grid_on_an_even_picture():
