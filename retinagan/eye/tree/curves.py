@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+
+
+def within(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """``np.clip``, whose wrapper takes longer than the work on arrays as small as these."""
+    return np.minimum(np.maximum(values, low), high)
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
@@ -22,11 +29,13 @@ def signed_angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def resample(points: np.ndarray, step: float) -> np.ndarray:
     """A polyline (P, 2) → points (Q, 2) a ``step`` apart along it, both ends kept."""
-    lengths = np.sqrt((np.diff(points, axis=0) ** 2).sum(axis=1))
-    along = np.concatenate([[0.0], np.cumsum(lengths)])
-    count = max(1, int(np.ceil(along[-1] / step)))
-    at = np.linspace(0.0, along[-1], count + 1)
-    return np.stack([np.interp(at, along, points[:, 0]), np.interp(at, along, points[:, 1])], axis=1)
+    x, y = points[:, 0], points[:, 1]
+    along = np.zeros(len(points))
+    np.cumsum(np.sqrt((x[1:] - x[:-1]) ** 2 + (y[1:] - y[:-1]) ** 2), out=along[1:])
+    count = max(1, math.ceil(along[-1] / step))
+    at = np.arange(count + 1) * (along[-1] / count)
+    at[-1] = along[-1]
+    return np.stack([np.interp(at, along, x), np.interp(at, along, y)], axis=1)
 
 
 _T = np.linspace(0.0, 1.0, 25)[:, None]
@@ -67,9 +76,12 @@ def wobble(curve: np.ndarray, amount: float, wavelength: float, draws: np.ndarra
     along = step * np.arange(len(points))
     waves = wavelength * (0.5 + 1.1 * draws[:3])
     # Triangular heights: about as spread as a normal distribution, without its tail of corkscrews.
-    heights = 2.4 * (draws[3:6] + np.roll(draws[3:6], 1) - 1) * waves
+    heights = 2.4 * (draws[3:6] + draws[[5, 3, 4]] - 1) * waves
     across = (heights * np.sin(2 * np.pi * (along[:, None] / waves + draws[6:9]))).sum(axis=1)
-    ramp = np.clip(along / 0.15, 0, 1)
-    ways = unit(np.gradient(points, axis=0))
+    ramp = within(along / 0.15, 0, 1)
+    ways = np.empty_like(points)
+    ways[0], ways[-1] = points[1] - points[0], points[-1] - points[-2]
+    ways[1:-1] = (points[2:] - points[:-2]) / 2
+    ways = unit(ways)
     normals = np.stack([-ways[:, 1], ways[:, 0]], axis=1)
     return points + normals * (amount * across * ramp * ramp * (3 - 2 * ramp))[:, None]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from retinagan.eye.tree.curves import WAVE_DRAWS, arc, resample, signed_angle, turn, unit, wobble
+from retinagan.eye.tree.curves import WAVE_DRAWS, arc, resample, signed_angle, turn, unit, within, wobble
 from retinagan.eye.tree.rules import Branching, Drift, Habit, Level, Room, Spacing, plateau
 
 ARTERY, VEIN = 0, 1
@@ -53,6 +53,7 @@ class Growth:
         self.depth = np.zeros(MAX_NODES, dtype=np.int64)
         self.tip = np.zeros(MAX_NODES)  # radius where a vessel ends, 0 elsewhere
         self.left = np.full(MAX_NODES, MAX_NODES)  # nodes to the vessel's tip, where it ends within the field
+        self.bears = np.zeros((2, MAX_NODES), dtype=bool)  # may fork, one row a kind
         self.since = np.zeros(MAX_NODES)  # nodes since the vessel's fork
         self.fork = np.arange(MAX_NODES)  # the vessel's first node
         self.slender = np.zeros(MAX_NODES, dtype=bool)  # bears twigs only
@@ -95,39 +96,46 @@ class Growth:
         points = wobble(curve, amount * self.habit.tortuosity, wavelength, draws[:WAVE_DRAWS], STEP)
         points = resample(points, STEP)[1:]
         # On a power-of-two grid: differences of the last bit between machines do not grow into other trees.
-        points = np.round(points * 2**20) / 2**20
+        points = np.rint(points * 2**20) / 2**20
         inside = self.inside(points)
         # A trunk beside the disc may run along the rim and come back; anything else that leaves is gone.
         gone = np.nonzero(~inside & np.maximum.accumulate(inside) & ((points[:, 0] > RAGGED) | (depth > 0)))[0]
         kept = np.nonzero(inside[: gone[0]] if len(gone) else inside)[0]
         points = points[: min(kept[-1] + 2, MAX_NODES - self.count)] if len(kept) else points[:0]
         n = len(points)
-        new = np.arange(self.count, self.count + n)
+        new, indices = slice(self.count, self.count + n), np.arange(self.count, self.count + n)
         if n == 0:
-            return new
+            return indices
         kind = int(self.kind[parent])
+        ways = points.copy()
+        ways[0] -= self.xy[parent]
+        ways[1:] -= points[:-1]
         self.xy[new] = points
-        self.way[new] = unit(np.diff(points, axis=0, prepend=self.xy[parent][None]))
-        self.parent[new] = np.concatenate([[parent], new[:-1]])
+        self.way[new] = unit(ways)
+        self.parent[new] = indices - 1
+        self.parent[self.count] = parent
         self.kind[new] = kind
         self.depth[new] = depth
         self.since[new] = np.arange(n)
-        self.fork[new] = new[0]
+        self.fork[new] = self.count
         self.contrast[new] = (2 * draws[WAVE_DRAWS] - 1) * (BRANCHING.contrast if depth else BRANCHING.trunk_contrast)
         self.slender[new] = self.slender[parent]
-        self.tip[new[-1]] = tip
-        if self.inside(points[-1]):
+        self.tip[new.stop - 1] = tip
+        if inside[n - 1]:
             self.left[new] = np.arange(n)[::-1]
+        # Forks lie upstream of tips.
+        self.bears[kind, new] = self.left[new] > BRANCHING.before_tip
+        self.bears[kind, new.stop - 1] = False
         self.count += n
         row, column = self._cells(points)
-        rows = np.clip(row[:, None] + self.disk_y, 0, self.cells - 1)
-        columns = np.clip(column[:, None] + self.disk_x, 0, self.cells - 1)
+        rows = within(row[:, None] + self.disk_y, 0, self.cells - 1)
+        columns = within(column[:, None] + self.disk_x, 0, self.cells - 1)
         self.taken[kind, rows, columns] = True
-        return new
+        return indices
 
     def _cells(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Points (..., 2) → rows and columns of the grid, clipped to it."""
-        index = np.clip(((points - self.corner) / CELL).astype(np.int64), 0, self.cells - 1)
+        index = within(((points - self.corner) / CELL).astype(np.int64), 0, self.cells - 1)
         return index[..., 1], index[..., 0]
 
     def fill(self, level: Level, rng: np.random.Generator) -> None:
@@ -138,50 +146,69 @@ class Growth:
         draws = rng.uniform(0, 1, (count, 4 + WAVE_DRAWS + 1))
         shown = np.nonzero(self.inside(places) & (np.hypot(places[:, 0] - 1, places[:, 1]) > ROOM.avascular))[0]
         shown = shown[: level.candidates]
-        gaps = cKDTree(self.xy[: self.count]).query(places[shown])[0] / SPACING(places[shown])
-        wide = int((gaps > BRANCHING.spacing.least * level.spacing / self.habit.density).sum())
-        for candidate in shown[np.argsort(-gaps, kind="stable")[:wide]]:
-            self._branch(places[candidate], draws[candidate], level)
-
-    def _branch(self, place: np.ndarray, draws: np.ndarray, level: Level) -> None:
-        """A branch to ``place``, of the kind that is further away, if the gap is wide enough and a free way exists."""
+        places, draws = places[shown], draws[shown]
         n, rules = self.count, BRANCHING
-        if n > MAX_NODES - LONGEST:
-            return
+        nearest = np.stack([cKDTree(self.xy[:n][self.kind[:n] == kind]).query(places)[0] for kind in (ARTERY, VEIN)])
+        spacing = SPACING(places)
+        gaps = nearest.min(axis=0) / spacing
+        wide = int((gaps > rules.spacing.least * level.spacing / self.habit.density).sum())
+        widest = np.argsort(-gaps, kind="stable")[:wide]
+        places, draws, nearest = places[widest], draws[widest], nearest[:, widest]
+        spacing = level.spacing * spacing[widest] / self.habit.density * rules.spacing.at(draws[:, 0])
+        to_artery, to_vein = nearest
+        drift, finer = _drift(places), rules.finer(places)
+        for i in range(wide):
+            # Most places have a vessel nearby by the time that it is their turn.
+            if self.count > MAX_NODES - LONGEST or min(to_artery[i], to_vein[i]) < spacing[i]:
+                continue
+            # The kind that is further away.
+            kind = (
+                ARTERY if to_artery[i] + rules.kind_by_chance * spacing[i] * (draws[i, 1] - 0.5) > to_vein[i] else VEIN
+            )
+            new = self._branch(places[i], drift[i], draws[i], level, kind, spacing[i], finer[i])
+            if len(new):
+                away = _squared(places[i:, None] - self.xy[new]).min(axis=1)
+                nearest[kind, i:] = np.minimum(nearest[kind, i:], np.sqrt(away))
+
+    def _branch(
+        self,
+        place: np.ndarray,
+        drift: np.ndarray,
+        draws: np.ndarray,
+        level: Level,
+        kind: int,
+        spacing: float,
+        finer: float,
+    ) -> np.ndarray:
+        """A branch of this kind to ``place``, if a free way exists; returns the indices of its nodes."""
+        n, rules = self.count, BRANCHING
+        nothing = np.arange(0)
         delta = place - self.xy[:n]
-        away = np.sqrt((delta * delta).sum(axis=1))
-        artery = self.kind[:n] == ARTERY
-        to_artery, to_vein = away[artery].min(), away[~artery].min()
-        spacing = level.spacing * float(SPACING(place)) / self.habit.density * rules.spacing.at(draws[0])
-        if min(to_artery, to_vein) < spacing:
-            return
-        kind = ARTERY if to_artery + rules.kind_by_chance * spacing * (draws[1] - 0.5) > to_vein else VEIN
-        fit = (self.kind[:n] == kind) & (away < level.reach) & (away > rules.shortest * spacing)
-        # Forks lie upstream of tips.
-        fit &= (self.parent[:n] >= 0) & (self.left[:n] > rules.before_tip) & (self.tip[:n] == 0)
+        away = np.sqrt(_squared(delta))
+        fit = self.bears[kind, :n] & (away < level.reach) & (away > rules.shortest * spacing)
         if level.coarse:
             fit &= ~self.slender[:n]
         near = np.nonzero(fit)[0]
         if len(near) == 0:
-            return
-        chord = delta[near] / away[near, None]
+            return nothing
+        length = away[near]
+        chord = delta[near] / length[:, None]
         bend = np.abs(signed_angle(self.way[near], chord))
-        drift = _drift(place)
         detour = rules.angle_cost * (bend - level.angle) ** 2 + rules.drift_cost * (1 - chord @ drift)
         detour = detour + rules.depth_cost * self.depth[near]
         too_far = (bend < rules.angles[0]) | (bend > rules.angles[1])
-        cost = np.where(too_far, np.inf, away[near] * (1 + detour))
+        cost = np.where(too_far, np.inf, length * (1 + detour))
         best = np.argsort(cost, kind="stable")[: rules.cheapest : rules.every]
         best = best[np.isfinite(cost[best])]
         if len(best) == 0:
-            return
+            return nothing
         node, chord = near[best], chord[best]
         # It leaves at an acute angle and goes on turning the same way to its target: an easy arc, never a hook.
         angle = signed_angle(self.way[node], chord)
-        lean = np.sign(angle) * np.clip(np.abs(angle) * rules.lean.at(draws[2]), *rules.leans)
-        over = np.clip(angle - lean, -rules.bow, rules.bow)
-        aside = np.clip(signed_angle(chord, drift), -rules.drift_seen, rules.drift_seen)
-        onwards = np.clip(rules.bow_kept * over + rules.drift_followed * aside, -rules.bow, rules.bow)
+        lean = np.sign(angle) * within(np.abs(angle) * rules.lean.at(draws[2]), *rules.leans)
+        over = within(angle - lean, -rules.bow, rules.bow)
+        aside = within(signed_angle(chord, drift), -rules.drift_seen, rules.drift_seen)
+        onwards = within(rules.bow_kept * over + rules.drift_followed * aside, -rules.bow, rules.bow)
         # Vessels run on along the drift of their place where there is room; else they end there.
         for further in (rules.run_on * level.spacing * rules.run_ons.at(draws[3]), 0.0):
             ends = np.broadcast_to(place + further * drift, chord.shape)
@@ -190,28 +217,33 @@ class Growth:
             if len(free):
                 break
         else:
-            return
+            return nothing
         parent = int(node[free[0]])
-        tip = level.tip * rules.tips.at(draws[3]) * rules.finer(place)
+        tip = level.tip * rules.tips.at(draws[3]) * finer
         wavelength = min(rules.longest_wave, rules.wave_share * float(away[parent]))
         depth = int(self.depth[parent]) + 1
-        self.add(curves[free[0]], parent, tip, depth, rules.tortuosity, wavelength, draws[4:])
+        return self.add(curves[free[0]], parent, tip, depth, rules.tortuosity, wavelength, draws[4:])
 
     def _free(self, curves: np.ndarray, kind: int, crossing: float) -> np.ndarray:
         """Which curves (C, 25, 2) are free: beyond the fork none of their kind, at most a share ``crossing`` of the
         other kind, not the fovea, not through the disc, not across the raphe."""
         row, column = self._cells(curves)
-        beyond = np.sqrt(((curves - curves[:, :1]) ** 2).sum(axis=-1)) > ROOM.fork * ROOM.clearance
+        beyond = np.sqrt(_squared(curves - curves[:, :1])) > ROOM.fork * ROOM.clearance
         own = (self.taken[kind, row, column] & beyond).any(axis=1)
         other = (self.taken[1 - kind, row, column] & beyond).mean(axis=1)
         over = (curves[..., 1] * np.sign(curves[:, -1:, 1]) < -ROOM.raphe) & (curves[..., 0] > ROOM.raphe_from)
         fovea = (curves[..., 0] - 1) ** 2 + curves[..., 1] ** 2 < ROOM.avascular**2
-        disc = (curves[:, ROOM.leaving :] ** 2).sum(axis=-1) < ROOM.disc**2
+        disc = _squared(curves[:, ROOM.leaving :]) < ROOM.disc**2
         return ~own & (other < crossing) & ~over.any(axis=1) & ~fovea.any(axis=1) & (disc.sum(axis=1) <= ROOM.in_disc)
 
 
-def _drift(place: np.ndarray) -> np.ndarray:
-    """Unit vector along which vessels run at a place (:class:`retinagan.eye.tree.rules.Drift`)."""
-    to_fovea = np.array([1.0, 0.0]) - place
-    inward = plateau((to_fovea**2).sum(), DRIFT.inward)
-    return unit(unit(to_fovea) * inward + unit(place - np.array([DRIFT.origin, 0.0])) * (1 - inward))
+def _squared(vector: np.ndarray) -> np.ndarray:
+    """Squared length of vectors (..., 2)."""
+    return vector[..., 0] ** 2 + vector[..., 1] ** 2
+
+
+def _drift(places: np.ndarray) -> np.ndarray:
+    """Unit vectors (..., 2) along which vessels run at places (:class:`retinagan.eye.tree.rules.Drift`)."""
+    to_fovea = np.array([1.0, 0.0]) - places
+    inward = plateau(_squared(to_fovea), DRIFT.inward)[..., None]
+    return unit(unit(to_fovea) * inward + unit(places - np.array([DRIFT.origin, 0.0])) * (1 - inward))

@@ -194,11 +194,11 @@ class Branching:
     trunk_contrast: float = 0.4
     """Likewise from trunk to trunk."""
 
-    def finer(self, place: np.ndarray) -> float:
-        """Factor on the radius of a tip at ``place (2,)``."""
-        from_fovea2 = (place[0] - 1) ** 2 + place[1] ** 2
-        at_fovea = 1 - self.finer_at_fovea * plateau(from_fovea2, self.fovea_radius)
-        return at_fovea * np.clip(self.afar[0] - self.afar[1] * np.hypot(*place), *self.afar_bounds)
+    def finer(self, places: np.ndarray) -> np.ndarray:
+        """Factor on the radius of tips at places (..., 2)."""
+        x, y = places[..., 0], places[..., 1]
+        at_fovea = 1 - self.finer_at_fovea * plateau((x - 1) ** 2 + y**2, self.fovea_radius)
+        return at_fovea * np.clip(self.afar[0] - self.afar[1] * np.hypot(x, y), *self.afar_bounds)
 
 
 @dataclass(frozen=True)

@@ -105,19 +105,20 @@ def contrasts(
     n = growth.count
     xy, kind, habit = growth.xy[:n], growth.kind[:n], growth.habit
     slow, fast, chance = (_waves(rng, *lengths) for lengths in (rules.slow_waves, rules.fast_waves, rules.chance_waves))
+    by_chance = chance(xy)
     artery = np.where(kind == ARTERY, habit.artery_contrast, 1.0)
     ending = rules.ending.at(np.clip(growth.left[:n] / rules.fading, 0, 1))
     strength = artery * ending * (1 + rules.own * growth.contrast[:n] + rules.slow * slow(xy))
     thin = np.clip((rules.mottle_radius / radius) ** 2, 0, rules.mottle_most)
     mottle = gaps * rules.mottle * habit.broken * thin
-    strength *= np.clip(1 + mottle * (fast(xy) + rules.flicker * chance(xy)), 0, rules.most)
+    strength *= np.clip(1 + mottle * (fast(xy) + rules.flicker * by_chance), 0, rules.most)
     from_disc2 = (xy**2).sum(axis=1)
     trunk = np.where(kind == VEIN, rules.glare_vein, rules.glare_artery)
     hidden = np.where(growth.depth[:n] > 0, rules.glare_branches, trunk)
     strength *= 1 - gaps * hidden * plateau(from_disc2, rules.glare)
-    strength *= 1 - gaps * np.clip(rules.in_disc.at(chance(xy)), 0, rules.deepest) * plateau(from_disc2, rules.disc)
+    strength *= 1 - gaps * np.clip(rules.in_disc.at(by_chance), 0, rules.deepest) * plateau(from_disc2, rules.disc)
     strength *= 1 - gaps * rules.in_cup * plateau(((xy - xy[0]) ** 2).sum(axis=1), rules.cup)
-    at_fork = rules.at_fork.at(chance(xy[growth.fork[:n]]))
+    at_fork = rules.at_fork.at(by_chance[growth.fork[:n]])
     at_fork = gaps * np.clip(at_fork, 0, rules.deepest) * (growth.depth[:n] > 0)
     strength *= 1 - at_fork * np.exp(-((growth.since[:n] / rules.fork) ** 2))
     strength *= 1 - gaps * _crossings(growth, radius, rules)
