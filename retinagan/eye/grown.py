@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 
 from retinagan.eye.light import draw_fovea, light_field, light_shift
 from retinagan.eye.planes import EyePlanes
@@ -20,6 +19,7 @@ from retinagan.eye.texture import synthesise_texture, vessel_gain
 from retinagan.eye.tree.rasterise import grow_vessels, grow_vessels_and_tone
 from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import EX, HE, MA
+from retinagan.maps.parts import dilated
 
 NEARNESS = 0.9
 """How near a new eye's light and texture lie to those of the training eye that they are drawn from: their
@@ -78,14 +78,14 @@ def hidden_by_lesions(label_map: np.ndarray, margin: float) -> np.ndarray:
     way through a lesion by itself; the tree below stays the same.
     """
     lesions = np.isin(label_map, (HE, MA, EX))
-    return ndimage.distance_transform_edt(~lesions) <= margin if lesions.any() else lesions
+    return dilated(lesions, margin) if lesions.any() else lesions
 
 
 def without_lesions(vessels: np.ndarray, label_map: np.ndarray, margin: float) -> np.ndarray:
     """A vessel plane ``float32 (S, S)`` in 0..1, or several ``(N, S, S)``, without what :func:`hidden_by_lesions`
     hides; ``margin`` is in pixels at a side of 512."""
     hidden = hidden_by_lesions(label_map, margin * label_map.shape[0] / 512)
-    return np.where(hidden, 0, vessels).astype(np.float32)
+    return np.where(hidden, np.float32(0), vessels)
 
 
 @dataclass(frozen=True)

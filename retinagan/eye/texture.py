@@ -8,9 +8,10 @@ noise of a smooth power spectrum.
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 
 import numpy as np
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from retinagan.eye.light import LUMINANCE
 from retinagan.maps.labels import BG, VB
@@ -166,12 +167,22 @@ def synthesise_texture(noise: np.ndarray, logs: np.ndarray, scale: float | None,
     that of a whole photograph. As in a photograph's own plane, what is coarser than all bands is left to the light.
     """
     scale = noise.shape[0] / 512 if scale is None else scale
-    down, across = np.fft.fftfreq(noise.shape[0]), np.fft.rfftfreq(noise.shape[1])
-    frequency = np.hypot(down[:, None], across) * scale
+    at, not_light = _spectral_plane(noise.shape, scale)
     power = texture_spectrum(logs[:-1], scale, coarse_slope)
-    gain = np.exp(0.5 * np.interp(np.log(np.maximum(frequency, 1e-6)), np.log(_FREQUENCIES), power))
-    gain *= (1 - _passed(frequency, TEXTURE_SIGMAS[-1])) / TEXTURE_UNIT
-    return np.fft.irfft2(np.fft.rfft2(noise) * gain, noise.shape).astype(np.float32)
+    gain = np.exp(0.5 * np.interp(at, np.log(_FREQUENCIES), power)) * (not_light / TEXTURE_UNIT)
+    # Frequencies down the plane come with both signs: 0, 1, … and back to -1.
+    rows = np.abs(fft.fftfreq(len(noise), 1 / len(noise))).astype(int)
+    spectrum = fft.rfft2(noise.astype(np.float32, copy=False)) * gain.astype(np.float32)[rows]
+    return fft.irfft2(spectrum, noise.shape)
+
+
+@lru_cache(maxsize=4)  # 1 MB each at a side of 512, 4 MB at 1024
+def _spectral_plane(shape: tuple[int, int], scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """What :func:`synthesise_texture` needs of the frequencies 0, 1, … down and across a plane: their logarithms
+    ``float64 (H // 2 + 1, W // 2 + 1)``, and the share of each that is not left to the light."""
+    down, across = np.abs(fft.fftfreq(shape[0])[: shape[0] // 2 + 1]), fft.rfftfreq(shape[1])
+    frequency = np.hypot(down[:, None], across) * scale
+    return np.log(np.maximum(frequency, 1e-6)), 1 - _passed(frequency, TEXTURE_SIGMAS[-1])
 
 
 def texture_spectrum(log_amplitudes: np.ndarray, scale: float, coarse_slope: float) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy import ndimage
 
@@ -64,6 +66,25 @@ def without_holes(mask: np.ndarray) -> np.ndarray:
     box, whole = bounding_box(mask), mask.copy()
     whole[box] = ndimage.binary_fill_holes(mask[box])
     return whole
+
+
+def dilated(mask: np.ndarray, radius: float) -> np.ndarray:
+    """``bool (H, W)``: the pixels whose centres lie within ``radius`` ≥ 0 pixels of one of the mask's.
+
+    A disc is as many shifted rows as it is high, each as wide as the disc there: for a small radius that is many times
+    quicker than a distance transform.
+    """
+    reach = int(radius)
+    widths = [max(x for x in range(reach + 1) if math.sqrt(x * x + y * y) <= radius) for y in range(reach + 1)]
+    row, found = mask.copy(), np.zeros_like(mask)
+    for width in range(reach + 1):
+        if width:
+            row[:, 1:] |= row[:, :-1]
+            row[:, :-1] |= row[:, 1:]
+        for down in (y for y in range(min(reach + 1, len(mask))) if widths[y] == width):
+            found[down:] |= row[: len(mask) - down]
+            found[: len(mask) - down] |= row[down:]
+    return found
 
 
 def round_disc(shape: tuple[int, int], x: float, y: float, radius: float) -> np.ndarray:

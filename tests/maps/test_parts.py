@@ -12,6 +12,7 @@ from scipy import ndimage
 from retinagan.maps.parts import (
     bounding_box,
     connected,
+    dilated,
     field_of_view,
     large_parts,
     largest_part,
@@ -63,6 +64,15 @@ def test_parts_and_holes_are_those_of_the_whole_mask(mask, least, corners):
         large = np.isin(parts, [number for number, size in enumerate(sizes, 1) if size >= least])
         assert np.array_equal(large_parts(mask, least), large)
     assert np.array_equal(without_holes(mask), ndimage.binary_fill_holes(mask))
+
+
+@settings(deadline=None)
+@given(masks, st.floats(0, 12) | st.integers(0, 9))
+def test_a_mask_dilated_is_what_lies_within_the_radius(mask, radius):
+    near = ndimage.distance_transform_edt(~mask) <= radius if mask.any() else np.zeros_like(mask)
+    before = mask.copy()
+    assert np.array_equal(dilated(mask, radius), near)
+    assert np.array_equal(mask, before)
 
 
 def test_the_box_of_a_mask():

@@ -5,6 +5,8 @@ Thick vessels are bright with a core of 1, twigs faint, as in the ridge filter's
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from retinagan.eye.statistics import UNCORRECTED, EyeCorrections
@@ -57,7 +59,8 @@ def grow_vessels_and_tone(
     anatomy = find_anatomy(label_map)
     tree = grow_tree(anatomy, seed, corrections.gaps)
     planes = draw_kinds(tree, anatomy.size, corrections.shown * tree.share, corrections.blur)
-    arteries, veins = planes * (label_map != BG)
+    planes *= label_map != BG
+    arteries, veins = planes
     return np.maximum(arteries, veins), np.where(veins >= arteries, veins, -arteries) * np.float32(tree.tone)
 
 
@@ -82,20 +85,31 @@ def draw_kinds(tree: VesselTree, size: int, share: float | None = None, blur: fl
     if size < 1:
         raise ValueError(f"size is {size}; it must be at least 1")
     factor = -(-REFERENCE // size)
-    planes = np.stack([_draw(tree, size * factor, tree.kind == kind, blur) for kind in range(2)])
+    planes = _draw(tree, size * factor, blur)
+    planes *= _inside(size * factor)
     if share is not None:
-        level = float(np.quantile(planes.max(axis=0)[_inside(size * factor)], 1 - share))
-        planes *= np.clip(SEEN / max(level, 1e-6), *GAIN)
-    planes = np.minimum(planes, 1.0)
+        planes *= np.clip(SEEN / max(_exceeded(planes.max(axis=0), share), 1e-6), *GAIN)
+    np.minimum(planes, 1.0, out=planes)
     if factor > 1:
         planes = planes.reshape(2, size, factor, size, factor).mean(axis=(2, 4))
     return planes.astype(np.float32)
 
 
-def _draw(tree: VesselTree, size: int, wanted: np.ndarray, blur: float) -> np.ndarray:
-    """The ``wanted`` segments (S,) of a tree at ``size`` ≥ 512.
+def _exceeded(plane: np.ndarray, share: float) -> float:
+    """The height that this share of the field exceeds in a plane ``(size, size)``, by interpolation between ranks."""
+    lit = plane[plane > 0]
+    # Nine pixels of ten are 0 and need no sorting; one stands for all.
+    heights = np.append(lit, 0.0)
+    rank = (1 - share) * (_inside(len(plane)).sum() - 1) - _inside(len(plane)).sum() + len(heights)
+    below = int(np.clip(rank, 0, len(heights) - 1))
+    around = [below, min(below + 1, len(heights) - 1)]
+    return float(np.interp(rank, around, np.partition(heights, around)[around]))
 
-    Each fills the box around it with its profile, the brightest wins.
+
+def _draw(tree: VesselTree, size: int, blur: float) -> np.ndarray:
+    """Arteries and veins of a tree at ``size`` ≥ 512: ``float64 (2, size, size)``.
+
+    Each segment fills the box around it with its profile, the brightest wins.
     """
     scale = size / REFERENCE
     radius = np.sqrt((tree.radius * REFERENCE) ** 2 + blur**2)
@@ -107,51 +121,58 @@ def _draw(tree: VesselTree, size: int, wanted: np.ndarray, blur: float) -> np.nd
     reach = (radius + edge) * scale
     low = np.floor(np.minimum(start, end) - reach[:, None]).astype(np.int64)
     high = np.ceil(np.maximum(start, end) + reach[:, None]).astype(np.int64)
-    visible = wanted & (height > 0) & ((high > 0) & (low < size)).all(axis=1)
+    visible = (height > 0) & ((high > 0) & (low < size)).all(axis=1)
     extent = (high - low).max(axis=1)
-    plane = np.zeros(size * size)
+    planes = np.zeros((2, size, size))
     # Boxes of equal side are drawn together: sides in steps keep both the groups and the wasted pixels few.
     classes = np.where(visible, -(-extent // 4) * 4, 0)
     for side in np.unique(classes[classes > 0]):
         chosen = np.nonzero(classes == side)[0]
         many = 1 + PIXELS_AT_ONCE // int(side) ** 2
         for part in (chosen[at : at + many] for at in range(0, len(chosen), many)):
-            widths = radius[part] * scale, edge[part] * scale
-            _fill(plane, size, low[part], int(side), start[part], end[part], *widths, height[part])
-    return plane.reshape(size, size) * _inside(size)
+            widths = reach[part], 2 * edge[part] * scale
+            _fill(planes, tree.kind[part], low[part], int(side), start[part], end[part], *widths, height[part])
+    return planes
 
 
+@lru_cache(maxsize=2)
 def _inside(size: int) -> np.ndarray:
     """The field without its rim, ``bool (size, size)``."""
     offset = np.arange(size) + 0.5 - size / 2
-    return offset[:, None] ** 2 + offset[None, :] ** 2 <= (size / 2 - RIM * size / REFERENCE) ** 2
+    field = offset[:, None] ** 2 + offset[None, :] ** 2 <= (size / 2 - RIM * size / REFERENCE) ** 2
+    field.setflags(write=False)
+    return field
 
 
 def _fill(
-    plane: np.ndarray,
-    size: int,
+    planes: np.ndarray,
+    kind: np.ndarray,
     low: np.ndarray,
     side: int,
     start: np.ndarray,
     end: np.ndarray,
-    radius: np.ndarray,
-    edge: np.ndarray,
+    reach: np.ndarray,
+    ramp: np.ndarray,
     height: np.ndarray,
 ) -> None:
-    """Raises ``plane`` (flat) to the profiles of one group of segments, each in its box of ``side`` pixels."""
+    """Raises ``planes`` to the profiles of one group of segments, each in its box of ``side`` pixels: ``height`` along
+    the segment, 0 from the distance ``reach`` on, a soft edge of the width ``ramp`` between."""
+    size = planes.shape[-1]
     steps = np.arange(side)
     xs, ys = low[:, :1] + steps, low[:, 1:] + steps
     x = (xs + 0.5 - start[:, :1])[:, None, :]
     y = (ys + 0.5 - start[:, 1:])[:, :, None]
     along = end - start
     along_x, along_y = along[:, :1, None], along[:, 1:, None]
-    length2 = np.maximum(along_x**2 + along_y**2, 1e-12)
-    share = np.clip((x * along_x + y * along_y) / length2, 0.0, 1.0)
-    distance = np.sqrt((x - share * along_x) ** 2 + (y - share * along_y) ** 2)
-    ramp = np.clip((radius + edge)[:, None, None] - distance, 0.0, None) / (2 * edge)[:, None, None]
-    ramp = np.minimum(ramp, 1.0)
-    value = height[:, None, None] * (ramp * ramp * (3 - 2 * ramp))
-    on_plane = ((xs >= 0) & (xs < size))[:, None, :] & ((ys >= 0) & (ys < size))[:, :, None]
-    lit = (value > 0) & on_plane
-    where = (ys[:, :, None] * size + xs[:, None, :])[lit]
-    np.maximum.at(plane, where, value[lit])
+    share = x * along_x + y * along_y
+    share /= np.maximum(along_x**2 + along_y**2, 1e-12)
+    np.minimum(np.maximum(share, 0.0, out=share), 1.0, out=share)
+    squared = (x - share * along_x) ** 2
+    squared += (y - share * along_y) ** 2
+    near = squared < (reach**2)[:, None, None]
+    near &= ((xs >= 0) & (xs < size))[:, None, :] & ((ys >= 0) & (ys < size))[:, :, None]
+    where = ((kind[:, None].astype(np.int64) * size + ys) * size)[:, :, None] + xs[:, None, :]
+    # Most pixels of a box are beside the vessel; from here on the others alone count.
+    reach, ramp, height = np.repeat([reach, ramp, height], near.sum(axis=(1, 2)), axis=1)
+    rise = np.minimum((reach - np.sqrt(squared[near])) / ramp, 1.0)
+    np.maximum.at(planes.reshape(-1), where[near], height * (rise * rise * (3 - 2 * rise)))
