@@ -27,7 +27,7 @@ from retinagan.eye.planes import VESSELS
 from retinagan.eye.style import Style, as_style, place_vessels
 from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.clean import clean_map, is_plausible_disc
-from retinagan.maps.labels import OD, check_map, one_hot
+from retinagan.maps.labels import OD, check_map, enlarged_map, one_hot
 from retinagan.models.layers import channels_last
 from retinagan.models.neighbourhoods import SeenNeighbourhoods
 from retinagan.models.spade import PhotoGenerator
@@ -400,11 +400,11 @@ class RetinaGAN:
         self, superres: SuperResolver, photo: torch.Tensor, onehot: torch.Tensor, label_map: np.ndarray, style: Style
     ) -> torch.Tensor:
         """The photograph at twice the side: the eye's vessels are drawn anew at that size, not enlarged."""
-        large = label_map.repeat(FACTOR, axis=0).repeat(FACTOR, axis=1)
         corrections = self.photo_generator.config.corrections
         if style.vessels is None:
-            plane = visible_vessels(large, eye_seed(style.seed), corrections)
+            plane = visible_vessels(label_map, eye_seed(style.seed), corrections, FACTOR)
         else:
+            large = enlarged_map(label_map, FACTOR)
             plane = place_vessels(style, find_anatomy(large))["vessels"]
             plane = without_lesions(plane, large, corrections.lesion_margin)
         vessels = torch.from_numpy(plane)[None, None]

@@ -18,7 +18,7 @@ from retinagan.eye.statistics import EyeCorrections, EyeStatistics
 from retinagan.eye.texture import synthesise_texture, vessel_gain
 from retinagan.eye.tree.rasterise import grow_vessels, grow_vessels_and_tone
 from retinagan.maps.anatomy import find_anatomy
-from retinagan.maps.labels import EX, HE, MA
+from retinagan.maps.labels import EX, HE, MA, enlarged_map
 from retinagan.maps.parts import dilated
 
 NEARNESS = 0.9
@@ -51,9 +51,11 @@ def draw_macula(centre: tuple[float, float], disc_radius: float, size: int, corr
     return draw_fovea(centre, corrections.macula * disc_radius, size)
 
 
-def visible_vessels(label_map: np.ndarray, seed: int, corrections: EyeCorrections) -> np.ndarray:
-    """The grown tree, ``float32 (S, S)`` in 0..1, without what lesions cover (:func:`without_lesions`)."""
-    return without_lesions(grow_vessels(label_map, seed, corrections), label_map, corrections.lesion_margin)
+def visible_vessels(label_map: np.ndarray, seed: int, corrections: EyeCorrections, enlarged: int = 1) -> np.ndarray:
+    """The grown tree, ``float32 (S, S)`` in 0..1, without what lesions cover (:func:`without_lesions`); drawn on a map
+    that is ``enlarged`` so many times, it is the same tree."""
+    vessels = grow_vessels(label_map, seed, corrections, enlarged)
+    return without_lesions(vessels, enlarged_map(label_map, enlarged), corrections.lesion_margin)
 
 
 def grown_strength(logs: np.ndarray, corrections: EyeCorrections) -> float:

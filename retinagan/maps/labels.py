@@ -120,6 +120,11 @@ def empty_map(size: int, disc: str | None = "left") -> np.ndarray:
     return map_with_disc(size, size * (0.22 if disc == "left" else 0.78), size * 0.48, size * DISC_RADIUS)
 
 
+def enlarged_map(label_map: np.ndarray, factor: int) -> np.ndarray:
+    """A lesion map ``uint8 (H, W)`` with ``factor × factor`` pixels for each: ``uint8 (factor H, factor W)``."""
+    return label_map.repeat(factor, axis=0).repeat(factor, axis=1) if factor > 1 else label_map
+
+
 def map_with_disc(size: int, x: float, y: float, radius: float) -> np.ndarray:
     """A healthy eye ``uint8 (size, size)`` with a disc of this centre and radius in pixels."""
     label_map = empty_map(size, disc=None)

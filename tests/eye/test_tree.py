@@ -5,12 +5,15 @@ Whether photographs of the trees show the vessels of real eyes: ``tests/evaluati
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from retinagan.eye.grown import visible_vessels
+from retinagan.eye.tree import tree as tree_module
 from retinagan.eye.tree.growth import ARTERY, MAX_NODES, VEIN
 from retinagan.eye.tree.rasterise import draw_vessels, grow_vessels
 from retinagan.eye.tree.strength import MURRAY
@@ -69,6 +72,24 @@ def test_seeds_differ_in_more_than_position(trees, planes):
     assert max(heights) - min(heights) > 0.04  # opening of the superior arcade
     widest = [float(tree.radius.max()) for tree in trees]
     assert max(widest) > 1.1 * min(widest)  # calibre
+
+
+def test_a_tree_is_kept_and_cannot_be_changed(anatomy):
+    first, again = grow_tree(anatomy, 5, 0.5), grow_tree(replace(anatomy), np.int64(5), 0.5)
+    assert again is first and grow_tree(anatomy, 5, 0.4) is not first
+    with pytest.raises(ValueError, match="read-only"):
+        first.radius[0] = 1
+
+
+def test_trees_grown_by_many_threads_are_those_of_one(anatomy):
+    anatomies = [replace(anatomy, disc_x=anatomy.disc_x + shift) for shift in range(4)]
+    tree_module._grown.cache_clear()
+    with ThreadPoolExecutor(8) as pool:
+        grown = list(pool.map(lambda at: grow_tree(anatomies[at % 4], at % 4, 0.2), range(16)))
+    for at, tree in enumerate(grown):
+        tree_module._grown.cache_clear()
+        alone = grow_tree(anatomies[at % 4], at % 4, 0.2)
+        assert all(np.array_equal(getattr(tree, name), getattr(alone, name)) for name in ("start", "radius", "parent"))
 
 
 def test_large_seeds_work():
@@ -240,6 +261,16 @@ def test_planes_are_soft_and_within_range(planes):
         assert ((plane > 0.05) & (plane < 0.95)).sum() > (plane >= 0.95).sum()
     corner = np.hypot(*(np.mgrid[:512, :512] - 255.5)) > 252
     assert all((plane[corner] == 0).all() for plane in planes)
+
+
+def test_the_same_tree_is_drawn_on_an_enlarged_map():
+    label_map = empty_map(256, "left")
+    label_map[100:140, 100:150] = HE
+    large = label_map.repeat(2, 0).repeat(2, 1)
+    assert grow_vessels(label_map, 3, SHIPPED, 2) == pytest.approx(grow_vessels(large, 3, SHIPPED), abs=1e-6)
+    shown = visible_vessels(label_map, 3, SHIPPED, 2)
+    assert shown == pytest.approx(visible_vessels(large, 3, SHIPPED), abs=1e-6)
+    assert shown.any() and not shown[large == HE].any()
 
 
 def test_odd_sizes_are_drawn(trees):

@@ -12,19 +12,32 @@ def within(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.minimum(np.maximum(values, low), high)
 
 
+def paired(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Points or vectors (..., 2) of their coordinates: ``np.stack`` without its overhead."""
+    points = np.empty((*np.shape(x), 2))
+    points[..., 0], points[..., 1] = x, y
+    return points
+
+
 def unit(vector: np.ndarray) -> np.ndarray:
-    return vector / np.maximum(np.sqrt((vector**2).sum(axis=-1, keepdims=True)), 1e-12)
+    return vector / np.maximum(np.sqrt(squared_length(vector)), 1e-12)[..., None]
+
+
+def squared_length(vector: np.ndarray) -> np.ndarray:
+    """Of vectors (..., 2)."""
+    return vector[..., 0] ** 2 + vector[..., 1] ** 2
 
 
 def turn(vector: np.ndarray, angle: np.ndarray | float) -> np.ndarray:
     """Vectors (..., 2) turned by ``angle`` (...) radians, from x towards y."""
     cos, sin = np.cos(angle), np.sin(angle)
-    return np.stack([vector[..., 0] * cos - vector[..., 1] * sin, vector[..., 0] * sin + vector[..., 1] * cos], axis=-1)
+    return paired(vector[..., 0] * cos - vector[..., 1] * sin, vector[..., 0] * sin + vector[..., 1] * cos)
 
 
 def signed_angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Signed angle from ``a`` to ``b``, radians in -π..π."""
-    return np.arctan2(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0], (a * b).sum(axis=-1))
+    (ax, ay), (bx, by) = (a[..., 0], a[..., 1]), (b[..., 0], b[..., 1])
+    return np.arctan2(ax * by - ay * bx, ax * bx + ay * by)
 
 
 def resample(points: np.ndarray, step: float) -> np.ndarray:
@@ -35,7 +48,7 @@ def resample(points: np.ndarray, step: float) -> np.ndarray:
     count = max(1, math.ceil(along[-1] / step))
     at = np.arange(count + 1) * (along[-1] / count)
     at[-1] = along[-1]
-    return np.stack([np.interp(at, along, x), np.interp(at, along, y)], axis=1)
+    return paired(np.interp(at, along, x), np.interp(at, along, y))
 
 
 _T = np.linspace(0.0, 1.0, 25)[:, None]
@@ -57,8 +70,10 @@ def spline(points: np.ndarray) -> np.ndarray:
 
 def arc(start: np.ndarray, start_way: np.ndarray, end: np.ndarray, end_way: np.ndarray) -> np.ndarray:
     """Cubic curves (..., 25, 2) between points (..., 2) with given unit directions at both."""
-    third = np.sqrt(((end - start) ** 2).sum(axis=-1, keepdims=True)) / 3
-    controls = np.stack([start, start + start_way * third, end - end_way * third, end], axis=-2)
+    third = np.sqrt(squared_length(end - start))[..., None] / 3
+    controls = np.empty((*start.shape[:-1], 4, 2))
+    controls[..., 0, :], controls[..., 3, :] = start, end
+    controls[..., 1, :], controls[..., 2, :] = start + start_way * third, end - end_way * third
     return _BEZIER @ controls
 
 
@@ -83,5 +98,5 @@ def wobble(curve: np.ndarray, amount: float, wavelength: float, draws: np.ndarra
     ways[0], ways[-1] = points[1] - points[0], points[-1] - points[-2]
     ways[1:-1] = (points[2:] - points[:-2]) / 2
     ways = unit(ways)
-    normals = np.stack([-ways[:, 1], ways[:, 0]], axis=1)
+    normals = paired(-ways[:, 1], ways[:, 0])
     return points + normals * (amount * across * ramp * ramp * (3 - 2 * ramp))[:, None]

@@ -8,7 +8,17 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from retinagan.eye.tree.curves import WAVE_DRAWS, arc, resample, signed_angle, turn, unit, within, wobble
+from retinagan.eye.tree.curves import (
+    WAVE_DRAWS,
+    arc,
+    resample,
+    signed_angle,
+    squared_length,
+    turn,
+    unit,
+    within,
+    wobble,
+)
 from retinagan.eye.tree.rules import Branching, Drift, Habit, Level, Room, Spacing, plateau
 
 ARTERY, VEIN = 0, 1
@@ -60,16 +70,16 @@ class Growth:
         self.contrast = np.zeros(MAX_NODES)  # -1..1, one a branch
         self.corner = field - radius - 0.05
         self.cells = int(np.ceil((2 * radius + 0.1) / CELL)) + 1
-        self.taken = np.zeros((2, self.cells, self.cells), dtype=bool)
         reach = int(np.ceil(ROOM.clearance / CELL))
+        self.margin, self.across = reach, self.cells + 2 * reach
+        self.taken = np.zeros((2, self.across**2), dtype=bool)  # rows of cells one behind the other, with a margin
         steps = np.arange(-reach, reach + 1)
-        dy, dx = (grid.ravel() for grid in np.meshgrid(steps, steps, indexing="ij"))
-        near = dx**2 + dy**2 <= reach**2
-        self.disk_y, self.disk_x = dy[near], dx[near]
+        dy, dx = np.meshgrid(steps, steps, indexing="ij")
+        self.disk = (dy * self.across + dx)[dx**2 + dy**2 <= reach**2]
 
     def inside(self, points: np.ndarray) -> np.ndarray:
         """Which points (..., 2) lie in the field."""
-        return ((points - self.field) ** 2).sum(axis=-1) <= self.field_radius**2
+        return squared_length(points - self.field) <= self.field_radius**2
 
     def plant(self, point: np.ndarray, kind: int) -> int:
         """A root: a node without a parent. Returns its index."""
@@ -127,16 +137,13 @@ class Growth:
         self.bears[kind, new] = self.left[new] > BRANCHING.before_tip
         self.bears[kind, new.stop - 1] = False
         self.count += n
-        row, column = self._cells(points)
-        rows = within(row[:, None] + self.disk_y, 0, self.cells - 1)
-        columns = within(column[:, None] + self.disk_x, 0, self.cells - 1)
-        self.taken[kind, rows, columns] = True
+        self.taken[kind, self._cells(points)[:, None] + self.disk] = True
         return indices
 
-    def _cells(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Points (..., 2) → rows and columns of the grid, clipped to it."""
-        index = within(((points - self.corner) / CELL).astype(np.int64), 0, self.cells - 1)
-        return index[..., 1], index[..., 0]
+    def _cells(self, points: np.ndarray) -> np.ndarray:
+        """The cells of points (..., 2), clipped to the grid within its margin."""
+        place = within(((points - self.corner) / CELL).astype(np.int64), 0, self.cells - 1) + self.margin
+        return place[..., 1] * self.across + place[..., 0]
 
     def fill(self, level: Level, rng: np.random.Generator) -> None:
         """One pass: the widest gaps first, each that is wider than the level's spacing gets a branch if one fits."""
@@ -147,17 +154,20 @@ class Growth:
         shown = np.nonzero(self.inside(places) & (np.hypot(places[:, 0] - 1, places[:, 1]) > ROOM.avascular))[0]
         shown = shown[: level.candidates]
         places, draws = places[shown], draws[shown]
-        n, rules = self.count, BRANCHING
-        nearest = np.stack([cKDTree(self.xy[:n][self.kind[:n] == kind]).query(places)[0] for kind in (ARTERY, VEIN)])
-        spacing = SPACING(places)
-        gaps = nearest.min(axis=0) / spacing
-        wide = int((gaps > rules.spacing.least * level.spacing / self.habit.density).sum())
-        widest = np.argsort(-gaps, kind="stable")[:wide]
-        places, draws, nearest = places[widest], draws[widest], nearest[:, widest]
-        spacing = level.spacing * spacing[widest] / self.habit.density * rules.spacing.at(draws[:, 0])
+        rules, spacing = BRANCHING, SPACING(places)
+        nearest = np.empty((2, len(places)))
+        wide = np.arange(len(places))
+        for kind in (ARTERY, VEIN):
+            vessels = self.xy[: self.count][self.kind[: self.count] == kind]
+            nearest[kind, wide] = cKDTree(vessels).query(places[wide])[0]
+            gaps = nearest[kind, wide] / spacing[wide]
+            wide = wide[gaps > rules.spacing.least * level.spacing / self.habit.density]
+        wide = wide[np.argsort(-nearest[:, wide].min(axis=0) / spacing[wide], kind="stable")]
+        places, draws, nearest = places[wide], draws[wide], nearest[:, wide]
+        spacing = level.spacing * spacing[wide] / self.habit.density * rules.spacing.at(draws[:, 0])
         to_artery, to_vein = nearest
         drift, finer = _drift(places), rules.finer(places)
-        for i in range(wide):
+        for i in range(len(wide)):
             # Most places have a vessel nearby by the time that it is their turn.
             if self.count > MAX_NODES - LONGEST or min(to_artery[i], to_vein[i]) < spacing[i]:
                 continue
@@ -167,7 +177,7 @@ class Growth:
             )
             new = self._branch(places[i], drift[i], draws[i], level, kind, spacing[i], finer[i])
             if len(new):
-                away = _squared(places[i:, None] - self.xy[new]).min(axis=1)
+                away = squared_length(places[i:, None] - self.xy[new]).min(axis=1)
                 nearest[kind, i:] = np.minimum(nearest[kind, i:], np.sqrt(away))
 
     def _branch(
@@ -184,7 +194,7 @@ class Growth:
         n, rules = self.count, BRANCHING
         nothing = np.arange(0)
         delta = place - self.xy[:n]
-        away = np.sqrt(_squared(delta))
+        away = np.sqrt(squared_length(delta))
         fit = self.bears[kind, :n] & (away < level.reach) & (away > rules.shortest * spacing)
         if level.coarse:
             fit &= ~self.slender[:n]
@@ -227,23 +237,18 @@ class Growth:
     def _free(self, curves: np.ndarray, kind: int, crossing: float) -> np.ndarray:
         """Which curves (C, 25, 2) are free: beyond the fork none of their kind, at most a share ``crossing`` of the
         other kind, not the fovea, not through the disc, not across the raphe."""
-        row, column = self._cells(curves)
-        beyond = np.sqrt(_squared(curves - curves[:, :1])) > ROOM.fork * ROOM.clearance
-        own = (self.taken[kind, row, column] & beyond).any(axis=1)
-        other = (self.taken[1 - kind, row, column] & beyond).mean(axis=1)
+        cells = self._cells(curves)
+        beyond = np.sqrt(squared_length(curves - curves[:, :1])) > ROOM.fork * ROOM.clearance
+        own = (self.taken[kind, cells] & beyond).any(axis=1)
+        other = (self.taken[1 - kind, cells] & beyond).mean(axis=1)
         over = (curves[..., 1] * np.sign(curves[:, -1:, 1]) < -ROOM.raphe) & (curves[..., 0] > ROOM.raphe_from)
         fovea = (curves[..., 0] - 1) ** 2 + curves[..., 1] ** 2 < ROOM.avascular**2
-        disc = _squared(curves[:, ROOM.leaving :]) < ROOM.disc**2
+        disc = squared_length(curves[:, ROOM.leaving :]) < ROOM.disc**2
         return ~own & (other < crossing) & ~over.any(axis=1) & ~fovea.any(axis=1) & (disc.sum(axis=1) <= ROOM.in_disc)
-
-
-def _squared(vector: np.ndarray) -> np.ndarray:
-    """Squared length of vectors (..., 2)."""
-    return vector[..., 0] ** 2 + vector[..., 1] ** 2
 
 
 def _drift(places: np.ndarray) -> np.ndarray:
     """Unit vectors (..., 2) along which vessels run at places (:class:`retinagan.eye.tree.rules.Drift`)."""
     to_fovea = np.array([1.0, 0.0]) - places
-    inward = plateau(_squared(to_fovea), DRIFT.inward)[..., None]
+    inward = plateau(squared_length(to_fovea), DRIFT.inward)[..., None]
     return unit(unit(to_fovea) * inward + unit(places - np.array([DRIFT.origin, 0.0])) * (1 - inward))

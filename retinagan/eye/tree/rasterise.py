@@ -12,7 +12,7 @@ import numpy as np
 from retinagan.eye.statistics import UNCORRECTED, EyeCorrections
 from retinagan.eye.tree.tree import VesselTree, grow_tree
 from retinagan.maps.anatomy import find_anatomy
-from retinagan.maps.labels import BG
+from retinagan.maps.labels import BG, enlarged_map
 
 REFERENCE = 512
 """Side at which widths and edges below are given in pixels; smaller planes are averaged down from at least this."""
@@ -29,23 +29,26 @@ BRIGHTNESS = ((1.0, 0.62), (1.2, 0.88), (1.75, 1.02), (2.6, 1.3), (3.2, 1.6))
 SEEN, GAIN = 0.3, (0.6, 1.8)
 """Height from which a ridge counts as seen, and the bounds of the factor on all heights."""
 
-PIXELS_AT_ONCE = 400_000
+PIXELS_AT_ONCE = 100_000
 """Bounds the memory of the boxes that are drawn together."""
 
 RIM = 5.0
 """Nothing is drawn this close to the field's rim (pixels at 512): neither does the ridge filter."""
 
 
-def grow_vessels(label_map: np.ndarray, seed: int, corrections: EyeCorrections = UNCORRECTED) -> np.ndarray:
+def grow_vessels(
+    label_map: np.ndarray, seed: int, corrections: EyeCorrections = UNCORRECTED, enlarged: int = 1
+) -> np.ndarray:
     """Lesion map ``uint8 (S, S)`` and seed ≥ 0 → vessel plane ``float32 (S, S)`` in 0..1, zero on background.
 
-    The tree depends on the map's disc alone, so lesions may change without changing the eye.
+    The tree depends on the map's disc alone, so lesions may change without changing the eye. Drawn ``enlarged``, the
+    plane is that of the same tree at so many times the side.
 
     Raises:
         TypeError: not a ``uint8`` array, or ``seed`` is not an int.
         ValueError: not a square lesion map, or ``seed`` is negative.
     """
-    return grow_vessels_and_tone(label_map, seed, corrections)[0]
+    return _planes(label_map, grow_tree(find_anatomy(label_map), seed, corrections.gaps), corrections, enlarged).max(0)
 
 
 def grow_vessels_and_tone(
@@ -56,12 +59,16 @@ def grow_vessels_and_tone(
 
     The counterpart of ``retinagan.eye.tone.vessel_tone``; a tone's magnitude is at most the plane's.
     """
-    anatomy = find_anatomy(label_map)
-    tree = grow_tree(anatomy, seed, corrections.gaps)
-    planes = draw_kinds(tree, anatomy.size, corrections.shown * tree.share, corrections.blur)
-    planes *= label_map != BG
-    arteries, veins = planes
+    tree = grow_tree(find_anatomy(label_map), seed, corrections.gaps)
+    arteries, veins = _planes(label_map, tree, corrections)
     return np.maximum(arteries, veins), np.where(veins >= arteries, veins, -arteries) * np.float32(tree.tone)
+
+
+def _planes(label_map: np.ndarray, tree: VesselTree, corrections: EyeCorrections, enlarged: int = 1) -> np.ndarray:
+    """Arteries and veins as these corrections show them, zero on background: ``float32 (2, S, S)``."""
+    planes = draw_kinds(tree, len(label_map) * enlarged, corrections.shown * tree.share, corrections.blur)
+    planes *= enlarged_map(label_map, enlarged) != BG
+    return planes
 
 
 def draw_vessels(tree: VesselTree, size: int, share: float | None = None, blur: float = 1.0) -> np.ndarray:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.spatial import cKDTree
 
 from retinagan.eye.tree.growth import ARTERY, VEIN, Growth
@@ -130,7 +131,12 @@ def _waves(rng: np.random.Generator, shortest: float, longest: float) -> Callabl
     length = shortest * (longest / shortest) ** rng.uniform(0, 1, WAVES)
     angle, phase = rng.uniform(0, 2 * np.pi, (2, WAVES))
     frequency = 2 * np.pi * np.stack([np.cos(angle), np.sin(angle)]) / length
-    return lambda places: np.sqrt(2 / WAVES) * np.sin(places @ frequency + phase).sum(axis=-1)
+
+    def waves(places: np.ndarray) -> np.ndarray:
+        # NumPy's sine of doubles goes number by number; torch's is ten times as fast.
+        return np.sqrt(2 / WAVES) * torch.from_numpy(places @ frequency + phase).sin_().numpy().sum(axis=-1)
+
+    return waves
 
 
 def _crossings(growth: Growth, radius: np.ndarray, rules: Contrast) -> np.ndarray:

@@ -11,6 +11,7 @@ vessel of its own kind. Calibres and contrasts follow at last.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -32,6 +33,10 @@ DISTANCE_RANGE = (0.1, 2.0)
 
 FIELD = 0.52
 """Radius of the field that the tree grows into, as a share of the side: vessels run on a little beyond the rim."""
+
+KEPT_TREES = 16
+"""Trees that are kept for the whole process, whoever asks for them again: 65 bytes a segment, 0.1 to 0.2 MB each and
+never more than 1 MB (``retinagan.eye.tree.growth.MAX_NODES``)."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,9 @@ class VesselTree:
 def grow_tree(anatomy: Anatomy, seed: int, gaps: float = 1.0) -> VesselTree:
     """The tree of this anatomy and seed. Deterministic; its work is bounded for any anatomy.
 
+    The last :data:`KEPT_TREES` are kept, so that what leaves the disc alone does not grow its eye's tree again; their
+    arrays are read-only.
+
     ``gaps`` is, of the contrast that a ridge filter loses where vessels emerge, fork, cross and sink into mottle, how
     much the tree loses.
 
@@ -71,6 +79,11 @@ def grow_tree(anatomy: Anatomy, seed: int, gaps: float = 1.0) -> VesselTree:
         raise TypeError(f"seed is {seed!r}; it must be an int of 0 or more")
     if seed < 0:
         raise ValueError(f"seed is {seed}; it must be 0 or more")
+    return _grown(anatomy, int(seed), gaps)
+
+
+@lru_cache(maxsize=KEPT_TREES)
+def _grown(anatomy: Anatomy, seed: int, gaps: float) -> VesselTree:
     disc = np.array([anatomy.disc_x, anatomy.disc_y]) / anatomy.size
     axis = np.array([anatomy.fovea_x, anatomy.fovea_y]) / anatomy.size - disc
     length = float(np.sqrt((axis**2).sum()))
@@ -84,7 +97,7 @@ def grow_tree(anatomy: Anatomy, seed: int, gaps: float = 1.0) -> VesselTree:
     to_map = np.stack([temporal, down]) * length
     field = to_map @ (np.array([0.5, 0.5]) - disc) / length**2
 
-    rng = np.random.default_rng(int(seed))
+    rng = np.random.default_rng(seed)
     habit = Habit.draw(rng)
     # One generator a stage: what the field cuts off of one stage leaves the others as they are.
     trunks, fading, *levels = rng.spawn(2 + len(LEVELS))
@@ -110,7 +123,7 @@ def _finish(
     segment[nodes] = np.arange(len(nodes))
     before = growth.parent[nodes]
     on_map = disc + growth.xy[:n] @ to_map
-    return VesselTree(
+    tree = VesselTree(
         start=on_map[before],
         end=on_map[nodes],
         radius=radius[nodes],
@@ -121,3 +134,7 @@ def _finish(
         share=habit.share,
         tone=habit.tone,
     )
+    for array in vars(tree).values():
+        if isinstance(array, np.ndarray):
+            array.setflags(write=False)
+    return tree
