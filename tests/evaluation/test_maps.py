@@ -16,9 +16,10 @@ from retinagan.evaluation.clean_up import CleanUp, Judged
 from retinagan.evaluation.contents import Contents, Mild
 from retinagan.evaluation.descriptors import DESCRIPTORS, Measured
 from retinagan.evaluation.distances import Comparison, Overlaps
-from retinagan.evaluation.grader import Graded, Grading
+from retinagan.evaluation.kappa import Graded
 from retinagan.evaluation.map_copies import MapCopies
 from retinagan.evaluation.map_distances import Coverage, GradeDistances, MapDistances
+from retinagan.evaluation.map_grader import Grading
 from retinagan.evaluation.map_set import read_map_set
 from retinagan.evaluation.report import Result
 from retinagan.evaluation.summary import GradeContents, Summary
@@ -135,7 +136,7 @@ def good_figures() -> dict[str, Result]:
         return replace(nothing, n=50, burden=[0, 0.01 * grade, 1], lesions=lesions)
 
     def graded(kappa: float) -> Graded:
-        return Graded(50, kappa, [0.0, 1.0], np.eye(5))
+        return Graded(50, kappa, [0.0, 1.0], 1.0, np.eye(5))
 
     overlaps = Overlaps(900, [0.1, 0.1, 0.1], 0.3, [])
     before, after = (Judged(v, v, 1.0, w, 1 - w) for v, w in ((0.96, 0.9), (1.0, 1.0)))

@@ -1,5 +1,5 @@
-"""Do maps look like their grade? A grader made from numbers: logistic regression on descriptors of real training maps,
-agreement by kappa with quadratic weights (Cohen, Psychological Bulletin 70, 1968, 213-220)."""
+"""Do maps look like their grade? A grader made from numbers: logistic regression on descriptors of real training
+maps."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 
 from retinagan.evaluation import criteria
 from retinagan.evaluation.criteria import Criterion
+from retinagan.evaluation.kappa import Graded, confusion, draw_confusion
 from retinagan.evaluation.map_set import MapSet
 from retinagan.evaluation.plots import axes
-from retinagan.evaluation.report import Result, flat, markdown, numbers
+from retinagan.evaluation.report import Result
 from retinagan.seeds import GRADE_NAMES, NUM_GRADES
 
 FOLDS = 5
@@ -54,47 +55,6 @@ def cross_validated(descriptors: np.ndarray, grades: np.ndarray, groups: np.ndar
     return predicted
 
 
-def weighted_kappa(table: np.ndarray) -> float:
-    """Kappa of a confusion table; 1 for perfect agreement, 0 for chance; NaN where no disagreement is possible."""
-    from sklearn.metrics import cohen_kappa_score
-
-    table = np.asarray(table, dtype=np.float64)
-    true, predicted = np.indices(table.shape).reshape(2, -1)
-    return float(cohen_kappa_score(true, predicted, weights="quadratic", sample_weight=table.ravel()))
-
-
-def reweighted(table: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """The table with the true grades as frequent as in ``like``: kappas compare only at equal frequencies."""
-    rows = table.sum(1, keepdims=True)
-    return table / np.maximum(rows, 1) * np.where(rows > 0, like.sum(1, keepdims=True), 0)
-
-
-def kappa_interval(table: np.ndarray, like: np.ndarray, draws: int = 500) -> list[float]:
-    """95 % interval of :func:`weighted_kappa` at the frequencies of ``like``: each true grade's maps drawn anew."""
-    rng = np.random.default_rng(0)
-    shares = table / np.maximum(table.sum(1, keepdims=True), 1)
-    kappas = []
-    for _ in range(draws):
-        rows = [rng.multinomial(n, p) if n else np.zeros(len(p)) for n, p in zip(table.sum(1), shares, strict=True)]
-        kappas.append(weighted_kappa(reweighted(np.array(rows), like)))
-    return [float(v) for v in np.nanpercentile(kappas, [2.5, 97.5])]
-
-
-@dataclass(frozen=True)
-class Graded:
-    """Kappa of ``n`` maps with its 95 % ``interval``; ``confusion``: row the true or asked grade, column the
-    grader's."""
-
-    n: int
-    kappa: float
-    interval: list[float]
-    confusion: np.ndarray
-
-    @classmethod
-    def of(cls, counts: np.ndarray, like: np.ndarray) -> Graded:
-        return cls(int(counts.sum()), weighted_kappa(reweighted(counts, like)), kappa_interval(counts, like), counts)
-
-
 @dataclass(frozen=True)
 class Grading(Result):
     """The grader on maps of the ``grades`` that have enough real ones; None where these or held-out maps are lacking.
@@ -111,8 +71,6 @@ class Grading(Result):
     @classmethod
     def of(cls, real: MapSet, described: np.ndarray, generated: Sequence[np.ndarray]) -> Grading:
         """Of real maps and their descriptors ``(N, D)``, and those of generated maps by grade."""
-        from sklearn.metrics import confusion_matrix
-
         train = (real.splits == "train") & (real.grades >= 0)
         kinds = [g for g in range(NUM_GRADES) if len(set(real.eyes[train & (real.grades == g)])) >= FOLDS]
         if len(kinds) < 2:
@@ -122,17 +80,13 @@ class Grading(Result):
         predicted = cross_validated(described[train], real.grades[train], real.eyes[train])
         grader = fit_grader(described[train], real.grades[train])
 
-        def confusion(true: np.ndarray, given: np.ndarray) -> np.ndarray:
-            return confusion_matrix(true, given, labels=range(NUM_GRADES))
-
         theirs = confusion(real.grades[train], predicted)
         asked = np.concatenate([np.full(len(generated[g]), g) for g in kinds])
         ours = confusion(asked, grader.predict(np.concatenate([generated[g] for g in kinds])))
         apart = (real.splits == "heldout") & usable
         held = confusion(real.grades[apart], grader.predict(described[apart])) if apart.any() else None
         return cls(
-            kinds, Graded.of(theirs, theirs), None if held is None else Graded.of(held, held),
-            Graded.of(ours, theirs),
+            kinds, Graded.of(theirs), None if held is None else Graded.of(held), Graded.of(ours, theirs)
         )  # fmt: skip
 
     @property
@@ -152,10 +106,7 @@ class Grading(Result):
         lines = super().table()
         for name in ("real", "heldout", "generated"):
             if one := getattr(self, name):
-                rows = {
-                    str(g): flat({f"graded {k}": int(one.confusion[g][k]) for k in self.grades}) for g in self.grades
-                }
-                lines += ["", f"Confusion, {name}: true or asked grade by the grader's", *markdown(rows)]
+                lines += ["", f"Confusion, {name}: true or asked grade by the grader's", *one.rows(self.grades)]
         left_out = ", ".join(f"{grade} ({GRADE_NAMES[grade]})" for grade in self._left_out)
         return [*lines, *(["", f"Left out for want of real training maps: grade {left_out}"] if left_out else [])]
 
@@ -163,17 +114,6 @@ class Grading(Result):
         if self.real is None or self.generated is None:
             return {}
         figure, ((left, right),) = axes(1, 2, 8, 3.9)
-        for ax, name, one in ((left, NAMES["real"], self.real), (right, NAMES["generated"], self.generated)):
-            counts = np.array(one.confusion)[np.ix_(self.grades, self.grades)]
-            shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-            ax.imshow(shares, cmap="Greys", vmin=0, vmax=1)
-            for (row, column), share in np.ndenumerate(shares):
-                colour = "white" if share > 0.5 else "black"
-                ax.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
-            places = range(len(self.grades))
-            ax.set_xticks(places, self.grades)
-            ax.set_yticks(places, self.grades)
-            ax.set_xlabel("grade by the grader")
-            ax.set_ylabel("grade" if one is self.real else "grade asked for")
-            ax.set_title(f"{name}: kappa {one.kappa:.2f} [{numbers(one.interval)}], n = {one.n}", fontsize=9)
+        draw_confusion(left, NAMES["real"], self.real, self.grades)
+        draw_confusion(right, NAMES["generated"], self.generated, self.grades, "grade asked for")
         return {"grading": figure}
