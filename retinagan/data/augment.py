@@ -210,6 +210,14 @@ def rotation(angle: float) -> np.ndarray:
     return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
 
 
+def turned_photo(photo: np.ndarray, turn: np.ndarray) -> torch.Tensor:
+    """A photograph ``uint8 (S, S, 3)`` turned, mirrored or scaled about its middle: ``float32 (3, S, S)`` in 0..1,
+    black outside the picture; ``turn`` as in :func:`turned_crop`."""
+    size = len(photo)
+    window, grid = _crop_grid(size, np.full(2, (size - 1) / 2), turn, size)
+    return _sampled(photo[window], grid)
+
+
 def turned_crop(
     photo: np.ndarray, label_map: np.ndarray, centre: np.ndarray, turn: np.ndarray, crop: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -225,11 +233,18 @@ def turned_crop(
     Returns:
         The photo ``float32 (3, crop, crop)`` in 0..1 and the map ``float32 (crop, crop)`` of exact classes.
     """
-    size = len(photo)
+    window, grid = _crop_grid(len(photo), centre, turn, crop)
+    classes = torch.from_numpy(label_map[window])[None, None].float()
+    kinds = F.grid_sample(classes, grid, mode="nearest", padding_mode="zeros", align_corners=False)[0, 0]
+    return _sampled(photo[window], grid), kinds
+
+
+def _crop_grid(size: int, centre: np.ndarray, turn: np.ndarray, crop: int) -> tuple[tuple[slice, slice], torch.Tensor]:
+    """Rows and columns of the pixels under a crop, as only those need be converted and sampled, and where in them the
+    crop's pixels lie: ``float32 (1, crop, crop, 2)``, as ``grid_sample`` takes it."""
     middle = (centre[::-1] + 0.5) / size * 2 - 1
     theta = torch.from_numpy(np.concatenate([turn * crop / size, middle[:, None]], 1).astype(np.float32))[None]
     grid = F.affine_grid(theta, [1, 1, crop, crop], align_corners=False)
-    # Only the pixels under the crop are converted and sampled.
     low, high = ((corner + 1) * size / 2 for corner in grid.reshape(-1, 2).aminmax(dim=0))
     x0, y0 = ((low - 2).round().long().clamp(0, size - 2)).tolist()
     x1, y1 = (
@@ -237,8 +252,37 @@ def turned_crop(
         for end, start in zip((high + 2).round().long().clamp(0, size).tolist(), (x0, y0), strict=True)
     )
     pixels = (grid + 1) * size / 2 - torch.tensor([x0, y0])
-    grid = pixels / torch.tensor([x1 - x0, y1 - y0]) * 2 - 1
-    picture = torch.from_numpy(photo[y0:y1, x0:x1]).permute(2, 0, 1)[None].float() / 255
-    classes = torch.from_numpy(label_map[y0:y1, x0:x1])[None, None].float()
-    picture = F.grid_sample(picture, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
-    return picture, F.grid_sample(classes, grid, mode="nearest", padding_mode="zeros", align_corners=False)[0, 0]
+    return (slice(y0, y1), slice(x0, x1)), pixels / torch.tensor([x1 - x0, y1 - y0]) * 2 - 1
+
+
+def _sampled(photo: np.ndarray, grid: torch.Tensor) -> torch.Tensor:
+    picture = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
+    return F.grid_sample(picture, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
+
+
+def relit(photo: torch.Tensor, draws: np.random.Generator) -> torch.Tensor:
+    """Other light and another camera: gamma, gain a channel, a slope of light, saturation, contrast, focus, grain.
+
+    Black stays black.
+
+    Args:
+        photo: ``float32 (3, H, H)`` in 0..1, as the result.
+        draws: the only source of chance.
+    """
+    field = photo.amax(dim=0, keepdim=True) > 0.02
+    gamma = math.exp(draws.uniform(-0.35, 0.35))
+    gains = torch.from_numpy(np.exp(draws.uniform(-0.2, 0.2) + draws.uniform(-0.15, 0.15, 3)).astype(np.float32))
+    side = photo.shape[-1]
+    ramp = torch.linspace(-1, 1, side)
+    slope = 1 + draws.uniform(-0.15, 0.15) * ramp[None, :] + draws.uniform(-0.15, 0.15) * ramp[:, None]
+    lit = photo.clamp(min=1e-4) ** gamma * gains[:, None, None] * slope
+    grey = lit.mean(dim=0, keepdim=True)
+    lit = grey + (lit - grey) * math.exp(draws.uniform(-0.3, 0.3))
+    mean = (lit * field).sum(dim=(1, 2), keepdim=True) / field.sum().clamp(min=1)
+    lit = mean + (lit - mean) * math.exp(draws.uniform(-0.25, 0.25))
+    if draws.random() < 0.25:
+        lit = torch.lerp(lit, F.avg_pool2d(lit, 3, 1, 1, count_include_pad=False), draws.uniform(-0.7, 0.7))
+    if draws.random() < 0.3:
+        noise = draws.standard_normal(photo.shape, dtype=np.float32) * draws.uniform(0, 0.02)
+        lit = lit + torch.from_numpy(noise.astype(np.float32))
+    return lit.float().clamp(0, 1) * field

@@ -29,6 +29,7 @@ class PreparedDataset:
         ids: source ids.
         labels: where each map is from: ``masks`` (annotated lesions), ``disc`` (grade 0: nothing to annotate but the
             disc), ``pseudo`` (predicted by a segmenter), or empty without a map. Default: all annotated.
+        eyes: the same for all photographs of one eye. Default: each its own.
     """
 
     photos: np.ndarray
@@ -38,10 +39,13 @@ class PreparedDataset:
     fovea: np.ndarray
     ids: tuple[str, ...]
     labels: tuple[str, ...] = ()
+    eyes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.labels:
             object.__setattr__(self, "labels", ("masks",) * len(self.ids))
+        if not self.eyes:
+            object.__setattr__(self, "eyes", self.ids)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -52,7 +56,7 @@ class PreparedDataset:
         return np.array(self.labels) != ""
 
     def digest(self) -> str:
-        """SHA-256 of all that is known of the eyes, in hexadecimal; in which folder they lie does not count."""
+        """SHA-256 of what is known of each photograph, in hexadecimal; folder and names of the eyes do not count."""
         digest = hashlib.sha256(json.dumps([self.photos.shape, self.ids, self.labels]).encode())
         for array in (self.photos, self.maps, self.vessels, self.grades, self.fovea):
             digest.update(np.ascontiguousarray(array).data)
@@ -97,6 +101,7 @@ def load_prepared(folder: str | Path, split: str, include_unlabelled: bool = Fal
         fovea=np.array([[float(r[k]) if r[k] else np.nan for k in ("fovea_x", "fovea_y")] for r in rows]),
         ids=tuple(r["id"] for r in rows),
         labels=tuple(r["label"] for r in rows),
+        eyes=tuple(r["eye"] for r in rows),
     )
 
 

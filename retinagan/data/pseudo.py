@@ -19,9 +19,10 @@ from tqdm import tqdm
 
 from retinagan.data.burden import LEAST_AREAS, Cut, unbiased_cut
 from retinagan.data.dataset import read_picture
+from retinagan.data.folds import fold_of
 from retinagan.data.prepare import read_manifest, save_map_and_vessels, write_tables
 from retinagan.data.presence import FILE, presence
-from retinagan.data.segmenters import Segmenters, fold_of
+from retinagan.data.segmenters import Segmenters
 from retinagan.maps.clean import LEAST_SOFT_EXUDATE, smooth_disc
 from retinagan.maps.field import paint_map
 from retinagan.maps.labels import CLASSES, EX, HE, MA, OD, SE

@@ -30,7 +30,8 @@ from retinagan.evaluation.distances import (
     percentiles,
 )
 from retinagan.evaluation.report import Result, quotient
-from retinagan.models.segmenter import Segmenter, photo_planes, turned_logits
+from retinagan.models.looks import photo_planes
+from retinagan.models.segmenter import Segmenter, turned_logits
 
 DRAWS = 20
 """Random draws that distances between sets of equal mix are averaged over."""

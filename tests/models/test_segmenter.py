@@ -9,6 +9,7 @@ from PIL import Image
 
 from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset, load_prepared
+from retinagan.data.folds import fold_of
 from retinagan.data.prepare import prepare, read_manifest
 from retinagan.data.presence import read_presence
 from retinagan.data.pseudo import map_from_shares, pseudo_label, usual_cuts
@@ -19,7 +20,7 @@ from retinagan.maps.labels import BG, EX, HE, MA, OD, SE, VB, field_of_view, map
 from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, turned_logits
 from retinagan.training.export import export_run
 from retinagan.training.loop import train
-from retinagan.training.segmenter import SegmenterTask, fold_of, known_classes, losses
+from retinagan.training.segmenter import SegmenterTask, known_classes, losses
 from retinagan.training.settings import complete_config
 
 SIZE = 64

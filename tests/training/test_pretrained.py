@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from retinagan.models.lite import LiteEncoder
-from retinagan.training import pretrained, segmenter
+from retinagan.training import fine_tuning, pretrained
 from retinagan.training.segmenter import SegmenterTask
 from retinagan.training.settings import complete_config
 
@@ -36,7 +36,7 @@ def test_another_file_is_not_opened(monkeypatch, tmp_path):
 
 def test_the_encoder_starts_from_the_wheel_and_learns_more_slowly(monkeypatch):
     encoder = LiteEncoder()
-    monkeypatch.setattr(segmenter, "lite1_weights", encoder.state_dict)
+    monkeypatch.setattr(fine_tuning, "lite1_weights", encoder.state_dict)
     task = SegmenterTask(config(pretrained=True, encoder_rate=0.25, learning_rate=0.01))
     network = task.networks["segmenter"]
     for own, given in zip(network.encoder.parameters(), encoder.parameters(), strict=True):
