@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from retinagan.models.grader import Grader, GraderConfig
 from retinagan.models.segmenter import Segmenter, SegmenterConfig
 from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
 from retinagan.models.stylegan import MapGenerator, MapGeneratorConfig
@@ -25,6 +26,7 @@ from retinagan.models.superres import SuperResolver, SuperResolverConfig
 
 FORMAT = "retinagan-1"
 NETWORKS = {
+    "grader": (Grader, GraderConfig),
     "maps": (MapGenerator, MapGeneratorConfig),
     "photos": (PhotoGenerator, PhotoGeneratorConfig),
     "segmenter": (Segmenter, SegmenterConfig),

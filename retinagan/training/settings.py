@@ -23,7 +23,13 @@ import yaml
 
 from retinagan.configuration import Field, configuration, from_mapping
 
-TASKS = {"maps": "MapsTask", "photos": "PhotosTask", "segmenter": "SegmenterTask", "superres": "SuperresTask"}
+TASKS = {
+    "grader": "GraderTask",
+    "maps": "MapsTask",
+    "photos": "PhotosTask",
+    "segmenter": "SegmenterTask",
+    "superres": "SuperresTask",
+}
 """The tasks' classes, each in the module of its name; imported when needed."""
 
 
