@@ -14,6 +14,7 @@ EVALUATIONS = {
     "maps": "what generated lesion maps of each grade hold against real ones, and whether they copy them",
     "photos": "how far photographs of held-out maps are from real ones",
     "segmenter": "how well lesions are found in photographs",
+    "grader": "how well grades are read in photographs, real and generated",
     "reference": "how well a reference photograph gives its colour and its vessels",
     "contrast": "whether lesions are brighter or darker than the retina around them, as real ones are",
     "fovea": "how dark the fovea is by distance, real beside generated",
@@ -28,7 +29,7 @@ def add(commands: Any) -> None:
         commands,
         "evaluate",
         run,
-        "Measure how good a model is: its maps, its photographs, its vessels or its segmenter.",
+        "Measure how good a model is: its maps, its photographs, its vessels, its segmenter or its grader.",
         "Prints a report; writes OUT/NAME.json, OUT/NAME.md and pictures, which may show the data set's own maps and\n"
         "photographs. Each has its own help: evaluate maps --help.",
         "maps --data data/idrid512 --count 200 --out runs/evaluation",
@@ -51,6 +52,10 @@ def add(commands: Any) -> None:
         if name == "photos":
             told = "FID and KID too, with Inception's weights as safetensors (see retinagan.evaluation.feature_space)"
             one.add_argument("--inception", metavar="FILE", type=Path, help=told)
+        if name == "grader":
+            one.add_argument(
+                "--generated", metavar="FOLDER", help="model folder whose photographs are graded, too (default: none)"
+            )
         if name == "sheet":
             one.add_argument(
                 "--side", type=number(int, 16, 1024, "side"), default=256, help="of a picture in pixels (default 256)"
@@ -69,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
     evaluation = importlib.import_module(f"retinagan.evaluation.{options.what}")
     more = {name: getattr(options, name, None) for name in ("inception", "side", "truncation")}
     more = {name: value for name, value in more.items() if value is not None}
+    if getattr(options, "generated", None):
+        more["generated"] = model_folder(options.generated)
     model, out = model_folder(options.model or DEFAULT_MODEL), new_folder(options.out)
     report = evaluation.evaluate(data, model, out, options.count, progress=not options.quiet, **more)
     print(report.text())

@@ -88,3 +88,6 @@ BURDEN = {
     index: Limit(f"{CLASSES[index].name.lower()} predicted over annotated: number, area and size off 1", most=0.25)
     for index in (EX, HE, MA)
 }
+
+# Grader of photographs
+GRADER = Limit("quadratic weighted kappa of the grader on training photographs, cross-validated", least=0.8)

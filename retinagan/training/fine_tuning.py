@@ -50,9 +50,10 @@ class FineTuning(LoopSettings):
         return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * fallen)))
 
     def optimizer(self, network: nn.Module) -> torch.optim.AdamW:
-        """AdamW on all of a network's parameters; those of its ``encoder``, if it has one, at the encoder's rate."""
-        encoder = [p for name, p in network.named_parameters() if name.startswith("encoder.")]
-        others = [p for name, p in network.named_parameters() if not name.startswith("encoder.")]
+        """AdamW on a network's parameters that learn; those of its ``encoder``, if it has one, at the encoder's
+        rate."""
+        learning = [(name.startswith("encoder."), p) for name, p in network.named_parameters() if p.requires_grad]
+        encoder, others = ([p for inside, p in learning if inside is wanted] for wanted in (True, False))
         groups = [
             {"params": others, "lr": self.learning_rate},
             {"params": encoder, "lr": self.learning_rate * self.encoder_rate},

@@ -18,8 +18,10 @@ from retinagan.data.augment import (
     crop_window,
     draw_parameters,
     mirrored,
+    relit,
     rotation,
     turned_crop,
+    turned_photo,
 )
 from retinagan.maps.labels import BG, HE, MA, OD, PALETTE, VB, empty_map
 from retinagan.maps.parts import field_of_view
@@ -190,6 +192,25 @@ def test_turned_crops_show_photo_and_map_of_the_same_place():
     assert ((small - painted).abs().amax(0) > 0.25).float().mean() < 0.08 and (classes == HE).any()
     outside, classes = turned_crop(photo, label_map, np.array([-40.0, -40.0]), np.eye(2), 16)
     assert outside.abs().max() == 0 and (classes == BG).all()
+
+
+def test_whole_photographs_are_turned_about_their_middle():
+    photo = eye()[0].permute(1, 2, 0).numpy()
+    still, quarter = turned_photo(photo, np.eye(2)), turned_photo(photo, rotation(np.pi / 2))
+    exact = torch.from_numpy(photo).permute(2, 0, 1).float() / 255
+    torch.testing.assert_close(still, exact, atol=1e-5, rtol=0)
+    torch.testing.assert_close(quarter, exact.rot90(1, (1, 2)), atol=1e-4, rtol=0)
+    assert (turned_photo(photo, np.eye(2) * 4)[:, :30] == 0).all()  # four times smaller, nothing made up around it
+
+
+def test_relit_photographs_have_other_colours_in_the_same_field():
+    photo = eye()[0].float() / 255
+    photo = torch.where(torch.from_numpy(field_of_view(SIZE)), photo * 0.5 + 0.2, 0)
+    one, again, other = (relit(photo, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    assert one.dtype == torch.float32 and one.min() >= 0 and one.max() <= 1
+    assert torch.equal(one, again) and not torch.allclose(one, other, atol=0.01)
+    assert (one[:, ~torch.from_numpy(field_of_view(SIZE))] == 0).all()
+    assert (one - photo).abs().mean() > 0.01
 
 
 def test_torchvision_stays_out_of_what_the_app_imports():
