@@ -48,6 +48,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from retinagan.device import keep_freed_memory
     from retinagan.training.loop import train
     from retinagan.training.settings import load_config, task_for
 
@@ -57,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
     config = load_config(options.config or CONFIGS / f"default-{options.network}.yaml", overrides)
     if config["task"] != options.network:
         raise ValueError(f"{options.config} trains {config['task']!r}, not {options.network!r}")
+    keep_freed_memory()
     result = train(
         task_for(config), config, options.run_dir, steps=options.steps, max_minutes=options.minutes,
         resume=options.resume, devices=options.devices, accelerator=options.accelerator, progress=not options.quiet,

@@ -149,7 +149,8 @@ class SPADE(nn.Module):
         if isinstance(condition, Neighbourhoods):
             return condition.modulated(self, x, EPSILON)
         hidden = F.relu(self.conv(condition), inplace=True)
-        return torch.addcmul(self.conv_beta(hidden), self.conv_gamma(hidden), self._normalised(x))
+        # Not torch.addcmul: its backward pass takes two products more.
+        return (self.conv_gamma(hidden) * self._normalised(x)).add_(self.conv_beta(hidden))
 
     def _normalised(self, x: torch.Tensor) -> torch.Tensor:
         if self.norm == "pixel":
@@ -274,7 +275,7 @@ class PhotoGenerator(nn.Module):
         light = pick(guidance, LIGHT, config.planes)
         if config.texture_skip:
             light = light + self.mottle(light, pick(guidance, ("texture",), config.planes))
-        photo = (light + x) * (1 - onehot[:, BG : BG + 1])
+        photo = (x + light) * (1 - onehot[:, BG : BG + 1])
         return photo if self.training else photo.clamp(0, 1)
 
     def _block(self, index: int, x: torch.Tensor, condition: torch.Tensor | Neighbourhoods) -> torch.Tensor:
