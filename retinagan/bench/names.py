@@ -10,6 +10,7 @@ MODEL_ROWS = {
     "large": "a photograph at twice the side",
     "page": "page Random: 5 maps × 4 photographs",
     "stroke": "stroke → photograph, full render",
+    "redraw": "stroke → photograph, redraw",
     "cold": "new process → first photograph",
     "pairs-1": "a pair and its files, 1 worker process",
     "pairs-2": "a pair and its files, 2 worker processes",

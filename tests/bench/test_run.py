@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from retinagan.bench import browser, processes
-from retinagan.bench.model_rows import plan_model, with_stroke
+from retinagan.bench.model_rows import Strokes, plan_model, redraw_difference, with_stroke
 from retinagan.bench.names import MODEL_ROWS, ORIGINAL_ROWS, TITLES, chosen_rows
 from retinagan.bench.original_rows import original_photo_generator, plan_original
 from retinagan.bench.plan import Comparison, Plan
@@ -73,27 +73,39 @@ def test_a_model_without_an_eye_has_no_row_of_it():
     plain = RetinaGAN(tiny_map_generator(), tiny_original(), name="plain")
     plan = Plan()
     with ExitStack() as stack:
-        plan_model(plan, plain, "", ["photo", "eye"], stack)
+        plan_model(plan, plain, "", ["photo", "eye", "redraw"], stack)
     assert [(work.name, work.half) for work in plan.works] == [("photo", False)]
-    assert plan.skipped == {"eye": "the model plain has no eye"}
+    assert plan.skipped["eye"] == "the model plain has no eye"
+    assert plan.skipped["redraw"].startswith("the model plain has no eye")
 
 
 # --- what is measured -----------------------------------------------------------------------------------------------
 
 
-def test_a_run_times_all_rows_and_computes_differences(model):
+def test_a_run_times_rows_and_computes_differences(model):
+    rows = ["map", "photo", "eye", "styles", "stroke", "redraw"]
     plan = Plan()
     with ExitStack() as stack:
-        plan_model(plan, model, "", ["map", "photo", "eye", "styles", "stroke"], stack)
-    plan_original(plan, model, ["original-photo"], tiny_original())
-    plan.comparisons.append(Comparison("stroke against photograph", ("photo", "stroke"), lambda: 0.25))
+        plan_model(plan, model, "", rows, stack)
+    plan.comparisons.append(Comparison("photograph against map", ("photo", "map"), lambda: 0.25))
     report = measure(plan, {"rounds": 2}, torch.device("cpu"), 2, silent)
-    assert list(report.rows)[0] == "convolution float32"
-    assert {"map", "photo", "eye", "styles", "stroke", "original-photo"} < report.rows.keys()
+    assert report.rows.keys() == {"convolution float32", *rows}
     assert all(len(row.seconds.times) == 2 for row in report.rows.values())
-    macs = {name: row.macs for name, row in report.rows.items()}
-    assert macs["styles"] == 4 * macs["photo"]
-    assert (report.compared[0].title, report.compared[0].difference) == ("stroke against photograph", 0.25)
+    assert report.rows["styles"].macs == 4 * report.rows["photo"].macs
+    redraw, other = report.compared
+    assert redraw.rows == ("stroke", "redraw") and redraw.unit == "/255" and redraw.difference <= 1
+    assert (other.title, other.difference) == ("photograph against map", 0.25)
+
+
+def test_the_redraw_of_strokes_is_compared_with_full_renders():
+    config = PhotoGeneratorConfig(size=256, channels=(8, 8), spade_hidden=(4, 4), latent_dim=4, lesion_blocks=1)
+    model = RetinaGAN(tiny_map_generator(), PhotoGenerator(config))
+    label_map = empty_map(256)
+    assert redraw_difference(model, label_map) <= 1
+    strokes = Strokes(model, label_map)
+    photos = [strokes(number) for number in (1, 2)]
+    assert (photos[0] != photos[1]).any()
+    assert ((strokes.label_map == HE) >= (with_stroke(label_map, 1) == HE)).all()  # one stroke upon the other
 
 
 def test_the_original_is_rendered_from_maps_that_the_shipped_generator_draws(model):
