@@ -20,6 +20,9 @@ MODEL_ROWS = {
 ORIGINAL_ROWS = {
     "original-map": "original: a map",
     "original-photo": "original: a photograph, dense",
+    "original-sparse": "original: a photograph, sparse",
+    "original-styles": "original: each of four styles, sparse",
+    "original-stroke": "original: stroke → photograph, sparse",
 }
 """Of the original's architecture with random weights."""
 

@@ -108,11 +108,21 @@ def test_the_redraw_of_strokes_is_compared_with_full_renders():
     assert ((strokes.label_map == HE) >= (with_stroke(label_map, 1) == HE)).all()  # one stroke upon the other
 
 
+@pytest.mark.parametrize("row", ["original-sparse", "original-styles", "original-stroke"])
+def test_sparse_photographs_of_the_original_are_compared_with_dense_ones(model, row):
+    plan = Plan()
+    plan_original(plan, model, ["original-photo", row], tiny_original())
+    report = measure(plan, {}, torch.device("cpu"), 1, silent)
+    (compared,) = report.compared
+    assert compared.rows == ("original-photo", row) and compared.difference < 1e-5 and compared.unit == ""
+    assert report.rows.keys() == {"convolution float32", "original-photo", row}
+
+
 def test_the_original_is_rendered_from_maps_that_the_shipped_generator_draws(model):
     plan = Plan()
     plan_original(plan, model, ["original-photo"], tiny_original())
     (work,) = plan.works
-    assert work.call(1).shape == (1, TINY_SIZE, TINY_SIZE, 3)
+    assert work.call(1).shape == (1, 3, TINY_SIZE, TINY_SIZE)
     with torch.device("meta"):
         assert original_photo_generator().config.size == 1024
 
