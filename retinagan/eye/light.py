@@ -132,9 +132,8 @@ def draw_fovea(centre: tuple[float, float], disc_radius: float, size: int) -> np
     """Fovea plane ``float32 (size, size)`` in 0..1: a Gaussian, σ half a disc radius, around ``centre`` (x, y) in
     pixels."""
     sigma = max(disc_radius, 1.0) * 0.5
-    y, x = np.ogrid[:size, :size]
-    squared = (x + 0.5 - centre[0]) ** 2 + (y + 0.5 - centre[1]) ** 2
-    return np.exp(-squared / (2 * sigma**2)).astype(np.float32)
+    across, down = (np.exp(-((np.arange(size) + 0.5 - at) ** 2) / (2 * sigma**2)) for at in centre)
+    return (down[:, None] * across).astype(np.float32)
 
 
 def darken_fovea(light: np.ndarray, fovea: np.ndarray) -> np.ndarray:

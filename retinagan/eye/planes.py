@@ -54,7 +54,7 @@ class EyePlanes:
             texture: ``(H, W)`` in its units.
         """
         planes = darken_fovea(light, fovea), vessels * strength, texture, tone * strength
-        return cls(*(plane.astype(np.float32) for plane in planes))
+        return cls(*(plane.astype(np.float32, copy=False) for plane in planes))
 
     @classmethod
     def of(cls, stack: np.ndarray, window: Window = (slice(None), slice(None))) -> EyePlanes:

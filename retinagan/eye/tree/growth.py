@@ -237,14 +237,14 @@ class Growth:
     def _free(self, curves: np.ndarray, kind: int, crossing: float) -> np.ndarray:
         """Which curves (C, 25, 2) are free: beyond the fork none of their kind, at most a share ``crossing`` of the
         other kind, not the fovea, not through the disc, not across the raphe."""
-        cells = self._cells(curves)
+        cells, (x, y) = self._cells(curves), (curves[..., 0], curves[..., 1])
         beyond = np.sqrt(squared_length(curves - curves[:, :1])) > ROOM.fork * ROOM.clearance
-        own = (self.taken[kind, cells] & beyond).any(axis=1)
-        other = (self.taken[1 - kind, cells] & beyond).mean(axis=1)
-        over = (curves[..., 1] * np.sign(curves[:, -1:, 1]) < -ROOM.raphe) & (curves[..., 0] > ROOM.raphe_from)
-        fovea = (curves[..., 0] - 1) ** 2 + curves[..., 1] ** 2 < ROOM.avascular**2
-        disc = squared_length(curves[:, ROOM.leaving :]) < ROOM.disc**2
-        return ~own & (other < crossing) & ~over.any(axis=1) & ~fovea.any(axis=1) & (disc.sum(axis=1) <= ROOM.in_disc)
+        blocked = self.taken[kind, cells] & beyond
+        blocked |= (y * np.sign(y[:, -1:]) < -ROOM.raphe) & (x > ROOM.raphe_from)
+        blocked |= (x - 1) ** 2 + y**2 < ROOM.avascular**2
+        crossed = (self.taken[1 - kind, cells] & beyond).sum(axis=1) / x.shape[1]
+        in_disc = (squared_length(curves[:, ROOM.leaving :]) < ROOM.disc**2).sum(axis=1)
+        return ~blocked.any(axis=1) & (crossed < crossing) & (in_disc <= ROOM.in_disc)
 
 
 def _drift(places: np.ndarray) -> np.ndarray:

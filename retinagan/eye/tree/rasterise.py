@@ -61,7 +61,9 @@ def grow_vessels_and_tone(
     """
     tree = grow_tree(find_anatomy(label_map), seed, corrections.gaps)
     arteries, veins = _planes(label_map, tree, corrections)
-    return np.maximum(arteries, veins), np.where(veins >= arteries, veins, -arteries) * np.float32(tree.tone)
+    tone = np.where(veins >= arteries, veins, -arteries)
+    tone *= np.float32(tree.tone)
+    return np.maximum(arteries, veins), tone
 
 
 def _planes(label_map: np.ndarray, tree: VesselTree, corrections: EyeCorrections, enlarged: int = 1) -> np.ndarray:
