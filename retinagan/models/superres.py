@@ -9,6 +9,8 @@ the photograph that went in (back-projection, as in Irani and Peleg, "Improving 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,8 +24,7 @@ FACTOR = 2
 
 STRIP = 2**16
 """Pixels of a photograph that are enlarged at once on a CPU: 128 rows of 512. Larger tensors (32 MB on) are new memory
-from the system each time, and touching that for the first time takes longer than many a layer; and the whole picture at
-once would take three times the memory."""
+from the system each time, and touching that for the first time takes longer than many a layer."""
 
 
 @configuration
@@ -80,27 +81,26 @@ class SuperResolver(nn.Module):
 
     def forward(self, photo: Tensor, onehot: Tensor, vessels: Tensor, noise: Tensor) -> Tensor:
         self._check(photo, onehot, vessels, noise)
+        planes = photo, onehot, vessels, noise
         if self.training or photo.device.type != "cpu":
-            return self._enlarged(photo, onehot, vessels, noise)
-        height, width = photo.shape[2:]
-        rows, reach = max(1, STRIP // width), 2 * len(self.blocks) + 4
-        strips = []
-        for top in range(0, height, rows):
-            bottom = min(top + rows, height)
-            seen, above = slice(max(0, top - reach), bottom + reach), min(top, reach)
-            fine = slice(FACTOR * seen.start, FACTOR * seen.stop)
-            strip = self._enlarged(photo[:, :, seen], onehot[:, :, seen], vessels[:, :, fine], noise[:, :, fine])
-            strips.append(strip[:, :, FACTOR * above : FACTOR * (above + bottom - top)])
-        return torch.cat(strips, 2)
+            return self._fine(self._coarse(*planes), *planes)
+        rows = max(1, STRIP // photo.shape[3])
+        coarse = in_strips(self._coarse, rows, 2 * len(self.blocks) + 2, *planes)
+        return in_strips(self._fine, rows, 3, coarse, *planes)
 
-    def _enlarged(self, photo: Tensor, onehot: Tensor, vessels: Tensor, noise: Tensor) -> Tensor:
-        planes = _laid_out(torch.cat([vessels, noise], 1))
-        x = self.enter(torch.cat([photo * 2 - 1, onehot, _laid_out(F.pixel_unshuffle(planes, FACTOR))], 1))
+    def _coarse(self, photo: Tensor, onehot: Tensor, vessels: Tensor, noise: Tensor) -> Tensor:
+        """Features ``(N, fine_channels, H, W)`` at the photograph's side."""
+        fine = F.pixel_unshuffle(torch.cat([vessels, noise], 1), FACTOR)
+        x = self.enter(_laid_out(torch.cat([photo * 2 - 1, onehot, fine], 1)))
         for block in self.blocks:
             x = block(x)
+        return activated(self.leave(activated(x)))
+
+    def _fine(self, x: Tensor, photo: Tensor, onehot: Tensor, vessels: Tensor, noise: Tensor) -> Tensor:
+        """The photograph at twice the side of these features."""
         # Interpolation before a convolution leaves no grid, as a pixel shuffle would.
-        x = upsampled(activated(self.leave(activated(x))))
-        x = activated(self.fine(torch.cat([x, planes], 1)))
+        x = torch.cat([upsampled(x), _laid_out(torch.cat([vessels, noise], 1))], 1)
+        x = activated(self.fine(x))
         x = upsampled(photo) + self.config.detail * self.output(x).float()
         x = x + F.interpolate(photo - F.avg_pool2d(x, FACTOR), scale_factor=FACTOR, mode="nearest")
         field = (upsampled(onehot[:, BG : BG + 1]) <= 0.5).to(x.dtype)
@@ -116,6 +116,26 @@ class SuperResolver(nn.Module):
         ):  # fmt: skip
             if tuple(planes.shape) != expected:
                 raise ValueError(f"{name} has shape {tuple(planes.shape)}; this photo needs {expected}")
+
+
+def in_strips(network: Callable[..., Tensor], rows: int, reach: int, *planes: Tensor) -> Tensor:
+    """What a local ``network`` makes of ``planes``, computed in strips of so many ``rows`` of the first.
+
+    Args:
+        network: its output at a pixel depends on what lies within ``reach`` rows of the first plane alone.
+        planes: ``(N, C, H, W)``; others than the first may have a multiple of its side, as the network's output may.
+    """
+    height, strips = planes[0].shape[2], []
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        first, last = max(0, top - reach), min(bottom + reach, height)
+        strip = network(*(_rows(plane, first, last, plane.shape[2] // height) for plane in planes))
+        strips.append(_rows(strip, top - first, bottom - first, strip.shape[2] // (last - first)))
+    return torch.cat(strips, 2)
+
+
+def _rows(plane: Tensor, first: int, last: int, scale: int) -> Tensor:
+    return plane[:, :, first * scale : last * scale]
 
 
 def activated(x: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ def test_strips_are_the_whole_picture(height, width, strip):
     network = tiny_resolver(detail=1.0)
     with torch.inference_mode(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(superres, "STRIP", strip)
-        assert torch.allclose(network(*planes), network._enlarged(*planes), atol=2e-6)
+        assert torch.allclose(network(*planes), network._fine(network._coarse(*planes), *planes), atol=2e-6)
 
 
 def test_a_training_step_sees_what_the_whole_picture_gives():
