@@ -172,7 +172,8 @@ def synthesise_texture(noise: np.ndarray, logs: np.ndarray, scale: float | None,
     gain = np.exp(0.5 * np.interp(at, np.log(_FREQUENCIES), power)) * (not_light / TEXTURE_UNIT)
     # Frequencies down the plane come with both signs: 0, 1, … and back to -1.
     rows = np.abs(fft.fftfreq(len(noise), 1 / len(noise))).astype(int)
-    return fft.irfft2(np.fft.rfft2(noise) * gain[rows], noise.shape).astype(np.float32)
+    spectrum = fft.rfft2(noise.astype(np.float32, copy=False)) * gain.astype(np.float32)[rows]
+    return fft.irfft2(spectrum, noise.shape)
 
 
 @lru_cache(maxsize=4)  # 1 MB each at a side of 512, 4 MB at 1024

@@ -101,7 +101,7 @@ def draw_kinds(tree: VesselTree, size: int, share: float | None = None, blur: fl
     np.minimum(planes, 1.0, out=planes)
     if factor > 1:
         planes = planes.reshape(2, size, factor, size, factor).mean(axis=(2, 4))
-    return planes.astype(np.float32)
+    return planes
 
 
 def _exceeded(plane: np.ndarray, share: float) -> float:
@@ -116,7 +116,7 @@ def _exceeded(plane: np.ndarray, share: float) -> float:
 
 
 def _draw(tree: VesselTree, size: int, blur: float) -> np.ndarray:
-    """Arteries and veins of a tree at ``size`` ≥ 512: ``float64 (2, size, size)``.
+    """Arteries and veins of a tree at ``size`` ≥ 512: ``float32 (2, size, size)``.
 
     Each segment fills the box around it with its profile, the brightest wins.
     """
@@ -132,7 +132,7 @@ def _draw(tree: VesselTree, size: int, blur: float) -> np.ndarray:
     high = np.ceil(np.maximum(start, end) + reach[:, None]).astype(np.int64)
     visible = (height > 0) & ((high > 0) & (low < size)).all(axis=1)
     extent = (high - low).max(axis=1)
-    planes = np.zeros((2, size, size))
+    planes = np.zeros((2, size, size), dtype=np.float32)
     # Boxes of equal side are drawn together: sides in steps keep both the groups and the wasted pixels few.
     classes = np.where(visible, -(-extent // 4) * 4, 0)
     for side in np.unique(classes[classes > 0]):
@@ -169,9 +169,11 @@ def _fill(
     size = planes.shape[-1]
     steps = np.arange(side)
     xs, ys = low[:, :1] + steps, low[:, 1:] + steps
-    x = (xs + 0.5 - start[:, :1])[:, None, :]
-    y = (ys + 0.5 - start[:, 1:])[:, :, None]
-    along = end - start
+    # Within a box single precision is exact to a millionth of a pixel.
+    x = (xs + 0.5 - start[:, :1]).astype(np.float32)[:, None, :]
+    y = (ys + 0.5 - start[:, 1:]).astype(np.float32)[:, :, None]
+    along = (end - start).astype(np.float32)
+    reach, ramp, height = (values.astype(np.float32) for values in (reach, ramp, height))
     along_x, along_y = along[:, :1, None], along[:, 1:, None]
     share = x * along_x + y * along_y
     share /= np.maximum(along_x**2 + along_y**2, 1e-12)
