@@ -40,7 +40,6 @@ class GraderTraining(FineTuning):
     data: str = "data/idrid512"
     """Folder written by ``prepare`` with ``--include-unlabelled``; photographs need a grade and no map."""
     batch_size: int = Field(8, ge=1)
-    learning_rate: float = Field(3e-4, gt=0)
     balance: float = Field(0.5, ge=0, le=1)
     """How evenly grades are drawn: 0 as they are in the data, 1 all as often."""
     scale: float = Field(0.12, ge=0, le=0.5)

@@ -143,6 +143,20 @@ def test_a_network_that_left_nobody_out_is_exported_without_its_data(tmp_path):
     assert "left_out" not in checkpoints.load(path, "grader")[1]
 
 
+def test_a_resumed_run_repeats_what_the_stopped_one_would_have_done(wheel, tmp_path):
+    def task(values):
+        return GraderTask(values, dataset())
+
+    set_up, exported = config(pretrained=True, frozen=2, sheet_minutes=0.0), []
+    for name, parts in (("whole", (2,)), ("parted", (1, 2))):
+        for steps in parts:
+            train(task, set_up, tmp_path / name, steps=steps, resume=True, progress=False, accelerator="cpu")
+        (path,) = export_run(tmp_path / name, tmp_path / name, task)
+        exported.append(checkpoints.load(path, "grader")[0].state_dict())
+    assert all(torch.equal(value, exported[1][key]) for key, value in exported[0].items())
+    assert not torch.equal(exported[0]["standard.running_mean"], torch.zeros(864))
+
+
 def test_the_sheet_shows_each_grade_in_a_row():
     task = loaded()
     sheet = task.sheet({"grader": random_grader()}, torch.Generator())
