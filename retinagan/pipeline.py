@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from retinagan import checkpoints
 from retinagan.device import choose_device
@@ -26,18 +25,16 @@ from retinagan.eye.measured import MIN_SIDE, MIN_SIDE_WHOLE, photo_digest, read_
 from retinagan.eye.planes import VESSELS
 from retinagan.eye.style import Style, as_style, place_vessels
 from retinagan.maps.anatomy import find_anatomy
-from retinagan.maps.clean import clean_map, is_plausible_disc
-from retinagan.maps.labels import OD, check_map, enlarged_map, one_hot
+from retinagan.maps.clean import clean_map
+from retinagan.maps.labels import check_map, enlarged_map, one_hot
 from retinagan.models.layers import channels_last
 from retinagan.models.neighbourhoods import SeenNeighbourhoods
 from retinagan.models.spade import PhotoGenerator
-from retinagan.models.stylegan import MapGenerator, logits_to_maps
+from retinagan.models.stylegan import MapGenerator
 from retinagan.models.superres import FACTOR, SuperResolver
 from retinagan.resources import DEFAULT_MODEL, model_folder
+from retinagan.sampling import MapSampler, blend
 from retinagan.seeds import check_grade, check_seed, check_share
-
-TOWARDS_MEAN = (1.0, 0.7, 0.4, 0.0)
-"""Shares of the truncation asked for that are tried until a map's disc is plausible."""
 
 
 class RetinaGAN:
@@ -70,6 +67,7 @@ class RetinaGAN:
     ) -> None:
         self.device = torch.device(device)
         self.map_generator = map_generator.eval().to(self.device)
+        self.sampler = MapSampler(self.map_generator, photo_generator.config.size, self.device)
         self.photo_generator = channels_last(photo_generator.eval().to(self.device))
         self.name = name
         self.size = photo_generator.config.size
@@ -139,46 +137,10 @@ class RetinaGAN:
         seeds = [check_seed(seed) for seed in seeds]
         truncation = check_share("truncation", truncation)
         if clean:
-            maps = [self._plausible(grade, seed, truncation)[0] for seed in seeds]
+            maps = [self.sampler.plausible(grade, seed, truncation)[0] for seed in seeds]
         else:
-            maps = [self._map_of(*self._map_style(grade, seed, truncation)) for seed in seeds]
+            maps = [self.sampler.draw(*self.sampler.style(grade, seed, truncation)) for seed in seeds]
         return np.stack(maps) if maps else np.empty((0, self.size, self.size), dtype=np.uint8)
-
-    def _plausible(
-        self, grade: int, seed: int, truncation: float
-    ) -> tuple[np.ndarray, torch.Tensor, list[torch.Tensor]]:
-        """The clean map of a seed with its style and noise: of the styles on the way to the grade's mean the first that
-        gives a plausible disc; the seed's own, if none does."""
-        tried = []
-        for share in TOWARDS_MEAN:
-            w, noise = self._map_style(grade, seed, truncation * share)
-            tried.append((clean_map(self._map_of(w, noise)), w, noise))
-            if is_plausible_disc((tried[-1][0] == OD).mean()):
-                return tried[-1]
-        return tried[0]
-
-    def _map_style(self, grade: int, seed: int, truncation: float) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """The style ``w (1, W)`` and the noise planes of a map, on the device."""
-        generator = self.map_generator
-        z, noise = generator.random_inputs([seed])
-        grades = torch.tensor([grade], device=self.device)
-        w = generator.mapping(z.to(self.device), grades)
-        if truncation != 1.0:
-            w = generator.truncate(w, grades, truncation)
-        return w, [plane.to(self.device) for plane in noise]
-
-    def _map_of(self, w: torch.Tensor, noise: list[torch.Tensor]) -> np.ndarray:
-        """The map ``uint8 (size, size)`` of a style and noise; before clean-up."""
-        generator = self.map_generator
-        logits = generator.synthesis(w, noise)
-        if generator.config.output == "argmax":
-            # Probabilities are interpolated, not classes: edges come out smooth instead of as blocks. Nor logits: one
-            # pixel's microaneurysm would drown in what its neighbours are sure of.
-            logits = F.interpolate(logits.softmax(dim=1), (self.size, self.size), mode="bilinear", align_corners=False)
-        label_map = logits_to_maps(logits, generator.config)
-        if label_map.shape[-1] != self.size:
-            label_map = F.interpolate(label_map[None].float(), (self.size, self.size), mode="nearest-exact")[0].byte()
-        return label_map[0].cpu().numpy()
 
     @torch.inference_mode()
     def maps_between(
@@ -205,12 +167,12 @@ class RetinaGAN:
         truncation = check_share("truncation", truncation)
         positions = [check_share("position", position) for position in positions]
         ends = ((check_grade(grade_a), check_seed(seed_a)), (check_grade(grade_b), check_seed(seed_b)))
-        (_, w_a, noise_a), (_, w_b, noise_b) = (self._plausible(*end, truncation) for end in ends)
+        (_, w_a, noise_a), (_, w_b, noise_b) = (self.sampler.plausible(*end, truncation) for end in ends)
         maps = []
         for t in positions:
             w = (1 - t) * w_a + t * w_b
-            noise = [_blend(a, b, t) for a, b in zip(noise_a, noise_b, strict=True)]
-            maps.append(clean_map(self._map_of(w, noise)))
+            noise = [blend(a, b, t) for a, b in zip(noise_a, noise_b, strict=True)]
+            maps.append(clean_map(self.sampler.draw(w, noise)))
         return np.stack(maps) if maps else np.empty((0, self.size, self.size), dtype=np.uint8)
 
     @property
@@ -270,7 +232,7 @@ class RetinaGAN:
         between = (a.seed, b.seed, t)
         (light_a, texture_a), (light_b, texture_b) = (self._light_and_texture(style) for style in (a, b))
         if texture_a is None or texture_b is None:
-            return replace(a, light=tuple(_blend(light_a, light_b, t).tolist()), between=between)
+            return replace(a, light=tuple(blend(light_a, light_b, t).tolist()), between=between)
         light = (1 - t) * light_a + t * light_b
         texture = (1 - t) * texture_a + t * texture_b
         reference = a.reference if a.whole_eye else a.reference or b.reference
@@ -427,8 +389,3 @@ class RetinaGAN:
 def as_bytes(photo: torch.Tensor) -> np.ndarray:
     """A network's photograph ``(1, 3, H, W)`` in 0..1 as ``uint8 (H, W, 3)``."""
     return (photo[0].float().permute(1, 2, 0) * 255).round().clamp(0, 255).byte().cpu().numpy()
-
-
-def _blend(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:
-    """Between two draws of white noise: linear, then scaled to the variance that both have. Exact at 0 and 1."""
-    return ((1 - t) * a + t * b) / ((1 - t) ** 2 + t**2) ** 0.5

@@ -9,7 +9,7 @@ import torch
 from scipy import ndimage
 
 import retinagan
-from retinagan import pipeline
+from retinagan import sampling
 from retinagan.checkpoints import CheckpointError
 from retinagan.device import choose_device
 from retinagan.maps import labels
@@ -73,7 +73,7 @@ def test_maps_are_exact(model):
 
 
 def test_maps_can_be_had_before_clean_up(model, monkeypatch):
-    monkeypatch.setattr(pipeline, "TOWARDS_MEAN", (1.0,))
+    monkeypatch.setattr(sampling, "TOWARDS_MEAN", (1.0,))
     raw = model.sample_maps(3, [0, 1], clean=False)
     assert all(np.array_equal(clean_map(r), m) for r, m in zip(raw, model.sample_maps(3, [0, 1]), strict=True))
     assert not np.array_equal(raw, model.sample_maps(3, [0, 1]))
@@ -81,16 +81,16 @@ def test_maps_can_be_had_before_clean_up(model, monkeypatch):
 
 def test_a_map_without_a_plausible_disc_is_drawn_nearer_to_the_mean(model, monkeypatch):
     good, asked = labels.empty_map(64, "left"), []
-    monkeypatch.setattr(model, "_map_style", lambda grade, seed, truncation: (truncation, seed))
+    monkeypatch.setattr(sampling.MapSampler, "style", lambda self, grade, seed, truncation: (truncation, seed))
     # Seed 1 has a disc below a truncation of 0.5, seed 2 has none at all.
-    drawn = lambda w, noise: asked.append(w) or (good if w < 0.5 and noise == 1 else labels.empty_map(64, None))  # noqa: E731
-    monkeypatch.setattr(model, "_map_of", drawn)
+    drawn = lambda self, w, noise: asked.append(w) or (good if w < 0.5 and noise == 1 else labels.empty_map(64, None))  # noqa: E731
+    monkeypatch.setattr(sampling.MapSampler, "draw", drawn)
     assert np.array_equal(model.sample_maps(2, [1], truncation=0.8)[0], clean_map(good))
     assert asked == pytest.approx([0.8, 0.56, 0.32])
     assert (model.sample_maps(2, [2])[0] != labels.OD).all()
-    assert len(asked) == 3 + len(pipeline.TOWARDS_MEAN)
+    assert len(asked) == 3 + len(sampling.TOWARDS_MEAN)
     model.sample_maps(2, [2], clean=False)
-    assert len(asked) == 3 + len(pipeline.TOWARDS_MEAN) + 1
+    assert len(asked) == 3 + len(sampling.TOWARDS_MEAN) + 1
 
 
 def test_same_style_on_other_lesions_is_the_same_eye_elsewhere(model):

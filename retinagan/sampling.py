@@ -1,0 +1,67 @@
+"""From a grade and a seed to a lesion map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from retinagan.maps.clean import clean_map, is_plausible_disc
+from retinagan.maps.labels import OD
+from retinagan.models.stylegan import MapGenerator, logits_to_maps
+
+TOWARDS_MEAN = (1.0, 0.7, 0.4, 0.0)
+"""Shares of the truncation asked for that are tried until a map's disc is plausible."""
+
+
+@dataclass(frozen=True)
+class MapSampler:
+    """Draws maps of ``size`` pixels with a generator on its device; each alone, so that a seed's map is the same in any
+    batch."""
+
+    generator: MapGenerator
+    size: int
+    device: torch.device
+
+    def plausible(
+        self, grade: int, seed: int, truncation: float
+    ) -> tuple[np.ndarray, torch.Tensor, list[torch.Tensor]]:
+        """The clean map of a seed with its style and noise: of the styles on the way to the grade's mean the first that
+        gives a plausible disc; the seed's own, if none does."""
+        tried = []
+        for share in TOWARDS_MEAN:
+            w, noise = self.style(grade, seed, truncation * share)
+            tried.append((clean_map(self.draw(w, noise)), w, noise))
+            if is_plausible_disc((tried[-1][0] == OD).mean()):
+                return tried[-1]
+        return tried[0]
+
+    def style(self, grade: int, seed: int, truncation: float) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The style ``w (1, W)`` and the noise planes of a map, on the device."""
+        generator = self.generator
+        z, noise = generator.random_inputs([seed])
+        grades = torch.tensor([grade], device=self.device)
+        w = generator.mapping(z.to(self.device), grades)
+        if truncation != 1.0:
+            w = generator.truncate(w, grades, truncation)
+        return w, [plane.to(self.device) for plane in noise]
+
+    def draw(self, w: torch.Tensor, noise: list[torch.Tensor]) -> np.ndarray:
+        """The map ``uint8 (size, size)`` of a style and noise; before clean-up."""
+        generator = self.generator
+        logits = generator.synthesis(w, noise)
+        if generator.config.output == "argmax":
+            # Probabilities are interpolated, not classes: edges come out smooth instead of as blocks. Nor logits: one
+            # pixel's microaneurysm would drown in what its neighbours are sure of.
+            logits = F.interpolate(logits.softmax(dim=1), (self.size, self.size), mode="bilinear", align_corners=False)
+        label_map = logits_to_maps(logits, generator.config)
+        if label_map.shape[-1] != self.size:
+            label_map = F.interpolate(label_map[None].float(), (self.size, self.size), mode="nearest-exact")[0].byte()
+        return label_map[0].cpu().numpy()
+
+
+def blend(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:
+    """Between two draws of white noise: linear, then scaled to the variance that both have. Exact at 0 and 1."""
+    return ((1 - t) * a + t * b) / ((1 - t) ** 2 + t**2) ** 0.5
