@@ -66,7 +66,11 @@ DICE = {
     index: Limit(f"Dice of {CLASSES[index].name.lower()} on generated over that on real", least=least)
     for index, least in ((EX, 0.9), (HE, 0.9), (SE, 0.8), (MA, 0.8), (OD, 0.9))
 }
+JUDGE = Limit("an independent judge's Fréchet distance of generated to held-out over that of training real", most=2.0)
+PROBE = Limit("AUC by which a linear probe of the independent judge tells generated from real", most=0.9)
 POWER = Limit("power within ±20 % of real: generated over real in every band", least=0.8, most=1.2)
+FINE_POWER = Limit("luminance within ±20 % of real up to 0.9 of the Nyquist frequency, every band", least=0.8, most=1.2)
+CHANNEL_POWER = Limit("red, green and blue within ±30 % of real up to 0.9 of it, every band", least=0.7, most=1.3)
 PEAK = Limit("no peak in the spectrum at a grid's frequencies: generated over real", most=1.5)
 VESSELS = Limit("share of photographs within the real 10th to 90th percentile", least=0.8)
 """Of the real ones themselves, 0.8 lie there."""

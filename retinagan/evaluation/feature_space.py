@@ -7,7 +7,7 @@ same of each.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -90,6 +90,54 @@ class Distance:
 
 
 @dataclass(frozen=True)
+class Photographs:
+    """What photographs are compared by, whatever the measure; features are of one network.
+
+    Attributes:
+        real: features ``(N, F)`` of the held-out ones, and their grades ``(N,)``, -1 unknown.
+        train: ``(T, F)`` of training ones, and theirs.
+        generated: ``(M, F)``, made for the held-out eyes ``eyes (M,)``, and so of their grades.
+    """
+
+    real: np.ndarray
+    real_grades: np.ndarray
+    train: np.ndarray
+    train_grades: np.ndarray
+    generated: np.ndarray
+    eyes: np.ndarray
+
+    @property
+    def generated_grades(self) -> np.ndarray:
+        return self.real_grades[self.eyes]
+
+    def distances(
+        self, rng: np.random.Generator, *measures: Callable[[np.ndarray, np.ndarray], float]
+    ) -> tuple[int, list[Distance]]:
+        """How many were drawn of generated and of training photographs, and each measure's distances.
+
+        Raises:
+            ValueError: fewer than two photographs of the grades that real ones have.
+        """
+        quota = quotas(self.real_grades, self.train_grades, self.generated_grades)
+        n = sum(quota.values())
+        if n < 2:
+            raise ValueError("fewer than two photographs of the grades that real ones have; raise the count")
+        drawn = []
+        for _ in range(DRAWS):
+            ours = self.generated[draw(self.generated_grades, quota, rng)]
+            theirs = self.train[draw(self.train_grades, quota, rng)]
+            drawn.append([[measure(ours, self.real), measure(theirs, self.real)] for measure in measures])
+        found = [
+            Distance(
+                float(ours), float(theirs), float(ours / theirs) if theirs > 0 else None,
+                compare(measure, self.real, self.generated, self.eyes, DRAWS),
+            )
+            for (ours, theirs), measure in zip(np.mean(drawn, axis=0), measures, strict=True)
+        ]  # fmt: skip
+        return n, found
+
+
+@dataclass(frozen=True)
 class Features(Result):
     """Distances in the feature space of a network, named ``space``.
 
@@ -113,41 +161,11 @@ class Features(Result):
     nearest: dict[str, list[float] | None]
 
     @classmethod
-    def of(
-        cls,
-        real: np.ndarray,
-        real_grades: np.ndarray,
-        train: np.ndarray,
-        train_grades: np.ndarray,
-        generated: np.ndarray,
-        eyes: np.ndarray,
-        space: str = "segmenter",
-    ) -> Features:
-        """Compare features.
-
-        Args:
-            real: held-out real photographs, ``(N, F)``, and their grades ``(N,)``.
-            train: training photographs, ``(T, F)``, and their grades.
-            generated: ``(M, F)``, made for the held-out eyes ``eyes (M,)``.
-        """
-        generated_grades = real_grades[eyes]
-        quota = quotas(real_grades, train_grades, generated_grades)
-        n = sum(quota.values())
-        if n < 2:
-            raise ValueError("fewer than two photographs of the grades that real ones have; raise the count")
+    def of(cls, photographs: Photographs, space: str = "segmenter") -> Features:
+        """Compare photographs by their features."""
         rng = np.random.default_rng(0)
-        drawn = []
-        for _ in range(DRAWS):
-            ours, theirs = generated[draw(generated_grades, quota, rng)], train[draw(train_grades, quota, rng)]
-            drawn.append([[d(ours, real), d(theirs, real)] for d in (frechet_distance, kernel_distance)])
-        means = np.mean(drawn, axis=0)
-        frechet, kernel = (
-            Distance(
-                float(ours), float(theirs), float(ours / theirs) if theirs > 0 else None,
-                compare(distance, real, generated, eyes, DRAWS),
-            )
-            for (ours, theirs), distance in zip(means, (frechet_distance, kernel_distance), strict=True)
-        )  # fmt: skip
+        n, (frechet, kernel) = photographs.distances(rng, frechet_distance, kernel_distance)
+        real, train, generated = photographs.real, photographs.train, photographs.generated
         several = [
             density_and_coverage(real, generated[rng.permutation(len(generated))[: len(real)]], min(5, len(real) - 1))
             for _ in range(DRAWS)

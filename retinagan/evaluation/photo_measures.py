@@ -16,6 +16,7 @@ from retinagan.data.dataset import PreparedDataset
 from retinagan.evaluation import colour, spectrum
 from retinagan.evaluation.diversity import low_pass
 from retinagan.evaluation.feature_space import segmenter_features
+from retinagan.evaluation.judge import Judge
 from retinagan.evaluation.photo_sets import Store, Wanted, code_hash, disc_left, render
 from retinagan.evaluation.vessels import VesselStatistics, vessel_statistics
 from retinagan.eye.ridges import vesselness
@@ -31,6 +32,7 @@ class Measured:
 
     Attributes:
         features: ``float32 (N, F)`` of the segmenter.
+        judged: ``float32 (N, F)`` of the judge, if there is one.
         colours, spectra: see :mod:`retinagan.evaluation.colour` and :mod:`retinagan.evaluation.spectrum`.
         vessels: ``uint8 (N, S, S)``, the ridge filter on the photograph × 255.
         statistics: of each photograph's vessels.
@@ -38,6 +40,7 @@ class Measured:
     """
 
     features: np.ndarray
+    judged: np.ndarray
     colours: colour.Colours
     spectra: spectrum.Spectra
     vessels: np.ndarray
@@ -48,8 +51,10 @@ class Measured:
 class Measurer:
     """Measures photographs, keeping in ``store`` what takes long, and showing how far it is."""
 
-    def __init__(self, gan: RetinaGAN, segmenter: Segmenter, sha256: str, store: Store, progress: bool) -> None:
-        self.gan, self.segmenter, self.store, self.progress = gan, segmenter, store, progress
+    def __init__(
+        self, gan: RetinaGAN, segmenter: Segmenter, sha256: str, judge: Judge | None, store: Store, progress: bool
+    ) -> None:
+        self.gan, self.segmenter, self.judge, self.store, self.progress = gan, segmenter, judge, store, progress
         self._space = sha256  # of the segmenter's checkpoint
 
     def render(self, label_map: np.ndarray, style: int) -> np.ndarray:
@@ -63,6 +68,15 @@ class Measurer:
         """``float32 (F,)``."""
         key = f"features {self._space} {code_hash('models/segmenter.py')} {hashlib.sha256(photo.tobytes()).hexdigest()}"
         return self.store.get(key, lambda: segmenter_features(self.segmenter, photo))
+
+    def judged(self, photo: np.ndarray) -> np.ndarray:
+        """``float32 (F,)`` of the judge; none, ``(0,)``, without one."""
+        judge = self.judge
+        if judge is None:
+            return np.empty(0, dtype=np.float32)
+        code = code_hash("models/lite.py", "evaluation/judge.py")
+        key = f"judged {judge.weights} {code} {hashlib.sha256(photo.tobytes()).hexdigest()}"
+        return self.store.get(key, lambda: judge.look(photo))
 
     def real(self, data: PreparedDataset) -> Measured:
         """Real photographs; their vessels are the prepared ones."""
@@ -93,8 +107,8 @@ class Measurer:
 
     def _measure(self, photo: np.ndarray, vessels: np.ndarray, label_map: np.ndarray, left: bool) -> tuple:
         return (
-            self.features(photo), colour.measure_colours([photo]), vessels, vessel_statistics(vessels, label_map),
-            low_pass([photo], [left]), spectrum.Spectra.of([photo], len(photo)),
+            self.features(photo), self.judged(photo), colour.measure_colours([photo]), vessels,
+            vessel_statistics(vessels, label_map), low_pass([photo], [left]), spectrum.Spectra.of([photo], len(photo)),
         )  # fmt: skip
 
     def _gather(self, items: Iterable, make: Callable, measure: Callable) -> Measured:
@@ -102,9 +116,10 @@ class Measurer:
         for *row, one in ahead(items, make, measure):
             rows.append(row)
             spectra.include(one)  # one by one: each holds a megabyte
-        features, colours, vessels, statistics, low = zip(*rows, strict=True)
+        features, judged, colours, vessels, statistics, low = zip(*rows, strict=True)
         return Measured(
             features=np.stack(features),
+            judged=np.stack(judged),
             colours=colour.Colours(
                 np.concatenate([one.means for one in colours]), np.concatenate([one.histograms for one in colours])
             ),

@@ -19,13 +19,15 @@ from PIL import Image
 
 from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset, load_prepared
+from retinagan.data.prepare import read_manifest
 from retinagan.evaluation import contrast, criteria, same_eye
 from retinagan.evaluation.colour import Colour
 from retinagan.evaluation.copying import Copy, Copying, NearestTrees
 from retinagan.evaluation.criteria import Criterion
 from retinagan.evaluation.diversity import Diversity, low_pass
-from retinagan.evaluation.feature_space import Features, inception_features, segmenter_logits
+from retinagan.evaluation.feature_space import Features, Photographs, inception_features, segmenter_logits
 from retinagan.evaluation.fidelity import Fidelity
+from retinagan.evaluation.judge import MISSING, Judge, Judgement
 from retinagan.evaluation.photo_measures import Measurer, ahead
 from retinagan.evaluation.photo_sets import Store, Wanted, annotated, wanted_photographs
 from retinagan.evaluation.report import Report, Result, unreported
@@ -139,7 +141,10 @@ def evaluate(
         raise ValueError(f"{data} holds no held-out eye with annotated lesions; prepare a data set with lesion masks")
     yardstick_hash = checkpoints.sha256(yardstick)
     hashes = {"photos": gan.hashes.get("photos"), "segmenter": yardstick_hash}
-    measurer = Measurer(gan, network.to(gan.device), yardstick_hash, Store(out / "photographs"), progress)
+    judge, store = Judge.installed(gan.device), Store(out / "photographs")
+    if judge is not None:
+        hashes["judge"] = judge.weights
+    measurer = Measurer(gan, network.to(gan.device), yardstick_hash, judge, store, progress)
 
     wanted = wanted_photographs(gan, heldout, count)
     eyes = np.array([one.eye for one in wanted])
@@ -147,18 +152,26 @@ def evaluate(
     generated = measurer.generated(wanted)
     # A quick look does not need them all; the default count does.
     known = np.sort(np.random.default_rng(2).permutation(len(train))[: 2 * count])
-    features = np.stack([measurer.features(train.photos[i]) for i in measurer.bar(known, "training photographs")])
-    results: dict[str, Result] = {
-        "features": Features.of(
-            real.features, heldout.grades, features, train.grades[known], generated.features, eyes
-        )
-    }  # fmt: skip
+    seen = [
+        (measurer.features(train.photos[i]), measurer.judged(train.photos[i])) for i in measurer.bar(known, "train")
+    ]
+
+    def compared(real: np.ndarray, train_ones: np.ndarray, generated: np.ndarray) -> Photographs:
+        return Photographs(real, heldout.grades, train_ones, train.grades[known], generated, eyes)
+
+    features, judged = (np.stack(rows) for rows in zip(*seen, strict=True))
+    results: dict[str, Result] = {"features": Features.of(compared(real.features, features, generated.features))}
+    if judge is None:
+        results["judge"] = Judgement(MISSING)
+    else:
+        name_of = {row["id"]: row["eye"] for row in read_manifest(data).values()}
+        names, train_names = (np.array([name_of[one] for one in ids]) for ids in (heldout.ids, train.ids))
+        photographs = compared(real.judged, judged, generated.judged)
+        results["judge"] = Judgement.of(photographs, judge.spaces(size), names, train_names[known])
     if inception is not None:
         theirs, known_ones = (inception_features(p, inception) for p in (heldout.photos, train.photos[known]))
         ours = inception_features((measurer.render(one.label_map, one.style) for one in wanted), inception)
-        results["inception"] = Features.of(
-            theirs, heldout.grades, known_ones, train.grades[known], ours, eyes, "Inception (FID, KID)"
-        )
+        results["inception"] = Features.of(compared(theirs, known_ones, ours), "Inception (FID, KID)")
     trees = NearestTrees(train.vessels)
     results |= {
         "fidelity": _fidelity(measurer, heldout, _shrunk(FIDELITY_STYLES, count)),

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from scipy import ndimage
 
 from retinagan.evaluation import criteria
-from retinagan.evaluation.criteria import Criterion
+from retinagan.evaluation.criteria import Criterion, Limit
 from retinagan.evaluation.distances import split_halves
 from retinagan.evaluation.plots import PLANES as COLOURS
 from retinagan.evaluation.plots import REAL, axes
@@ -26,9 +26,12 @@ from retinagan.eye.light import LUMINANCE
 PLANES = ("luminance", "red", "green", "blue")
 
 LOWEST = 4.0
-"""Cycles an image from which the radial power counts; it ends at half the Nyquist frequency, a quarter of the side."""
+"""Cycles an image from which the radial power counts."""
 
 BANDS_PER_OCTAVE = 3
+
+FINEST = 0.9
+"""Share of the Nyquist frequency up to which power is judged; it is reported to the end."""
 
 GRIDS = (2, 4, 8, 16)
 """Periods in pixels at which upsampling may leave a grid."""
@@ -70,12 +73,24 @@ def bands(size: int) -> np.ndarray:
     return LOWEST * 2 ** np.linspace(0, octaves, round(octaves * BANDS_PER_OCTAVE) + 1)
 
 
-def radial_power(power: np.ndarray, size: int) -> np.ndarray:
-    """Mean power in each of :func:`bands`: ``(s, s)`` of a photograph of side ``size`` → ``float64 (B,)``."""
+def bands_to_nyquist(size: int) -> np.ndarray:
+    """:func:`bands`, which end at half the Nyquist frequency, and beyond them third-octaves up to it, the last of which
+    is cut at :data:`FINEST` of it."""
+    finer = size / 4 * 2 ** (np.arange(1, BANDS_PER_OCTAVE) / BANDS_PER_OCTAVE)
+    return np.array([*bands(size), *finer, FINEST * size / 2, size / 2])
+
+
+def radial_power(power: np.ndarray, size: int, edges: np.ndarray | None = None) -> np.ndarray:
+    """Mean power in each band: ``(s, s)`` of a photograph of side ``size`` → ``float64 (B,)``.
+
+    Args:
+        edges: of the bands, in cycles an image; by default :func:`bands`.
+    """
     cycles = _cycles(len(power), size)
     radius = np.hypot(cycles[:, None], cycles[None, :])
-    index = np.digitize(radius.ravel(), bands(size))
-    count = len(bands(size)) - 1
+    edges = bands(size) if edges is None else edges
+    index = np.digitize(radius.ravel(), edges)
+    count = len(edges) - 1
     total = np.bincount(index, power.ravel(), minlength=count + 2)[1 : count + 1]
     return total / np.bincount(index, minlength=count + 2)[1 : count + 1]
 
@@ -84,7 +99,8 @@ class Spectra:
     """Spectra of a set of photographs, gathered one by one.
 
     Attributes:
-        radial: a list of ``float64 (4, B)`` a photograph, of :data:`PLANES`, in squared units of 0..1.
+        radial: a list of ``float64 (4, B)`` a photograph, of :data:`PLANES` and :func:`bands_to_nyquist`, in squared
+            units of 0..1.
         power: ``float64 (s, s)``, the mean two-dimensional power of luminance, each photograph's divided by its own
             smooth spectrum, so that every photograph counts alike.
     """
@@ -100,7 +116,8 @@ class Spectra:
             raise ValueError(f"photograph has shape {photo.shape}; expected {(self.size, self.size, 3)}")
         values = photo.astype(np.float64) / 255
         powers = [power_spectrum(plane) for plane in (values @ LUMINANCE, *np.moveaxis(values, -1, 0))]
-        self.radial.append(np.stack([radial_power(power, self.size) for power in powers]))
+        edges = bands_to_nyquist(self.size)
+        self.radial.append(np.stack([radial_power(power, self.size, edges) for power in powers]))
         self._total = self._total + powers[0] / np.maximum(ndimage.gaussian_filter(powers[0], 6, mode="wrap"), 1e-12)
 
     @classmethod
@@ -196,7 +213,8 @@ class Spectrum(Result):
     """Power of generated over real photographs.
 
     Attributes:
-        edges: of the bands, cycles an image.
+        nyquist: the Nyquist frequency, cycles an image.
+        edges: of the bands, likewise.
         ratios: by plane and band.
         n: photographs, real and generated.
         real_halves: 5th and 95th percentile of what halves of the real ones differ by, luminance.
@@ -204,6 +222,7 @@ class Spectrum(Result):
     """
 
     title: ClassVar = "Power, generated over real, by bands of cycles an image"
+    nyquist: float
     edges: list[float]
     ratios: dict[str, list[float]]
     n: dict[str, int]
@@ -219,7 +238,8 @@ class Spectrum(Result):
         ]
         power = real.power, generated.power
         return cls(
-            edges=bands(real.size).tolist(),
+            nyquist=real.size / 2,
+            edges=bands_to_nyquist(real.size).tolist(),
             ratios=dict(zip(PLANES, power_ratios(theirs, ours).tolist(), strict=True)),
             n={"real": len(theirs), "generated": len(ours)},
             real_halves={f"{at} %": np.percentile(halves, at, axis=0).tolist() for at in (5, 95)},
@@ -228,19 +248,31 @@ class Spectrum(Result):
         )
 
     def criteria(self) -> list[Criterion]:
-        ratios, edges, limit = self.ratios["luminance"], self.edges, criteria.POWER
-        worst = max(range(len(ratios)), key=lambda band: abs(ratios[band] - 1))
-        near = sum(limit.met(ratio) for ratio in ratios)
-        told = f"{near} of {len(ratios)} bands from {edges[0]:g} to {edges[-1]:g} cycles an image; farthest "
-        told += f"{ratios[worst]:.2f} at {edges[worst]:.0f}-{edges[worst + 1]:.0f} cycles"
-        power = Criterion(limit.name, near == len(ratios), told)
+        channels = [name for name in self.ratios if name != "luminance"]
+        powers = [
+            self._within(criteria.POWER, ["luminance"], 0.5),
+            self._within(criteria.FINE_POWER, ["luminance"], FINEST),
+            *([self._within(criteria.CHANNEL_POWER, channels, FINEST)] if channels else []),
+        ]
         told = ", ".join(
             f"{factor} pixels: {peak.ratio:.2f} at ({peak.frequency[0]:g}, {peak.frequency[1]:g})"
             for factor, peak in self.peaks.items()
         )
         clear = all(criteria.PEAK.met(peak.ratio) for peak in self.peaks.values())
         told_by = self.peaks and (clear or self.n["generated"] >= criteria.ENOUGH_PHOTOS)
-        return [power, Criterion(criteria.PEAK.name, clear if told_by else None, told or "too small for grids")]
+        return [*powers, Criterion(criteria.PEAK.name, clear if told_by else None, told or "too small for grids")]
+
+    def _within(self, limit: Limit, planes: list[str], share: float) -> Criterion:
+        """Whether the planes' ratios keep to a limit in every band up to a share of the Nyquist frequency."""
+        edges = [edge for edge in self.edges if edge <= share * self.nyquist * (1 + 1e-9)]
+        met, told = [], []
+        for plane in planes:
+            ratios = self.ratios[plane][: len(edges) - 1]
+            worst = max(range(len(ratios)), key=lambda band: abs(ratios[band] - 1))
+            met += [limit.met(ratio) for ratio in ratios]
+            told.append(f"{plane} {ratios[worst]:.2f} at {edges[worst]:.0f}-{edges[worst + 1]:.0f}")
+        words = f"{sum(met)} of {len(met)} bands from {edges[0]:g} to {edges[-1]:.0f} cycles an image; farthest "
+        return Criterion(limit.name, all(met), words + ", ".join(told))
 
     def pictures(self) -> dict[str, Figure]:
         figure, ((ratios, flat),) = axes(1, 2, 11, 4)
@@ -251,7 +283,8 @@ class Spectrum(Result):
             ratios.plot(middles, row, color=COLOURS[plane], linewidth=2 if plane == "luminance" else 1, label=plane)
         ratios.set(xscale="log", yscale="log", xlabel="cycles an image")
         ratios.set_title("Power, generated over real (dotted: real halves)")
-        ratios.set_xticks([4, 8, 16, 32, 64, 128], minor=False)
+        ratios.axvline(self.nyquist / 2, color="#cccccc", linewidth=0.8)
+        ratios.set_xticks([4, 8, 16, 32, 64, 128, 256], minor=False)
         ratios.set_yticks([0.1, 0.2, 0.5, 1, 2])
         for axis in (ratios.xaxis, ratios.yaxis):
             axis.set_major_formatter("{x:g}")

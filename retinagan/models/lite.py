@@ -1,4 +1,4 @@
-"""EfficientNet-Lite1 as an encoder (Tan and Le, ICML 2019; Lite: without squeeze-and-excitation), and a U-Net on it.
+"""EfficientNet-Lite1 and Lite2 as encoders (Tan and Le, ICML 2019; Lite: without squeeze-and-excitation), and a U-Net.
 
 The encoder is the network of TensorFlow's release, with its padding, so that weights trained on ImageNet fit; its
 classifier is left out. Its tensors come in the order of that release (see :func:`load_encoder`).
@@ -7,22 +7,23 @@ classifier is left out. Its tensors come in the order of that release (see :func
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-STAGES = (
-    (1, 3, 1, 1, 16),
-    (3, 3, 2, 6, 24),
-    (3, 5, 2, 6, 40),
-    (4, 3, 2, 6, 80),
-    (4, 5, 1, 6, 112),
-    (5, 5, 2, 6, 192),
-    (1, 3, 1, 6, 320),
-)
-"""Blocks, side of the kernel, stride of the first block, expansion, filters."""
-STEM = 32
+Release = Literal["lite1", "lite2"]
+
+STAGES = ((1, 3, 1, 1), (3, 3, 2, 6), (3, 5, 2, 6), (4, 3, 2, 6), (4, 5, 1, 6), (5, 5, 2, 6), (1, 3, 1, 6))
+"""Blocks, side of the kernel, stride of the first block, expansion. Lite1's and Lite2's factors of depth, 1.1 and 1.2,
+come to the same numbers of blocks."""
+FILTERS: dict[Release, tuple[int, ...]] = {
+    "lite1": (16, 24, 40, 80, 112, 192, 320),
+    "lite2": (16, 24, 48, 88, 120, 208, 352),
+}
+"""Of each stage; Lite2's are 1.1 of Lite1's, rounded to eights."""
+STEM, HEAD = 32, 1280
 LEVELS = (0, 1, 2, 4, 6)
 """The last stage at each of the strides 2, 4, 8, 16 and 32."""
 REDUCTION = 32
@@ -70,15 +71,19 @@ class _Block(nn.Module):
 
 
 class LiteEncoder(nn.Module):
-    """``forward(photo (N,3,H,W) float 0..1) -> features at strides 2, 4, 8, 16, 32``; sides divide by 32."""
+    """``forward(photo (N,3,H,W) float 0..1) -> features at strides 2, 4, 8, 16, 32``; sides divide by 32.
 
-    widths = tuple(STAGES[stage][-1] for stage in LEVELS)
+    Attributes:
+        widths: filters of the features.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, release: Release = "lite1") -> None:
         super().__init__()
+        self.release, filters = release, FILTERS[release]
+        self.widths = tuple(filters[stage] for stage in LEVELS)
         self.stem = nn.Sequential(_SameConv(3, STEM, 3, 2), _norm(STEM), nn.ReLU6(inplace=True))
         self.stages, before = nn.ModuleList(), STEM
-        for count, side, stride, expansion, width in STAGES:
+        for (count, side, stride, expansion), width in zip(STAGES, filters, strict=True):
             blocks = [_Block(before, width, side, stride, expansion)]
             blocks += [_Block(width, width, side, 1, expansion) for _ in range(count - 1)]
             self.stages.append(nn.Sequential(*blocks))
@@ -94,6 +99,18 @@ class LiteEncoder(nn.Module):
         return levels
 
 
+class LiteTrunk(LiteEncoder):
+    """An encoder whose features end with those that the release classifies by: 1280 at stride 32, not yet pooled."""
+
+    def __init__(self, release: Release) -> None:
+        super().__init__(release)
+        self.head = nn.Sequential(_SameConv(self.widths[-1], HEAD, 1), _norm(HEAD), nn.ReLU6(inplace=True))
+
+    def forward(self, photo: torch.Tensor) -> list[torch.Tensor]:
+        levels = super().forward(photo)
+        return [*levels, self.head(levels[-1])]
+
+
 def load_encoder(encoder: LiteEncoder, tensors: Mapping[str, torch.Tensor]) -> None:
     """Put the release's tensors into the encoder, in their order; what follows them (the classifier's) is passed over.
 
@@ -102,13 +119,14 @@ def load_encoder(encoder: LiteEncoder, tensors: Mapping[str, torch.Tensor]) -> N
     """
     own = {key: value for key, value in encoder.state_dict().items() if not key.endswith("num_batches_tracked")}
     given = [(key, value) for key, value in tensors.items() if not key.endswith("num_batches_tracked")]
+    name = f"EfficientNet-{encoder.release.title()}"
     if len(given) < len(own):
-        raise ValueError(f"the pretrained weights hold {len(given)} tensors; EfficientNet-Lite1 needs {len(own)}")
+        raise ValueError(f"the pretrained weights hold {len(given)} tensors; {name} needs {len(own)}")
     for (key, value), (source, new) in zip(own.items(), given, strict=False):
         if value.shape != new.shape:
             raise ValueError(
                 f"the pretrained weights' {source} is {tuple(new.shape)}; {key} needs {tuple(value.shape)}: "
-                "they are not of EfficientNet-Lite1"
+                f"they are not of {name}"
             )
         with torch.no_grad():
             value.copy_(new)

@@ -1,6 +1,7 @@
 """Distances in a feature space: equal mixes are drawn, near and far sets told apart."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from safetensors.torch import save_file
 from retinagan.evaluation.criteria import FEATURES
 from retinagan.evaluation.feature_space import (
     Features,
+    Photographs,
     draw,
     inception_features,
     quotas,
@@ -45,23 +47,15 @@ def test_the_ratio_tells_photographs_of_the_same_kind_from_others(shift, passes)
     grades = np.repeat([0, 2], [20, 10])
     train_grades = np.repeat([0, 2], [30, 170])  # another mix
     eyes = np.arange(180) % 30
-    figures = Features.of(
-        features(grades, 0), grades, features(train_grades, 1), train_grades, features(grades[eyes], 2, shift), eyes
-    )
+    near, far = features(grades[eyes], 2, shift), features(grades[eyes], 2, 1.5)
+    photographs = Photographs(features(grades, 0), grades, features(train_grades, 1), train_grades, near, eyes)
+    figures = Features.of(photographs)
     assert (FEATURES.met(figures.frechet.ratio)) == passes
     assert figures.n == 45 and figures.n_heldout == 30
     assert (figures.frechet.halves.ratio < 1.5) == passes
     if passes:
-        assert abs(figures.kernel.generated) < 0.5 * abs(
-            Features.of(
-                features(grades, 0),
-                grades,
-                features(train_grades, 1),
-                train_grades,
-                features(grades[eyes], 2, 1.5),
-                eyes,
-            ).kernel.generated
-        )
+        worse = Features.of(replace(photographs, generated=far))
+        assert abs(figures.kernel.generated) < 0.5 * abs(worse.kernel.generated)
         assert figures.coverage > 0.8 and 0.7 < figures.density < 1.3
     else:
         assert figures.coverage < 0.7
@@ -71,14 +65,18 @@ def test_the_ratio_tells_photographs_of_the_same_kind_from_others(shift, passes)
 def test_copies_of_training_photographs_are_nearer_to_them_than_new_ones():
     grades, eyes = np.zeros(30, dtype=int), np.arange(60) % 30
     train = features(np.zeros(60), 1)
-    figures = Features.of(features(grades, 0), grades, train, np.zeros(60, dtype=int), train + 1e-3, eyes)
+    photographs = Photographs(features(grades, 0), grades, train, np.zeros(60, dtype=int), train + 1e-3, eyes)
+    figures = Features.of(photographs)
     assert figures.nearest["generated"][2] < 0.1 < figures.nearest["real"][0]
 
 
 def test_no_photograph_of_the_grades_is_told():
     grades = np.zeros(6, dtype=int)
+    of_another = Photographs(
+        features(grades, 0), grades, features(grades + 1, 1), grades + 1, features(grades, 2), grades
+    )
     with pytest.raises(ValueError, match="raise the count"):
-        Features.of(features(grades, 0), grades, features(grades + 1, 1), grades + 1, features(grades, 2), grades)
+        Features.of(of_another)
 
 
 def test_features_and_logits_of_the_segmenter():

