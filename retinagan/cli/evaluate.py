@@ -52,6 +52,10 @@ def add(commands: Any) -> None:
         if name == "photos":
             told = "FID and KID too, with Inception's weights as safetensors (see retinagan.evaluation.feature_space)"
             one.add_argument("--inception", metavar="FILE", type=Path, help=told)
+            told = (
+                "grader that reads the grades: a checkpoint or a folder of them (default: the shipped model's, if any)"
+            )
+            one.add_argument("--grader", metavar="PATH", type=Path, help=told)
         if name == "grader":
             one.add_argument(
                 "--generated", metavar="FOLDER", help="model folder whose photographs are graded, too (default: none)"
@@ -72,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     if data:
         read_manifest(data)  # a wrong folder is told before anything is loaded or written
     evaluation = importlib.import_module(f"retinagan.evaluation.{options.what}")
-    more = {name: getattr(options, name, None) for name in ("inception", "side", "truncation")}
+    more = {name: getattr(options, name, None) for name in ("inception", "grader", "side", "truncation")}
     more = {name: value for name, value in more.items() if value is not None}
     if getattr(options, "generated", None):
         more["generated"] = model_folder(options.generated)

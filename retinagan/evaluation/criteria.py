@@ -68,6 +68,7 @@ DICE = {
 }
 JUDGE = Limit("an independent judge's Fréchet distance of generated to held-out over that of training real", most=2.0)
 PROBE = Limit("AUC by which a linear probe of the independent judge tells generated from real", most=0.9)
+READING = Limit("kappa of a grader of real photographs on generated over that on held-out ones", least=0.9)
 POWER = Limit("power within ±20 % of real: generated over real in every band", least=0.8, most=1.2)
 FINE_POWER = Limit("luminance within ±20 % of real up to 0.9 of the Nyquist frequency, every band", least=0.8, most=1.2)
 CHANNEL_POWER = Limit("red, green and blue within ±30 % of real up to 0.9 of it, every band", least=0.7, most=1.3)

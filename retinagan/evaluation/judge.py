@@ -25,7 +25,7 @@ from retinagan.evaluation.probe import Sample, probe_auc
 from retinagan.evaluation.report import Result, number
 from retinagan.models.layers import channels_last
 from retinagan.models.lite import HEAD, LiteTrunk, load_encoder
-from retinagan.models.segmenter import photo_planes
+from retinagan.models.looks import photo_planes
 from retinagan.training.pretrained import LITE2
 
 COMPONENTS = 32

@@ -8,6 +8,7 @@ be deleted. ``OUT`` may hold real photographs.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from PIL import Image
 
 from retinagan import checkpoints
 from retinagan.data.dataset import PreparedDataset, load_prepared
+from retinagan.data.graders import Graders
 from retinagan.data.prepare import read_manifest
-from retinagan.evaluation import contrast, criteria, same_eye
+from retinagan.evaluation import contrast, criteria, reading, same_eye
 from retinagan.evaluation.colour import Colour
 from retinagan.evaluation.copying import Copy, Copying, NearestTrees
 from retinagan.evaluation.criteria import Criterion
@@ -29,13 +31,14 @@ from retinagan.evaluation.feature_space import Features, Photographs, inception_
 from retinagan.evaluation.fidelity import Fidelity
 from retinagan.evaluation.judge import MISSING, Judge, Judgement
 from retinagan.evaluation.photo_measures import Measurer, ahead
-from retinagan.evaluation.photo_sets import Store, Wanted, annotated, wanted_photographs
+from retinagan.evaluation.photo_sets import Store, Wanted, annotated, code_hash, wanted_photographs
 from retinagan.evaluation.report import Report, Result, unreported
 from retinagan.evaluation.sheet import contact_sheet, shrunk
 from retinagan.evaluation.spectrum import Spectrum
 from retinagan.evaluation.vessels import Vessels
 from retinagan.maps.anatomy import find_anatomy
 from retinagan.maps.labels import colours_from_map
+from retinagan.models.grader import grade_of
 from retinagan.pipeline import RetinaGAN
 from retinagan.resources import DEFAULT_MODEL
 from retinagan.training.agreement import Agreement
@@ -107,6 +110,7 @@ def evaluate(
     *,
     segmenter: Path | None = None,
     inception: Path | None = None,
+    grader: Path | None = None,
 ) -> Report:
     """Compare the photographs of a model with real held-out ones; about 20 minutes on two cores by default.
 
@@ -118,6 +122,8 @@ def evaluate(
         segmenter: checkpoint of the segmenter whose feature space is used; by default that of the shipped model,
             whatever ``model`` is, so that figures of several models compare.
         inception: weights for :func:`retinagan.evaluation.feature_space.inception_features`, which adds FID and KID.
+        grader: checkpoint or folder of graders (:class:`retinagan.data.graders.Graders`) that reads the grades; by
+            default that of the shipped model, if it has one.
 
     Raises:
         FileNotFoundError, ValueError: no such folder, model or segmenter, photographs of another size, or too small a
@@ -174,6 +180,7 @@ def evaluate(
         results["inception"] = Features.of(compared(theirs, known_ones, ours), "Inception (FID, KID)")
     trees = NearestTrees(train.vessels)
     results |= {
+        "reading": _reading(measurer, heldout, wanted, grader),
         "fidelity": _fidelity(measurer, heldout, _shrunk(FIDELITY_STYLES, count)),
         "spectrum": Spectrum.of(real.spectra, generated.spectra),
         "vessels": Vessels.of(real.statistics, generated.statistics),
@@ -229,6 +236,28 @@ def _fidelity(measurer: Measurer, heldout: PreparedDataset, styles: int) -> Fide
         for style in range(styles):
             ours.add(segmenter_logits(measurer.segmenter, measurer.render(label_map, style)), label_map)
     return Fidelity.of(theirs, ours, len(annotated(heldout)), styles)
+
+
+def _reading(
+    measurer: Measurer, heldout: PreparedDataset, wanted: Sequence[Wanted], grader: Path | None
+) -> reading.Reading:
+    shipped = DEFAULT_MODEL / "grader.safetensors"
+    if grader is None and not shipped.is_file():
+        return reading.Reading(reading.MISSING)
+    graders = Graders.load(grader or shipped)
+    name = " ".join(graders.hashes.values())
+    code = code_hash("models/grader.py", "models/lite.py", "models/looks.py")
+
+    def given(photo: np.ndarray) -> np.ndarray:
+        key = f"graded {name} {code} {hashlib.sha256(photo.tobytes()).hexdigest()}"
+        return measurer.store.get(key, lambda: graders.probabilities(photo))
+
+    real = [given(photo) for photo in measurer.bar(heldout.photos, "grades of real photographs")]
+    made = [
+        given(measurer.render(one.label_map, one.style)) for one in measurer.bar(wanted, "grades of generated ones")
+    ]
+    eyes = np.array([one.eye for one in wanted])
+    return reading.Reading.of(name, heldout.grades, grade_of(np.stack(real)), grade_of(np.stack(made)), eyes)
 
 
 def _diversity(measurer: Measurer, heldout: PreparedDataset, real_low: np.ndarray, side: int) -> Diversity:

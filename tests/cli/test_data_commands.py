@@ -104,8 +104,10 @@ def test_evaluate_hands_over_and_prints_the_report(what, tiny_config, tmp_path, 
     ]
     capsys.readouterr()
     if what == "photos":
-        assert main([*base, "--inception", "weights.safetensors"]) == 0
-        assert called[-1][1] == {"progress": False, "inception": Path("weights.safetensors")}
+        assert main([*base, "--inception", "weights.safetensors", "--grader", "grader"]) == 0
+        assert called[-1][1] == {
+            "progress": False, "inception": Path("weights.safetensors"), "grader": Path("grader"),
+        }  # fmt: skip
     else:
         assert "unrecognized arguments: --inception" in fails(capsys, *base, "--inception", "weights.safetensors")
 

@@ -21,6 +21,7 @@ from retinagan.evaluation.diversity import Diversity
 from retinagan.evaluation.feature_space import Distance, Features
 from retinagan.evaluation.fidelity import ClassFidelity, Fidelity, Pair
 from retinagan.evaluation.judge import MISSING, Judge, Judgement, Space
+from retinagan.evaluation.kappa import Graded
 from retinagan.evaluation.photo_sets import (
     Store,
     annotated,
@@ -28,6 +29,7 @@ from retinagan.evaluation.photo_sets import (
     render,
     wanted_photographs,
 )
+from retinagan.evaluation.reading import Reading
 from retinagan.evaluation.same_eye import ClassEdits, Edits, SameEye
 from retinagan.evaluation.spectrum import GridPeak, Spectrum
 from retinagan.evaluation.vessels import Vessels
@@ -38,6 +40,7 @@ from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
 from retinagan.pipeline import RetinaGAN
 from tests.evaluation.changed import changed
 from tests.helpers import TINY_SIZE, tiny_model
+from tests.models.test_grader import random_grader
 
 LABELS = ("masks", "masks", "disc", "", "disc", "masks")
 """Of the eyes of a split, in turn."""
@@ -195,6 +198,22 @@ def test_without_the_wheel_the_judges_rows_say_how_to_get_it(evaluated, prepared
     assert again.figures()["features"] == report.figures()["features"]
 
 
+def test_a_grader_reads_real_and_generated_photographs_of_the_same_eyes(
+    evaluated, prepared, model, segmenter, tmp_path
+):
+    out, report = evaluated
+    assert report.results["reading"] == Reading("not measured: no grader; give one with --grader")
+    path = tmp_path / "grader.safetensors"
+    checkpoints.save(path, "grader", random_grader(0, TINY_SIZE), {})
+    again = photos.evaluate(prepared, model, out, 12, progress=False, segmenter=segmenter, grader=tmp_path)
+    found = again.results["reading"]
+    assert found.grader == checkpoints.sha256(path)
+    assert (found.heldout.n, found.generated.n) == (6, 12)
+    # Drawn eyes have the grades 2, 0 and 1; each got two photographs.
+    assert found.heldout.confusion.sum(1).tolist() == [2, 1, 3, 0, 0]
+    assert found.generated.confusion.sum(1).tolist() == [4, 2, 6, 0, 0]
+
+
 def test_partners_have_the_maps_of_held_out_eyes_or_their_grade(prepared, model):
     gan = RetinaGAN.from_pretrained(model, device="cpu")
     heldout = load_prepared(prepared, "heldout", include_unlabelled=True)
@@ -261,9 +280,11 @@ def overlaps(highest: float, n: int) -> Overlaps:
 
 
 EDITS = Edits(n=9, change=1.2, worst=2.4, lesions=40, right=0.95, freed=40, gone=0.95, classes={})
+GRADED = Graded(60, 0.8, [0.7, 0.9], 0.6, np.zeros((5, 5), dtype=int))
 SPACE = Space(Distance(3.0, 2.0, 1.5, comparison(1)), Distance(0.0, 0.0, None, comparison(1)), 0.85, 0.5)
 GOOD = {
     "judge": Judgement("judge", 100, 60, {"head at 512": SPACE, "middle at 512": SPACE}),
+    "reading": Reading("hash", GRADED, replace(GRADED, kappa=0.76), 0.95),
     "features": Features(
         "segmenter", 100, 60, 100, 100, Distance(3.0, 2.0, 1.5, comparison(1)), Distance(0.0, 0.0, 1.0, comparison(1)),
         1.0, 1.0, {},
@@ -300,7 +321,7 @@ def judged(figures):
 
 def test_good_figures_meet_every_criterion():
     listed = judged(GOOD)
-    assert len(listed) == 27 and all(criterion.met for criterion in listed)
+    assert len(listed) == 28 and all(criterion.met for criterion in listed)
 
 
 @pytest.mark.parametrize(
@@ -311,6 +332,7 @@ def test_good_figures_meet_every_criterion():
         (("fidelity", "classes", "MA", "dice", "ratio"), 0.79, "Dice of microaneurysm"),
         (("judge", "spaces", "middle at 512", "frechet", "ratio"), 2.1, "judge's Fréchet"),
         (("judge", "spaces", "head at 512", "probe"), 0.91, "linear probe"),
+        (("reading", "ratio"), 0.89, "grader of real photographs"),
         (("spectrum", "ratios", "luminance"), [1.0, 1.0, 1.21, 1.0], "luminance within ±20 %"),
         (("spectrum", "ratios", "blue"), [1.1, 0.69, 0.9, 1.0], "red, green and blue"),
         (("spectrum", "peaks", 8, "ratio"), 1.6, "no peak"),
@@ -343,6 +365,7 @@ def test_what_the_data_cannot_tell_is_neither_met_nor_not():
     figures = changed(figures, ("spectrum", "peaks", 8, "ratio"), 3.0)
     figures = changed(figures, ("spectrum", "n", "generated"), 20)
     figures = changed(figures, ("judge", "spaces", "head at 512", "frechet", "ratio"), None)
+    figures["reading"] = Reading("no grader")
     unknown = [criterion.name for criterion in judged(figures) if criterion.met is None]
-    assert len(unknown) == 3
-    assert all(told in name for told, name in zip(("judge", "soft exudate", "no peak"), unknown, strict=True))
+    assert len(unknown) == 4
+    assert all(told in name for told, name in zip(("judge", "grader", "soft exudate", "no peak"), unknown, strict=True))
