@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,10 @@ class RetinaGAN:
         hashes: dict[str, str] | None = None,
     ) -> None:
         self.device = torch.device(device)
+        if photo_generator.config.guidance == "eye":
+            # Eyes are made on the CPU: a GPU that were asked for these numbers would have to be waited for.
+            eye = photo_generator.eye
+            self._statistics = eye if self.device.type == "cpu" else copy.deepcopy(eye).cpu()
         self.map_generator = map_generator.eval().to(self.device)
         self.sampler = MapSampler(self.map_generator, photo_generator.config.size, self.device)
         self.photo_generator = channels_last(photo_generator.eval().to(self.device))
@@ -208,7 +213,7 @@ class RetinaGAN:
             )
         least = min(MIN_SIDE_WHOLE, self.size) if whole_eye else MIN_SIDE
         reference = read_reference(photo, self.size, label_map, least_side=least)
-        light, texture = reference.codes(self.photo_generator.eye)
+        light, texture = reference.codes(self._statistics)
         parts: dict[str, Any] = {}
         if whole_eye:
             vessels = (reference.vessels * 255).round().astype(np.uint8)
@@ -248,7 +253,7 @@ class RetinaGAN:
             generator = torch.Generator().manual_seed(style.seed)
             drawn = torch.randn(config.latent_dim, generator=generator) * config.latent_std
             return drawn if style.light is None else torch.tensor(style.light), None
-        draws = draw_eye(style.seed, self.photo_generator.eye, config.latent_std)
+        draws = draw_eye(style.seed, self._statistics, config.latent_std)
         light = draws.light if style.light is None else torch.tensor(style.light)
         return light, draws.texture if style.texture is None else torch.tensor(style.texture)
 
@@ -261,7 +266,7 @@ class RetinaGAN:
             )
         expected = {"light": config.latent_dim}
         if self.has_eye:
-            expected["texture"] = len(self.photo_generator.eye.texture_mean)
+            expected["texture"] = len(self._statistics.texture_mean)
         for name, count in expected.items():
             values = getattr(style, name)
             if values is not None and len(values) != count:
@@ -380,7 +385,7 @@ class RetinaGAN:
         if style.vessels is not None:
             parts |= place_vessels(style, find_anatomy(label_map))
         config = self.photo_generator.config
-        return make_eye(label_map, style.seed, self.photo_generator.eye, config.corrections, config.latent_std, **parts)
+        return make_eye(label_map, style.seed, self._statistics, config.corrections, config.latent_std, **parts)
 
     def _on_device(self, planes: torch.Tensor) -> torch.Tensor:
         return planes.to(self.device, memory_format=torch.channels_last)

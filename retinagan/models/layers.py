@@ -121,11 +121,14 @@ def minibatch_deviation(x: Tensor, group: int) -> Tensor:
 
 
 def check_grades(grade: Tensor, n: int, num_grades: int) -> None:
-    """Raise unless ``grade`` is ``int64 (n,)`` of 0 to num_grades − 1: TypeError for the dtype, else ValueError."""
+    """Raise unless ``grade`` is ``int64 (n,)`` of 0 to num_grades − 1: TypeError for the dtype, else ValueError.
+
+    The values are looked at on the CPU alone: a GPU would have to be waited for.
+    """
     if grade.dtype != torch.int64:
         raise TypeError(f"grade has dtype {grade.dtype}; allowed is torch.int64")
     if tuple(grade.shape) != (n,):
         raise ValueError(f"grade has shape {tuple(grade.shape)}; {n} latents or maps need ({n},)")
-    wrong = grade[(grade < 0) | (grade >= num_grades)]
+    wrong = grade[(grade < 0) | (grade >= num_grades)] if grade.device.type == "cpu" else grade[:0]
     if wrong.numel():
         raise ValueError(f"grade is {int(wrong[0])}; allowed are 0-{num_grades - 1}")

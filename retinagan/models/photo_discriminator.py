@@ -68,4 +68,4 @@ class PhotoDiscriminator(nn.Module):
         for layer in self.layers:
             x = layer(x)
             features.append(x)
-        return [*features, self.logits(x)]
+        return [*features, self.logits(x).float()]

@@ -185,4 +185,4 @@ class DetailDiscriminator(nn.Module):
         for layer in self.layers:
             x = F.leaky_relu(layer(x), LEAK)
             features.append(x)
-        return [*features, self.logits(x)]
+        return [*features, self.logits(x).float()]

@@ -33,7 +33,8 @@ def least_squares(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
 def feature_matching(fake: list[torch.Tensor], real: list[torch.Tensor]) -> torch.Tensor:
     """Mean difference of a discriminator's features of the same pictures, each layer in units of its own size (after
     Wang et al., CVPR 2018)."""
-    layers = [(f - r).abs().mean() / r.abs().mean().clamp(min=1e-3) for f, r in zip(fake, real, strict=True)]
+    pairs = [(f.float(), r.float()) for f, r in zip(fake, real, strict=True)]
+    layers = [(f - r).abs().mean() / r.abs().mean().clamp(min=1e-3) for f, r in pairs]
     return sum(layers, start=torch.zeros(())) / len(layers)
 
 
@@ -117,6 +118,6 @@ def grid_excess(photo: torch.Tensor) -> torch.Tensor:
             there = power.roll((_AROUND - row * step, _AROUND - column * step), (1, 2))[
                 :, : 2 * _AROUND + 1, : 2 * _AROUND + 1
             ]
-            usual = there.detach()[:, around].mean(1).clamp(min=1e-12)
+            usual = ((there.detach() * around).sum((1, 2)) / around.sum()).clamp(min=1e-12)
             excesses.append(F.relu((there[:, _AROUND, _AROUND] / usual).mean() - 1))
     return torch.stack(excesses).mean()

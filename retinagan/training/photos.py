@@ -9,6 +9,7 @@ stays, the light is another eye's.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import Self
 
@@ -141,6 +142,9 @@ class PhotosTask(Task):
             "generator": torch.optim.Adam(generator.parameters(), self.training.generator_lr, betas),
             "discriminator": torch.optim.Adam(discriminator.parameters(), self.training.discriminator_lr, betas),
         }
+        #: The crops of a batch that have their own photograph: those behind the grown ones. No mask, for whose count a
+        #: GPU would have to be waited for.
+        self.paired = slice(round(self.training.batch_size * self.training.grown_share), self.training.batch_size)
         self.dataset = dataset
         self._segmenter: nn.Module | None = None
         self.grown: dict[tuple[int, int], np.ndarray] = {}
@@ -168,6 +172,8 @@ class PhotosTask(Task):
         self.with_lesions = [i for i, eye in enumerate(self.eyes) if eye.has_lesions]
         for name, buffer in self.networks["generator"].eye.named_buffers():
             buffer.copy_(fitted[f"statistics/{name}"])
+        #: On the CPU, where batches are made.
+        self.statistics = copy.deepcopy(self.networks["generator"].eye).cpu()
 
     def _grown(self, index: int, variant: int, window: Window) -> np.ndarray:
         """A crop ``float32 (2, crop, crop)`` of a tree grown on a training map: its vessels and their tone.
@@ -188,7 +194,7 @@ class PhotosTask(Task):
         code."""
         eye, config = self.eyes[index], self.generator_config
         vessels, tone = self._grown(index, variant, window)
-        drawn, logs = draw_light_and_texture(self.networks["generator"].eye, rng)
+        drawn, logs = draw_light_and_texture(self.statistics, rng)
         code, texture = drawn * config.latent_std, logs.numpy()
         noise = torch.randn(vessels.shape, generator=rng).numpy()
         planes = EyePlanes.assembled(
@@ -203,8 +209,7 @@ class PhotosTask(Task):
 
     def _light(self, code: torch.Tensor, side: str, window: Window) -> np.ndarray:
         """A crop of a code's light, ``float32 (3, crop, crop)``."""
-        statistics = self.networks["generator"].eye
-        mean, components = statistics.light_mean.cpu(), statistics.light_components.cpu()
+        mean, components = self.statistics.light_mean, self.statistics.light_components
         return light_field(code, mean, components, self.generator_config.size, side)[(slice(None), *window)].numpy()
 
     def _change_of_light(self, eye: Eye, code: torch.Tensor, window: Window) -> np.ndarray:
@@ -212,12 +217,11 @@ class PhotosTask(Task):
         return light_ratio(*(self._light(c, eye.side, window) for c in (torch.from_numpy(eye.code), code)))
 
     def batch(self, rng: torch.Generator) -> dict[str, torch.Tensor]:
-        """Crops with their planes; ``paired`` tells which have their own photograph."""
+        """Crops with their planes; those of :attr:`paired` have their own photograph."""
         config, eyes = self.training, self.eyes
         items: dict[str, list[torch.Tensor]] = {
             key: [] for key in ("photo", "map", "guidance", "made_texture", "latent")
         }
-        grown_count = round(config.batch_size * config.grown_share)
         for position in range(config.batch_size):
             pool = self.with_lesions if self.with_lesions and uniform(rng) < 0.6 else range(len(eyes))
             index = pool[int(torch.randint(len(pool), (), generator=rng))]
@@ -227,7 +231,7 @@ class PhotosTask(Task):
             # The field's corners are black: crops keep to the inner square.
             window = crop_window(size, config.crop, eye.targets, rng, margin=size // 16)
             photo, made = eye.photo[window].astype(np.float32) / 255, eye.made_texture[window].astype(np.float32)
-            if position < grown_count:
+            if position < self.paired.start:
                 variant = int(torch.randint(config.grown_trees, (), generator=rng))
                 planes, code = self._new_eye(index, variant, window, rng)
                 # No photograph of this eye, but one of its lesions in this light.
@@ -244,9 +248,7 @@ class PhotosTask(Task):
             latent = code + config.latent_noise * torch.randn(len(code), generator=rng)
             for values, value in zip(items.values(), (*shown, latent), strict=True):
                 values.append(value)
-        batch = {key: torch.stack(values) for key, values in items.items()}
-        batch["paired"] = torch.arange(config.batch_size) >= grown_count
-        return batch
+        return {key: torch.stack(values) for key, values in items.items()}
 
     # -- steps --------------------------------------------------------------------------------------------------
 
@@ -254,7 +256,7 @@ class PhotosTask(Task):
         self, batch: dict[str, torch.Tensor], step: int, rng: torch.Generator, update: Update
     ) -> dict[str, torch.Tensor]:
         generator, discriminator = self.networks["generator"], self.networks["discriminator"]
-        photo, guidance, paired = batch["photo"], batch["guidance"], batch["paired"]
+        photo, guidance, paired = batch["photo"], batch["guidance"], self.paired
         onehot = F.one_hot(batch["map"].long(), NUM_CLASSES).permute(0, 3, 1, 2).to(photo.dtype)
         fake = generator(onehot, batch["latent"], guidance)
 
@@ -277,7 +279,7 @@ class PhotosTask(Task):
         pixels.
         """
         config, discriminator = self.training, self.networks["discriminator"]
-        photo, guidance, paired, onehot = (batch[key] for key in ("photo", "guidance", "paired", "onehot"))
+        photo, guidance, onehot, paired = batch["photo"], batch["guidance"], batch["onehot"], self.paired
 
         def turned(t: torch.Tensor) -> torch.Tensor:
             return t.flip(-1) if mirror else t

@@ -73,20 +73,19 @@ def test_a_batch_depends_on_its_generator_alone(task):
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not torch.equal(first["photo"], other["photo"])
     assert first["photo"].shape == (4, 3, 32, 32) and first["guidance"].shape == (4, len(PLANES), 32, 32)
-    assert first["paired"].tolist() == [False, True, True, True]
+    assert task.paired == slice(1, 4)
 
 
 def test_photo_map_and_vessels_of_a_crop_belong_together(task):
     for seed in range(6):
         batch = task.batch(rng(seed))
-        for photo, label_map, guidance, paired in zip(
-            *(batch[k] for k in ("photo", "map", "guidance", "paired")), strict=True
-        ):
+        crops = zip(*(batch[key] for key in ("photo", "map", "guidance")), strict=True)
+        for index, (photo, label_map, guidance) in enumerate(crops):
             assert (photo[:, label_map == labels.BG] == 0).all()
             if (label_map == labels.OD).sum() > 20:  # fewer are all edge
                 blue = photo[2] / pick(guidance, "light_blue")
                 assert blue[label_map == labels.OD].median() > 1.8  # nothing but the disc is that blue
-            if paired:
+            if index >= task.paired.start:
                 ridges = pick(guidance, "vessels")
                 vessel = (ridges > 0.5) & (label_map == labels.VB)
                 plain = (ridges == 0) & (label_map == labels.VB)
@@ -216,11 +215,11 @@ def test_another_light_changes_the_contrasts_with_it_and_not_what_is_reflected()
 def test_the_share_of_relit_crops_is_what_the_settings_say(dataset):
     def lights(share):
         config = {**CONFIG, "training": {**CONFIG["training"], "relit_share": share}}
-        return fitted(config, dataset).batch(rng(5))
+        task = fitted(config, dataset)
+        return task.batch(rng(5)), task.paired.start
 
-    never, always = lights(0.0), lights(1.0)
+    (never, first), (always, _) = lights(0.0), lights(1.0)
     # All crops of a batch are drawn in turn, so that the first paired one is the same crop in both.
-    first = int(torch.nonzero(never["paired"])[0])
     assert torch.equal(never["map"][first], always["map"][first])
     assert not torch.equal(never["photo"][first], always["photo"][first])
     assert not torch.equal(never["latent"][first], always["latent"][first])
@@ -390,5 +389,5 @@ def test_vessels_tone_goes_with_the_vessels(dataset):
     batch = task.batch(rng())
     vessels, tone = (pick(batch["guidance"], name) for name in ("vessels", "tone"))
     assert (tone.abs() <= vessels + 2e-3).all()
-    assert tone[~batch["paired"]].abs().max() > 0.05  # a grown tree has arteries and veins
+    assert tone[: task.paired.start].abs().max() > 0.05  # a grown tree has arteries and veins
     task.step(batch, 0, rng(), lambda name, loss: 0.0)
