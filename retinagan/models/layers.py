@@ -22,31 +22,30 @@ def channels_last(network: Network) -> Network:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-BAND = 2**20
-"""Values of the widest plane of a band, about: 4 MB, so that what is made of it stays in a processor's cache."""
+def in_strips(run: Callable[..., Tensor], rows: int, reach: int, *planes: Tensor) -> Tensor:
+    """What a local ``run`` makes of ``planes``, computed in strips of so many ``rows`` of the first; of the whole at
+    once with gradients and elsewhere than on a CPU.
 
+    A CPU's C library takes blocks of more than 32 MB from the system anew each time, and strips stay in its cache: both
+    cost more than the rows that two strips have in common.
 
-def in_bands(run: Callable[..., Tensor], reach: int, *planes: Tensor) -> Tensor:
-    """``run(*planes)``, in bands of rows where that is quicker: on a CPU, without gradients, for large planes.
-
-    ``run`` is local and gives the sides of the last of ``planes (N, C, H, W)``; the others have its sides or smaller
-    ones by a whole factor. ``reach`` is how many rows ``run`` sees beyond one, at least, and divides by these factors.
-    The result is what ``run`` makes of the whole.
+    Args:
+        run: its output at a pixel depends on what lies within ``reach`` rows of the first plane alone.
+        planes: ``(N, C, H, W)``; others than the first may have a multiple of its side, as the output may.
     """
-    *_, height, width = planes[-1].shape
-    rows = max(BAND // (max(plane.shape[1] for plane in planes) * width), reach) // reach * reach
-    if torch.is_grad_enabled() or planes[-1].device.type != "cpu" or height < 2 * rows:
+    height, rows, strips = planes[0].shape[2], max(rows, 1), []
+    if torch.is_grad_enabled() or planes[0].device.type != "cpu" or height < 2 * rows:
         return run(*planes)
-    whole = None
     for top in range(0, height, rows):
-        end = min(top + rows, height)
-        first, last = max(top - reach, 0), min(end + reach, height)
-        band = run(*(p[:, :, first * p.shape[2] // height : last * p.shape[2] // height] for p in planes))
-        if whole is None:
-            shape = (*band.shape[:2], height, width)
-            whole = torch.empty(shape, dtype=band.dtype, memory_format=torch.channels_last)
-        whole[:, :, top:end] = band[:, :, top - first : end - first]
-    return whole  # type: ignore[return-value]
+        bottom = min(top + rows, height)
+        first, last = max(0, top - reach), min(bottom + reach, height)
+        strip = run(*(_rows(plane, first, last, plane.shape[2] // height) for plane in planes))
+        strips.append(_rows(strip, top - first, bottom - first, strip.shape[2] // (last - first)))
+    return torch.cat(strips, 2)
+
+
+def _rows(plane: Tensor, first: int, last: int, scale: int) -> Tensor:
+    return plane[:, :, first * scale : last * scale]
 
 
 def pixel_norm(x: Tensor) -> Tensor:

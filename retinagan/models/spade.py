@@ -21,7 +21,7 @@ from retinagan.eye.planes import LIGHT, PLANES, Plane, pick
 from retinagan.eye.statistics import UNCORRECTED, EyeCorrections, EyeStatistics
 from retinagan.eye.texture import GRAIN_SIDE
 from retinagan.maps.labels import BG, EX, MA, NUM_CLASSES, VB
-from retinagan.models.layers import LEAK, conv_of_upsampled, in_bands
+from retinagan.models.layers import LEAK, conv_of_upsampled, in_strips
 from retinagan.models.neighbourhoods import Neighbourhoods, SeenNeighbourhoods
 
 EPSILON = 1e-5
@@ -29,6 +29,8 @@ EPSILON = 1e-5
 BLOCK_REACH = 6
 """Pixels, at its own resolution, that a block sees beyond one: of three convolutions, the upsampling before them and
 the last convolution behind; even, as the upsampling is by two."""
+STRIP = 2**20
+"""Values of a strip's widest plane, about: 4 MB."""
 
 Planes = Annotated[tuple[Plane, ...], Field(min_length=len(PLANES), max_length=len(PLANES))]
 
@@ -288,7 +290,9 @@ class PhotoGenerator(nn.Module):
         config = self.config
         if config.norm == "instance" or config.final_upsample or isinstance(condition, Neighbourhoods):
             return run(x, condition)
-        return in_bands(run, BLOCK_REACH, x, condition)
+        scale = 2 if index else 1
+        rows = STRIP // (max(x.shape[1], condition.shape[1]) * condition.shape[3])
+        return in_strips(run, rows // scale, BLOCK_REACH // scale, x, condition)
 
     def _output(self, x: torch.Tensor) -> torch.Tensor:
         config = self.config

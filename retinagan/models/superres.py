@@ -9,22 +9,19 @@ the photograph that went in (back-projection, as in Irani and Peleg, "Improving 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from retinagan.configuration import Channels, Field, configuration
 from retinagan.maps.labels import BG, NUM_CLASSES
-from retinagan.models.layers import LEAK
+from retinagan.models.layers import LEAK, in_strips
 
 FACTOR = 2
 """How much larger the photograph becomes."""
 
 STRIP = 2**16
-"""Pixels of a photograph that are enlarged at once on a CPU: 128 rows of 512. Larger tensors (32 MB on) are new memory
-from the system each time, and touching that for the first time takes longer than many a layer."""
+"""Pixels of a photograph that are enlarged at once on a CPU: 128 rows of 512."""
 
 
 @configuration
@@ -82,9 +79,7 @@ class SuperResolver(nn.Module):
     def forward(self, photo: Tensor, onehot: Tensor, vessels: Tensor, noise: Tensor) -> Tensor:
         self._check(photo, onehot, vessels, noise)
         planes = photo, onehot, vessels, noise
-        if self.training or photo.device.type != "cpu":
-            return self._fine(self._coarse(*planes), *planes)
-        rows = max(1, STRIP // photo.shape[3])
+        rows = STRIP // photo.shape[3]
         coarse = in_strips(self._coarse, rows, 2 * len(self.blocks) + 2, *planes)
         return in_strips(self._fine, rows, 3, coarse, *planes)
 
@@ -116,26 +111,6 @@ class SuperResolver(nn.Module):
         ):  # fmt: skip
             if tuple(planes.shape) != expected:
                 raise ValueError(f"{name} has shape {tuple(planes.shape)}; this photo needs {expected}")
-
-
-def in_strips(network: Callable[..., Tensor], rows: int, reach: int, *planes: Tensor) -> Tensor:
-    """What a local ``network`` makes of ``planes``, computed in strips of so many ``rows`` of the first.
-
-    Args:
-        network: its output at a pixel depends on what lies within ``reach`` rows of the first plane alone.
-        planes: ``(N, C, H, W)``; others than the first may have a multiple of its side, as the network's output may.
-    """
-    height, strips = planes[0].shape[2], []
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        first, last = max(0, top - reach), min(bottom + reach, height)
-        strip = network(*(_rows(plane, first, last, plane.shape[2] // height) for plane in planes))
-        strips.append(_rows(strip, top - first, bottom - first, strip.shape[2] // (last - first)))
-    return torch.cat(strips, 2)
-
-
-def _rows(plane: Tensor, first: int, last: int, scale: int) -> Tensor:
-    return plane[:, :, first * scale : last * scale]
 
 
 def activated(x: Tensor) -> Tensor:
