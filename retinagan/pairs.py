@@ -147,11 +147,6 @@ def zip_pairs(pairs: Iterable[Pair]) -> bytes:
     for pair in pairs:
         files |= pair.files()
         origins |= pair.origins()
-    return zip_files(files, origins)
-
-
-def zip_files(files: dict[str, bytes], origins: dict[str, Provenance]) -> bytes:
-    """:func:`zip_pairs` of files that are made already."""
     told = {name: json.loads(origin.to_json()) for name, origin in origins.items()}
     more = {
         "classes.csv": _classes_table(),

@@ -1,8 +1,8 @@
-"""The photograph beside the canvas: made in the background, while the page goes on, and shown in four ways."""
+"""The photograph beside the canvas: made in the background, while the page goes on, and shown in three ways."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,21 +12,35 @@ from retinagan.app import compare
 from retinagan.app.components import before_after, ticker
 from retinagan.app.drawing import Drawing
 from retinagan.app.state import session
-from retinagan.app.studio import Models, as_jpeg, overlaid
+from retinagan.app.studio import Models, as_jpeg, data_url, overlaid
 from retinagan.app.widgets import MAX_SEED, download, fragment, plain, show_photo
+from retinagan.eye.style import Style
 from retinagan.maps.lesions import lesion_free
-from retinagan.pairs import Pair, Photograph, style_digest, zip_files
+from retinagan.pairs import Pair, Photograph, style_digest, zip_pairs
 
 VIEWS = ("Photograph", "Before and after", "Difference")
+
+PATIENCE = 0.3
+"""Seconds for which a run of the page waits for photographs. Those that a stroke changes come within it, so that the
+answer to the stroke shows them; what takes longer is looked for again and again by the ticker."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """A map with its photographs and their files, and the same eye without lesions where that was asked for."""
+    """A map with its photographs, and the same eye without lesions where that was asked for."""
 
     pair: Pair
-    files: dict[str, bytes]
     healthy: Photograph | None
+
+
+def ask_for_photographs(drawing: Drawing, networks: Models) -> Hashable:
+    """Have the renderer make what the page is to show, unless it waits for *Render*; the key of it."""
+    state = session()
+    key, make = _wish(drawing, networks)
+    if st.session_state.get("live", True) or state.render_now:
+        state.renderer.ask(key, make)
+    state.render_now = False
+    return key
 
 
 def photo_column(drawing: Drawing, networks: Models) -> None:
@@ -35,7 +49,6 @@ def photo_column(drawing: Drawing, networks: Models) -> None:
 
 
 def _photo_column(drawing: Drawing, networks: Models) -> None:
-    state = session()
     with st.container(key="photo_head"):
         view = st.segmented_control(
             "View", VIEWS, default=VIEWS[0], required=True, key="view", persist_state="session",
@@ -44,12 +57,9 @@ def _photo_column(drawing: Drawing, networks: Models) -> None:
     frame = st.container(key="photo_box")
     live_row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="photo_live")
     _style_controls()
-    wish = _wish(drawing, networks, view or VIEWS[0])
-    if st.session_state.get("live", True) or state.render_now:
-        state.renderer.ask(*wish)
-    state.render_now = False
-    pending, key, made, error = state.renderer.look(wish[0])
-    current = key == wish[0]
+    wished = ask_for_photographs(drawing, networks)
+    pending, key, made, error = session().renderer.look(wished, PATIENCE)
+    current = key == wished
     with live_row:
         _live_switch(current)
     with frame:
@@ -63,15 +73,16 @@ def _photo_column(drawing: Drawing, networks: Models) -> None:
                 _show(made, view or VIEWS[0])
             st.html(f'<div class="rg-state rg-state-{age}" role="status">{_AGES[age]}</div>')
     if made is not None:
-        _downloads(made)
+        _downloads(made, networks, pending)
     ticker("photo_ticker", pending)
 
 
 _AGES = {"busy": "Rendering…", "current": "", "old": "The map has changed: press Render"}
 
 
-def _wish(drawing: Drawing, networks: Models, view: str) -> tuple[tuple, Callable[[], Made]]:
+def _wish(drawing: Drawing, networks: Models) -> tuple[Hashable, Callable[[], Made]]:
     """What the renderer is to make, after the key that names it."""
+    view = st.session_state.get("view") or VIEWS[0]
     first, count = int(st.session_state.get("style", 7)), int(st.session_state.get("styles", 1))
     reference = session().reference
     seeds = [first + k for k in range(count if view == VIEWS[0] else 1)]
@@ -82,7 +93,7 @@ def _wish(drawing: Drawing, networks: Models, view: str) -> tuple[tuple, Callabl
     def make() -> Made:
         done = networks.photographed(pair, styles)
         healthy = networks.photograph(lesion_free(pair.label_map), styles[0]) if with_healthy else None
-        return Made(done, done.files(), healthy)
+        return Made(done, healthy)
 
     return (pair.origin.to_json(), *map(style_digest, styles), with_healthy), make
 
@@ -139,8 +150,9 @@ def _show(made: Made, view: str) -> None:
     if view == VIEWS[0] or made.healthy is None:
         _show_photographs(made.pair, st.session_state.get("overlay", 0) / 100)
     elif view == VIEWS[1]:
-        before = ("without lesions", as_jpeg(made.healthy.pixels))
-        before_after("before_after", before, ("with lesions", as_jpeg(photograph.pixels)))
+        before = ("without lesions", data_url(as_jpeg(made.healthy.pixels), "image/jpeg"))
+        after = ("with lesions", data_url(as_jpeg(photograph.pixels), "image/jpeg"))
+        before_after("before_after", before, after)
     else:
         gain, signed = st.session_state.get("gain", 2), st.session_state.get("scale", "Signed") == "Signed"
         picture = compare.signed_difference if signed else compare.absolute_difference
@@ -155,23 +167,34 @@ def _show_photographs(pair: Pair, opacity: float) -> None:
     for cell, photograph in zip(cells, pair.photographs, strict=False):
         with cell:
             overlay = overlaid(photograph.pixels, pair.label_map, opacity) if opacity else None
-            show_photo(photograph, overlay)
+            show_photo(photograph, overlay, at_once=True)
 
 
-def _downloads(made: Made) -> None:
+def _downloads(made: Made, networks: Models, pending: bool) -> None:
     """Of the map that made the photograph which is shown: both always belong together.
 
-    The files are there before a button is pressed. One that is made by the press is lost when the page runs meanwhile,
-    and here it does so by itself, while a photograph is in the making.
+    The files are made when a button is pressed, each photograph rendered as a whole. While another one is in the making
+    there is nothing to press: this part of the page would run meanwhile, and a run takes a press's file away.
     """
-    pair, many = made.pair, len(made.pair.photographs) > 1
+    pair, styles = made.pair, [photograph.style for photograph in made.pair.photographs]
+    many = len(styles) > 1
     with st.container(horizontal=True, gap="small", key="downloads_photo"):
         for number, photograph in enumerate(pair.photographs):
-            name = pair.photo_name(photograph)
             label = f"Photograph {photograph.style.seed}" if many else "Photograph"
-            download(label, made.files[name], name, f"draw_photo{number}")
-        content = zip_files(made.files, pair.origins())
-        download("All as ZIP" if many else "Pair as ZIP", content, f"{pair.name('pair')}.zip", "draw_pair")
+            content = partial(_photo_file, networks, pair, photograph.style)
+            download(label, content, pair.photo_name(photograph), f"draw_photo{number}", disabled=pending)
+        content = partial(_pair_file, networks, pair, styles)
+        label = "All as ZIP" if many else "Pair as ZIP"
+        download(label, content, f"{pair.name('pair')}.zip", "draw_pair", disabled=pending)
+
+
+def _photo_file(networks: Models, pair: Pair, style: Style) -> bytes:
+    whole = networks.photographed(pair, [style])
+    return whole.photo_file(whole.photographs[0])
+
+
+def _pair_file(networks: Models, pair: Pair, styles: Sequence[Style]) -> bytes:
+    return zip_pairs([networks.photographed(pair, styles)])
 
 
 def _new_style() -> None:

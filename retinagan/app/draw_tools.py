@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from retinagan.app import examples, starts
 from retinagan.app.drawing import Drawing, disc_side
 from retinagan.app.palette import BRUSHES, ORDER, buttons_css
 from retinagan.app.state import following, is_current, session
-from retinagan.app.widgets import MAX_SEED, plain, show_map
-from retinagan.files.maps import MAX_BYTES, read_map_png
+from retinagan.app.widgets import MAX_SEED, plain
+from retinagan.files.maps import MAX_BYTES, encode_map_png, read_map_png
 from retinagan.maps import lesions
 from retinagan.maps.labels import CLASSES, EX, HE, MA, SE
 from retinagan.seeds import GRADE_NAMES
@@ -47,10 +49,10 @@ class Brush(NamedTuple):
     width: int
 
 
-def side_column(drawing: Drawing) -> Brush:
-    with st.popover(starts.describe(drawing.text), icon=":material/visibility:", width="stretch", help="Start from …"):
-        start_menu(drawing)
-    return brush_controls()
+def side_column(drawing: Drawing) -> tuple[Brush, DeltaGenerator]:
+    """The brush, and where :func:`start_menu` is to be: out of sight, so that it may come last."""
+    menu = st.popover(starts.describe(drawing.text), icon=":material/visibility:", width="stretch", help="Start from …")
+    return brush_controls(), menu
 
 
 def map_buttons(drawing: Drawing) -> None:
@@ -118,7 +120,7 @@ def brush_controls() -> Brush:
     return Brush(label, tool, int(width))
 
 
-def start_menu(drawing: Drawing) -> None:
+def start_menu() -> None:
     st.caption("A new start begins a new drawing; the one before is gone, unless you download its map.")
     with st.container(horizontal=True, gap="small"):
         for text, name in starts.EMPTY.items():
@@ -127,7 +129,7 @@ def start_menu(drawing: Drawing) -> None:
     for row in range(0, len(examples.EXAMPLES), 3):
         for cell, (name, example) in zip(st.columns(3), list(examples.EXAMPLES.items())[row : row + 3], strict=True):
             with cell:
-                show_map(_thumbnail(name), alt=f"Lesion map: {example.title}")
+                st.image(_thumbnail(name), width="stretch", alt=f"Lesion map: {example.title}")
                 text = starts.example_text(name)
                 st.button(
                     example.title,
@@ -207,9 +209,9 @@ def _set_count(drawing: Drawing, label: int, count: int, seed: int) -> None:
     drawing.act(drawing.change, lambda label_map: lesions.set_count(label_map, label, count, own), name)
 
 
-@st.cache_data(show_spinner=False)
-def _thumbnail(name: str):
-    return examples.read(name, 128)
+@cache
+def _thumbnail(name: str) -> bytes:
+    return encode_map_png(examples.read(name, 128))
 
 
 def restart(text: str) -> None:

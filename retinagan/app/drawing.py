@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -11,7 +10,7 @@ import streamlit as st
 
 from retinagan.app.board import Board
 from retinagan.app.starts import UPLOAD, Sampled, parse
-from retinagan.app.studio import Models, Weights
+from retinagan.app.studio import Models, Weights, data_url
 from retinagan.files.maps import encode_map_png
 from retinagan.files.provenance import Source
 from retinagan.maps.labels import OD
@@ -73,8 +72,7 @@ class Drawing(Board):
 
 @lru_cache(maxsize=64)
 def _data_url(pixels: bytes, shape: tuple[int, int]) -> str:
-    png = encode_map_png(np.frombuffer(pixels, np.uint8).reshape(shape))
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return data_url(encode_map_png(np.frombuffer(pixels, np.uint8).reshape(shape)), "image/png")
 
 
 def disc_side(label_map: np.ndarray) -> str | None:

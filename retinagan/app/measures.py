@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from html import escape
 
 import numpy as np
@@ -17,7 +18,7 @@ _MARKS = {True: ("✓", "met"), False: ("–", "not met"), None: ("?", "cannot b
 
 def show_measures(label_map: np.ndarray) -> None:
     """Both tables of a lesion map ``uint8 (S, S)``, side by side where there is room."""
-    found = measure(label_map)
+    found = _measured(label_map.tobytes(), label_map.shape[0])
     signs = icdr_signs(found)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -29,6 +30,12 @@ def show_measures(label_map: np.ndarray) -> None:
         f"The lesions of this map explain grade {told} ({GRADE_NAMES[told]}) at least. What a map has no class for may "
         "make it higher. Synthetic, not for diagnosis."
     )
+
+
+@lru_cache(maxsize=8)
+def _measured(pixels: bytes, size: int) -> Measurements:
+    """A page runs again for many reasons; the map is mostly the same."""
+    return measure(np.frombuffer(pixels, np.uint8).reshape(size, size))
 
 
 def lesion_table(found: Measurements) -> str:

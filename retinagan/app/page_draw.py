@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from html import escape
 
 import numpy as np
@@ -10,12 +9,12 @@ import streamlit as st
 
 from retinagan.app import examples, starts
 from retinagan.app.board import CANVAS, ZOOMS
-from retinagan.app.draw_photos import photo_column
-from retinagan.app.draw_tools import BRUSHED, TOOL, Brush, map_buttons, side_column
+from retinagan.app.draw_photos import ask_for_photographs, photo_column
+from retinagan.app.draw_tools import BRUSHED, TOOL, Brush, map_buttons, side_column, start_menu
 from retinagan.app.drawing import Drawing
 from retinagan.app.measures import show_measures
 from retinagan.app.state import following, is_current, session
-from retinagan.app.studio import Models
+from retinagan.app.studio import Models, data_url
 from retinagan.app.widgets import download, fragment, models, page, plain
 from retinagan.files.maps import encode_map_png, fit_map
 from retinagan.maps.labels import empty_map
@@ -35,12 +34,14 @@ def show() -> None:
         drawing = open_drawing(networks)
     view = drawing.window
     drawing.sync()
+    if "style" in st.session_state:  # else the link's style is not known before its control is there
+        ask_for_photographs(drawing, networks)  # they are made while the columns are
     if drawing.window != view and st.session_state.get("tool") == "closer":
         st.session_state["tool"] = TOOL
     with st.container(key="studio"):
         side, left, right = st.columns([1, 2, 2], gap="medium")
     with side:
-        brush = side_column(drawing)
+        brush, menu = side_column(drawing)
     with left:
         canvas_column(drawing, brush, networks)
     with right:
@@ -48,6 +49,8 @@ def show() -> None:
     with st.container(key="measures"):
         st.subheader("Measurements", anchor=False)
         show_measures(drawing.map)
+    with menu:
+        start_menu()
 
 
 def open_drawing(networks: Models) -> Drawing:
@@ -104,7 +107,7 @@ def canvas_column(drawing: Drawing, brush: Brush, networks: Models) -> None:
     step = st.empty()
     pair = drawing.pair(networks)
     with st.container(horizontal=True, gap="small", key="map_buttons"):
-        download("Map", pair.map_file(), pair.map_name, "draw_map")  # made before it is asked for: see draw_photos
+        download("Map", pair.map_file(), pair.map_name, "draw_map")  # made at once: nothing can take a press's away
         map_buttons(drawing)
     st.caption(
         "The pencil above the map lets strokes be moved, turned and deleted until the view changes. Without a mouse: "
@@ -171,7 +174,7 @@ def _overview(drawing: Drawing) -> str:
     small = drawing.map[:: max(1, drawing.size // 128), :: max(1, drawing.size // 128)]
     return (
         '<div class="rg-overview" role="img" aria-label="The whole map, with a frame around the part that is shown">'
-        f'<img alt="" src="data:image/png;base64,{base64.b64encode(encode_map_png(small)).decode()}">'
+        f'<img alt="" src="{data_url(encode_map_png(small), "image/png")}">'
         f'<i style="left: {left}; top: {top}; width: {side}; height: {side}"></i></div>'
     )
 

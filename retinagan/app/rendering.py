@@ -35,7 +35,7 @@ class Renderer:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._making: Wish | None = None
         self._next: Wish | None = None
         self._key: Hashable = None
@@ -56,9 +56,11 @@ class Renderer:
             else:
                 self._next = Wish(key, make)
 
-    def look(self, key: Hashable) -> Look:
-        """Everything at one moment; ``key`` is that of the wish whose failure is of interest."""
+    def look(self, key: Hashable, patience: float = 0.0) -> Look:
+        """Everything at one moment: when nothing is in the making any more, or after ``patience`` seconds; ``key`` is
+        that of the wish whose failure is of interest."""
         with self._lock:
+            self._lock.wait_for(lambda: self._making is None, patience)
             error = self._error[1] if self._error is not None and self._error[0] == key else None
             return Look(self._making is not None, self._key, self._made, error)
 
@@ -77,3 +79,4 @@ class Renderer:
                     self._error = (wish.key, error)
                 wish = self._making = self._next
                 self._next = None
+                self._lock.notify_all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import io
 import threading
@@ -130,6 +131,11 @@ def as_jpeg(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=92, subsampling=0)
     return buffer.getvalue()
+
+
+def data_url(content: bytes, mime: str) -> str:
+    """An address that is the content itself: the browser need not ask for it."""
+    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
 
 
 def overlaid(pixels: np.ndarray, label_map: np.ndarray, opacity: float) -> np.ndarray:

@@ -18,7 +18,7 @@ from streamlit import runtime
 from retinagan import resources
 from retinagan.app import starts
 from retinagan.app.state import begin, session
-from retinagan.app.studio import Models, as_jpeg, cached_models
+from retinagan.app.studio import Models, as_jpeg, cached_models, data_url
 from retinagan.eye.style import Style, as_style
 from retinagan.files.maps import encode_map_png
 from retinagan.maps.labels import CLASSES
@@ -117,12 +117,18 @@ def show_map(label_map: np.ndarray, caption: str | None = None, alt: str = "Lesi
     st.image(encode_map_png(label_map), caption=caption, width="stretch", alt=alt)
 
 
-def show_photo(photograph: Photograph, overlay: np.ndarray | None = None, caption: str | None = None) -> None:
-    """A photograph, or ``overlay`` in its place. The screen gets a JPEG of high quality, downloads are lossless."""
-    picture = photograph.pixels if overlay is None else overlay
+def show_photo(
+    photograph: Photograph, overlay: np.ndarray | None = None, caption: str | None = None, at_once: bool = False
+) -> None:
+    """A photograph, or ``overlay`` in its place. The screen gets a JPEG of high quality, downloads are lossless.
+
+    ``at_once``: the page itself carries the picture, and the browser need not ask for it.
+    """
+    jpeg = as_jpeg(photograph.pixels if overlay is None else overlay)
     caption = f"style {photograph.style.seed}" if caption is None else caption
     alt = f"Synthetic fundus photograph, {caption or f'style {photograph.style.seed}'}"
-    st.image(as_jpeg(picture), caption=caption or None, width="stretch", alt=alt)
+    picture = data_url(jpeg, "image/jpeg") if at_once else jpeg
+    st.image(picture, caption=caption or None, width="stretch", alt=alt)
 
 
 def picture_row(pair: Pair, caption: str) -> None:
@@ -148,11 +154,13 @@ def download_buttons(pair: Pair, key: str) -> None:
             download(label, partial(zip_pairs, [pair]), f"{pair.name('pair')}.zip", f"{key}_pair")
 
 
-def download(label: str, data: Callable[[], bytes] | bytes, name: str, key: str) -> None:
+def download(label: str, data: Callable[[], bytes] | bytes, name: str, key: str, disabled: bool = False) -> None:
     """A download button whose kind and icon follow from the file's name."""
     mime, icon = _KINDS[name.rpartition(".")[2]]
     data = partial(_made, data, name, mime) if callable(data) else data
-    st.download_button(label, data, name, mime, key=f"download_{key}", on_click="ignore", icon=f":material/{icon}:")
+    st.download_button(
+        label, data, name, mime, key=f"download_{key}", on_click="ignore", icon=f":material/{icon}:", disabled=disabled
+    )
 
 
 def _made(data: Callable[[], bytes], name: str, mime: str) -> bytes:

@@ -5,7 +5,6 @@ Each is an HTML, CSS and JavaScript file of this folder, without a build step. S
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -24,10 +23,10 @@ def _component(name: str) -> Callable[..., Any]:
     return st.components.v2.component(f"retinagan_{name}", **texts)
 
 
-def before_after(key: str, before: tuple[str, bytes], after: tuple[str, bytes]) -> None:
-    """Two JPEGs, each with its name, under a slider for mouse, finger and keyboard."""
+def before_after(key: str, before: tuple[str, str], after: tuple[str, str]) -> None:
+    """Two pictures, each its name and its address, under a slider for mouse, finger and keyboard."""
     pictures = (("before", before), ("after", after))
-    data = {side: {"name": name, "url": _data_url(jpeg)} for side, (name, jpeg) in pictures}
+    data = {side: {"name": name, "url": address} for side, (name, address) in pictures}
     _component("compare")(key=key, data=data)
 
 
@@ -36,10 +35,6 @@ def ticker(key: str, pending: bool) -> None:
     _component("ticker")(
         key=key, data={"pending": pending, "milliseconds": POLL_MILLISECONDS}, on_tick_change=_heard, height=1
     )
-
-
-def _data_url(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def _heard() -> None:
