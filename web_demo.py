@@ -1,8 +1,14 @@
 """Streamlit's entry: the list of pages. Start it with ``make demo`` or ``streamlit run web_demo.py``."""
 
+import os
+
 import streamlit as st
 
 from retinagan.resources import app_page
+
+# The browser often runs on the same cores. Threads of torch that wait for each other awake, as they do by default, lose
+# a time slice to it at every step: a stroke's photograph then takes several times as long. Read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 PAGES = [
     st.Page(app_page("random"), title="Random", icon=":material/casino:", url_path="random", default=True),

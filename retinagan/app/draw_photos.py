@@ -84,14 +84,14 @@ def _wish(drawing: Drawing, networks: Models) -> tuple[Hashable, Callable[[], Ma
     """What the renderer is to make, after the key that names it."""
     view = st.session_state.get("view") or VIEWS[0]
     first, count = int(st.session_state.get("style", 7)), int(st.session_state.get("styles", 1))
-    reference = session().reference
+    reference, redraws = session().reference, session().redraws
     seeds = [first + k for k in range(count if view == VIEWS[0] else 1)]
     styles = seeds if reference is None else [replace(reference, seed=seed) for seed in seeds]
     pair = drawing.pair(networks)
     with_healthy = view != VIEWS[0]
 
     def make() -> Made:
-        done = networks.photographed(pair, styles)
+        done = redraws.photographed(networks, pair, styles)
         healthy = networks.photograph(lesion_free(pair.label_map), styles[0]) if with_healthy else None
         return Made(done, healthy)
 

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from retinagan.app.drawing import Drawing
+from retinagan.app.redraws import Redraws
 from retinagan.app.rendering import Renderer
 from retinagan.eye.style import Style
 
@@ -22,7 +23,7 @@ class Session:
         drawing: of the page Draw; None before it was opened.
         anew: the next run of Draw begins a new drawing, even from the same start.
         uploaded: the map ``uint8 (H, W)`` that the start ``upload`` stands for; no link can carry it.
-        renderer: makes Draw's photographs.
+        renderer: makes Draw's photographs, with the help of ``redraws``.
         render_now: *Render* was pressed.
         reference: the style that Draw's photographs take all but their seed from, or None.
         own_map: the map that *Styles* shows as ``Own``, or None.
@@ -35,6 +36,7 @@ class Session:
     anew: bool = False
     uploaded: np.ndarray | None = None
     renderer: Renderer = field(default_factory=Renderer)
+    redraws: Redraws = field(default_factory=Redraws)
     render_now: bool = False
     reference: Style | None = None
     own_map: np.ndarray | None = None
