@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from contextlib import ExitStack
 
 import numpy as np
@@ -21,6 +24,7 @@ from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
 from retinagan.pipeline import RetinaGAN
 from tests.cli.failing import fails
 from tests.helpers import TINY_SIZE, tiny_map_generator, tiny_model
+from tests.paths import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +177,19 @@ def test_what_cannot_be_asked_for(folder, tmp_path, capsys, monkeypatch):
 def test_a_process_that_fails_is_told(tmp_path):
     with pytest.raises(RuntimeError, match="a new process made no photograph: FileNotFoundError: no model folder at"):
         processes.ColdStart(str(tmp_path / "none"), "cpu")()
+
+
+def test_workers_end_with_the_bench_that_is_killed(folder):
+    bench = (
+        "import sys\nfrom retinagan.bench.processes import workers\n"
+        "with workers(1, sys.argv[1]) as ready:\n    print(*ready.pool._processes, flush=True)\n    sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", bench, str(folder)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        os.kill(int(process.stdout.readline()), 0)  # the worker is there
+        process.kill()
+        assert process.communicate(timeout=60) == ("", None)  # the pipe ends when the worker has let go of it too
 
 
 def test_figures_of_the_browser_come_from_the_checkouts_script(tmp_path, monkeypatch):
