@@ -194,6 +194,7 @@ def test_workers_end_with_the_bench_that_is_killed(folder):
 
 def test_figures_of_the_browser_come_from_the_checkouts_script(tmp_path, monkeypatch):
     (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "__init__.py").touch()  # else an installed checkout's own package is found
     script = tmp_path / browser.SCRIPT
     script.write_text("import sys, json\nprint('noise')\nprint(json.dumps({'cold start of ' + sys.argv[1]: 4.5}))\n")
     monkeypatch.setattr(browser, "ROOT", tmp_path)

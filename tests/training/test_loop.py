@@ -309,7 +309,7 @@ def test_load_config_fills_defaults_and_takes_overrides(tmp_path):
     [
         ("task: maps\ntraning: {}\n", "unknown keys traning; allowed are task, network, discriminator, training"),
         ("task: maps\ntraining: {bach: 3}\n", "section training: unknown keys bach; allowed are seed,"),
-        ("task: mops\n", "allowed are maps, photos"),
+        ("task: mops\n", "allowed are grader, maps, photos"),
         ("network: {}\n", "no key 'task'"),
         ("task: maps\ntraining: {batch: many}\n", "section training: batch is 'many'; it must be a whole number"),
         ("task: maps\ntraining: {batch: 0}\n", "at least 1"),
