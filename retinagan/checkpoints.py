@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch.overrides import TorchFunctionMode
 
 from retinagan.models.grader import Grader, GraderConfig
 from retinagan.models.segmenter import Segmenter, SegmenterConfig
@@ -127,7 +128,7 @@ def load(path: str | Path, network: str) -> tuple[Any, dict]:
     module_class, config_class = NETWORKS[network]
     try:
         config = config_class(**metadata["config"])
-        with torch.device("meta"):
+        with torch.device("meta"), _ShapesAlone():
             skeleton = module_class(config)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise CheckpointError(f"{path}: its config does not build the network {network!r}: {error}") from error
@@ -155,6 +156,26 @@ def load(path: str | Path, network: str) -> tuple[Any, dict]:
     module = module_class(config)
     module.load_state_dict(state, strict=True)
     return module.eval().requires_grad_(False), metadata["facts"]
+
+
+class _ShapesAlone(TorchFunctionMode):
+    """Builds a network on the meta device without the numbers that it begins with.
+
+    torch has no kernels of its own there for drawing and scaling them: it would load its compiler, which takes a second
+    and 100 MiB, to find that their shape stays.
+    """
+
+    _KEEP_SHAPE = ("div", "mul", "mul_", "randn_like")
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        if func is torch.randn:
+            return torch.empty(*args)
+        if getattr(func, "__name__", None) in self._KEEP_SHAPE and isinstance(args[0], torch.Tensor):
+            return args[0]
+        return func(*args, **kwargs)
 
 
 def _stored(dtype: torch.dtype) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from retinagan import checkpoints
 from retinagan.checkpoints import CheckpointError
 from tests.helpers import tiny_map_generator, tiny_model, tiny_photo_generator
+from tests.paths import ROOT
 
 
 @pytest.fixture
@@ -192,3 +195,13 @@ def test_hostile_facts_are_refused(folder, facts):
     rewrite(path, facts=facts)
     with pytest.raises(CheckpointError, match="facts"):
         checkpoints.describe(path)
+
+
+def test_a_start_loads_neither_a_compiler_nor_what_reads_photographs():
+    """Each takes half a second and tens of MiB; making pairs needs none of them."""
+    code = (
+        "import sys; from retinagan.pipeline import RetinaGAN; RetinaGAN.from_pretrained(device='cpu'); "
+        "print(*{'torch._dynamo', 'scipy.signal', 'scipy.stats', 'scipy.optimize'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

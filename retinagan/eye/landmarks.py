@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage, signal
+from scipy import ndimage
 
 from retinagan.maps.parts import DISC_RADIUS, field_of_view
 
@@ -115,8 +115,14 @@ def _best_circle(grey: np.ndarray, x: float, y: float) -> tuple[float, float, fl
 def _mean_under(mask: np.ndarray, light: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean of ``light`` under a mask moved over it, and the share of the mask in which there is any ``weight``."""
     kernel = mask.astype(np.float32)
-    seen = signal.fftconvolve(weight, kernel, mode="valid")
-    return signal.fftconvolve(light, kernel, mode="valid") / np.maximum(seen, 1), seen / kernel.sum()
+    seen = _convolved(weight, kernel, "valid")
+    return _convolved(light, kernel, "valid") / np.maximum(seen, 1), seen / kernel.sum()
+
+
+def _convolved(plane: np.ndarray, kernel: np.ndarray, mode: str) -> np.ndarray:
+    from scipy.signal import fftconvolve  # slow to import, and most eyes are grown
+
+    return fftconvolve(plane, kernel, mode)
 
 
 def _brightness(grey: np.ndarray, field: np.ndarray) -> np.ndarray:
@@ -143,7 +149,8 @@ def _convergence(vessels: np.ndarray) -> np.ndarray:
     ring = ((radius > _REACH[0]) & (radius < _REACH[1])) / np.maximum(radius, 1)
     angle = np.arctan2(y, x)
     rays = ring * np.cos(2 * angle), ring * np.sin(2 * angle)
-    return sum(signal.fftconvolve(a, r[::-1, ::-1], mode="same") for a, r in zip(along, rays, strict=True))
+    both = [_convolved(a, r[::-1, ::-1], "same") for a, r in zip(along, rays, strict=True)]
+    return both[0] + both[1]
 
 
 def _standardised(values: np.ndarray, field: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
-from skimage.filters import sato
 
 from retinagan.maps.labels import EX, HE, MA, check_map
 from retinagan.maps.parts import field_of_view, large_parts
@@ -35,6 +34,8 @@ def vesselness(photo: np.ndarray, label_map: np.ndarray | None = None) -> np.nda
     """
     if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[0] != photo.shape[1] or photo.shape[2] != 3:
         raise ValueError(f"a prepared photograph is uint8 (S, S, 3), got {photo.dtype} {photo.shape}")
+    from skimage.filters import sato  # slow to import, and most eyes are grown
+
     size = photo.shape[0]
     scale = size / 512
     field = field_of_view(size)

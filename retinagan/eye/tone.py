@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
-from skimage.morphology import skeletonize
 
 from retinagan.eye.ridges import as_shares
 from retinagan.maps.labels import BG, OD, VB
@@ -34,6 +33,8 @@ def vessel_tone(photo: np.ndarray, vessels: np.ndarray, label_map: np.ndarray) -
     Raises:
         ValueError: the three differ in size.
     """
+    from skimage.morphology import skeletonize  # slow to import, and most eyes are grown
+
     size = label_map.shape[0]
     if photo.shape != (size, size, 3) or vessels.shape != (size, size):
         raise ValueError(f"photo {photo.shape}, vessels {vessels.shape} and map {label_map.shape} are not of one eye")

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 from scipy import ndimage
-from skimage.measure import CircleModel, ransac
 
 from retinagan.maps.labels import BG, EX, HE, MA, NUM_CLASSES, OD, SE, VB
 from retinagan.maps.parts import field_of_view, largest_part, pieces, round_disc
@@ -98,6 +97,8 @@ def _rim(inside: np.ndarray) -> np.ndarray:
 
 def _fit_circle(points: np.ndarray) -> Circle:
     """The circle that most of the points lie on, within a pixel; the same points always give the same circle."""
+    from skimage.measure import CircleModel, ransac  # slow to import, and few photographs come from outside
+
     model, _ = ransac(points, CircleModel, min_samples=3, residual_threshold=1.0, max_trials=200, rng=0)
     if not model:
         raise ValueError("no field of view found: its rim is no circle")
