@@ -51,11 +51,12 @@ class EyeCorrections:
     gaps: float = Field(1.0, ge=0, le=1)
     """Share of the contrast that a ridge filter loses in real photographs where vessels emerge, fork, cross and sink
     into mottle that a grown tree loses, too: in the photograph that is made from it the filter loses some once more.
-    Fitted by the number of pieces and the connected share of the vessels found (``retinagan.evaluation.vessels``)."""
+    Chosen by the number of pieces and the connected share of the vessels found (``retinagan.evaluation.vessels``);
+    ``fit-eye`` leaves it, as no figure tells it from strength and blur."""
     shown: float = Field(1.0, ge=0.3, le=1.5)
     """Share of a tree's usual extent that its plane shows: the generator broadens what it is shown, and the ridge
-    filter takes some mottle for vessels. Fitted by the density of the vessels found
-    (``retinagan.evaluation.vessels``)."""
+    filter takes some mottle for vessels. Chosen by the density of the vessels found
+    (``retinagan.evaluation.vessels``); ``fit-eye`` leaves it, too."""
     blur: float = Field(1.0, ge=0, le=2)
     """Pixels at 512: a vessel of radius r is drawn with half-width √(r² + blur²). The default is the ridge filter's own
     width; less where the generator broadens. Fitted by the vessels' calibres (``retinagan.evaluation.vessels``)."""

@@ -54,7 +54,8 @@ class Fit:
         eyes: generated eyes.
         before, after: the corrections.
         asked: each knob's value after one more step, by name: within its scatter of ``after`` once the fit has settled.
-        scatter: standard deviation of each knob's value, by name (``retinagan.fitting.knobs.KNOBS``).
+        scatter: standard deviation of each knob's value, by name (``retinagan.fitting.knobs.KNOBS``); its hold's where
+            no figure tells it.
         figures: name → real, generated before, generated after, standard deviation of generated less real.
     """
 
@@ -258,10 +259,9 @@ def table(fit: Fit) -> str:
     before, after = turned(fit.before), turned(fit.after)
     for knob, *values in zip(KNOBS, before, after, strict=True):
         old, new = map(knob.value, values)
-        what = "the vessels' five" if len(knob.figures) > 1 else knob.figures[0]
-        lines.append(
-            f"{knob.name:<20}{old:>9.3f}{new:>9.3f}{fit.scatter[knob.name]:>9.3f}{fit.asked[knob.name]:>9.3f}   {what}"
-        )
+        told = f"{fit.scatter[knob.name]:>9.3f}{fit.asked[knob.name]:>9.3f}" if knob.figures else f"{'-':>9}{'-':>9}"
+        what = "the vessels' five" if len(knob.figures) > 1 else "".join(knob.figures) or "held"
+        lines.append(f"{knob.name:<20}{old:>9.3f}{new:>9.3f}{told}   {what}")
     lines += ["", f"{fit.eyes} eyes{'':<22}{'real':>9}{'before':>9}{'after':>9}{'scatter':>9}"]
     for figure in FIGURES:
         real, old, new, scatter = fit.figures[figure.name]

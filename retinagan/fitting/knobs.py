@@ -21,6 +21,9 @@ HOLD, MOST = 4.0, 3.0
 TREE = ("vessel density", "vessel calibre", "largest component", "vessel contrast", "calibre by clearness")
 """What the tree's knobs are fitted by, together. How contrast follows clearness is told, not fitted: the one power
 decides on how calibre follows it, too."""
+HELD: tuple[str, ...] = ()
+"""Figures of a knob that stays: ``shown`` and ``gaps`` move the tree's figures by less than their scatter, and not
+otherwise than strength and blur do, so that a fit of all five wanders."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Knob:
 
     ``figures`` are those that it is fitted by, ``step`` the turn by which their slopes are measured (of its logarithm,
     where ``log``). Knobs of one ``turn`` move different figures and are turned together; the slopes of those of turn 0
-    are known.
+    are known, or nothing tells them (:data:`HELD`).
     """
 
     field: str
@@ -58,15 +61,15 @@ class Knob:
 KNOBS = (
     Knob("grown_strength", None, TREE, 0.15, 0.3, 2.0, log=True, turn=1),
     Knob("grown_clearness", None, TREE, 0.3, 0.0, 2.0, turn=2),
-    Knob("gaps", None, TREE, 0.25, 0.0, 1.0, turn=3),
-    Knob("shown", None, TREE, 0.1, 0.3, 1.5, log=True, turn=4),
-    Knob("blur", None, TREE, 0.3, 0.0, 2.0, turn=5),
+    Knob("gaps", None, HELD, 0.25, 0.0, 1.0),
+    Knob("shown", None, HELD, 0.1, 0.3, 1.5, log=True),
+    Knob("blur", None, TREE, 0.3, 0.0, 2.0, turn=3),
     Knob("lesion_margin", None, ("density beside lesions",), 3.0, 0.0, 20.0, turn=2),
-    Knob("macula", None, ("darkness of the fovea",), 0.2, 0.5, 2.0, log=True, turn=4),
+    Knob("macula", None, ("darkness of the fovea",), 0.2, 0.5, 2.0, log=True, turn=3),
     *(Knob("texture_left", band, (f"power of band {band}",), 0.1, 0.3, 3.0, log=True) for band in range(TEXTURE_BANDS)),
     Knob("coarse_slope", None, ("power below the bands",), 0.5, -6.0, 0.0),
     *(
-        Knob(f"{what}_colour", index, (f"{what} in {channel}",), 0.1, 0.05, 5.0, log=True)
+        Knob(f"{what}_colour", index, (f"{what} in {channel}",), 0.2, 0.05, 5.0, log=True, turn=index + 1)
         for what in ("grain", "mottle")
         for index, channel in enumerate(CHANNELS)
     ),
@@ -108,8 +111,6 @@ def slopes(
         for other, change in moved:
             if (turn := other[column] - values[column]) != 0:
                 found[rows, column] = change[rows] / turn
-        if knob.field.endswith("_colour"):
-            found[rows, column] = 1  # what is laid over the light swings as far as its colour says
     # The texture is laid over the light behind the network, too: its power is what its spectrum says.
     bands = [names.index(f"power of band {band}") for band in range(TEXTURE_BANDS)]
     bands.append(names.index("power below the bands"))

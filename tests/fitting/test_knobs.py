@@ -31,8 +31,11 @@ def test_a_step_brings_the_figures_together_as_far_as_they_tell():
     names = [figure.name for figure in FIGURES]
     slope = np.zeros((len(FIGURES), len(KNOBS)))
     for column, knob in enumerate(KNOBS):
-        slope[[names.index(name) for name in knob.figures], column] = rng.normal(0, 1, len(knob.figures)) / knob.step
-    wanted = np.array([knob.step * share for knob, share in zip(KNOBS, rng.uniform(-1, 1, len(KNOBS)), strict=True)])
+        signs = rng.choice([-1, 1], len(knob.figures))
+        slope[[names.index(n) for n in knob.figures], column] = signs * rng.uniform(0.5, 1.5, len(signs)) / knob.step
+    # What no figure tells stays where it is.
+    shares = rng.uniform(-1, 1, len(KNOBS)) * [bool(knob.figures) for knob in KNOBS]
+    wanted = np.array([knob.step * share for knob, share in zip(KNOBS, shares, strict=True)])
     differences, scatter = -slope @ wanted, np.full(len(FIGURES), 0.01)
     untold = names.index("darkness of the fovea")
     differences[untold] = scatter[untold] = np.nan
