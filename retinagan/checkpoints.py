@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from retinagan.models.segmenter import Segmenter, SegmenterConfig
 from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
 from retinagan.models.stylegan import MapGenerator, MapGeneratorConfig
 from retinagan.models.superres import SuperResolver, SuperResolverConfig
+from retinagan.writing import write_atomically
 
 FORMAT = "retinagan-1"
 NETWORKS = {
@@ -51,6 +51,7 @@ def save(path: str | Path, network: str, module: Any, facts: dict, dtype: torch.
 
     Raises:
         ValueError: unknown network, or a value that is not finite in ``dtype`` (its tensor is named).
+        OSError: as :func:`retinagan.writing.write_atomically`.
     """
     if network not in NETWORKS:
         raise ValueError(f"network is {network!r}; allowed are {tuple(NETWORKS)}")
@@ -85,12 +86,7 @@ def change_config(path: str | Path, **changes: Any) -> None:
 def _write(path: Path, tensors: dict[str, torch.Tensor], network: str, config: dict, facts: dict) -> None:
     metadata = {"format": FORMAT, "network": network, "config": json.dumps(config), "facts": json.dumps(facts)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + f".{os.getpid()}.tmp")
-    try:
-        save_file(tensors, temporary, metadata)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, lambda file: save_file(tensors, file, metadata))
 
 
 def describe(path: str | Path) -> dict:

@@ -17,6 +17,7 @@ from retinagan.maps.labels import EX, HE, MA, SE, empty_map
 from retinagan.maps.lesions import add_lesions, move_disc
 from retinagan.maps.parts import field_of_view
 from retinagan.resources import ASSETS
+from retinagan.writing import write_atomically
 
 FOLDER = ASSETS / "examples"
 SIZE = 512
@@ -98,7 +99,7 @@ def write(folder: Path = FOLDER) -> None:
     for name, example in EXAMPLES.items():
         label_map = example.draw()
         info = Provenance(kind="map", source="template", map_sha256=map_digest(label_map)).chunks()
-        (folder / f"{name}.png").write_bytes(encode_map_png(label_map, info))
+        write_atomically(folder / f"{name}.png", encode_map_png(label_map, info))
 
 
 def _eye() -> np.ndarray:

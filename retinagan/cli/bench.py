@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
 
     from retinagan.bench.browser import check_browser, measure_app
     from retinagan.bench.run import run as measured
+    from retinagan.writing import write_atomically
 
     wanted = chosen_rows(options.only, options.original)
     if options.browser:
@@ -64,5 +65,5 @@ def run(options: argparse.Namespace) -> int:
             report = dataclasses.replace(report, browser=measure_app(folder))
     print(report.text())
     if file is not None:
-        file.write_text(json.dumps(report.figures(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_atomically(file, json.dumps(report.figures(), indent=1, ensure_ascii=False) + "\n")
     return 0

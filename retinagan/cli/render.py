@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
 
     from retinagan.pairs import Pair
     from retinagan.pipeline import RetinaGAN
+    from retinagan.writing import write_atomically
 
     paths = [Path(path) for path in options.maps]
     stems = [path.stem for path in paths]
@@ -55,6 +56,6 @@ def run(options: argparse.Namespace) -> int:
     jobs = [(stem, pair, seed) for stem, pair in zip(stems, pairs, strict=True) for seed in options.seeds]
     for stem, pair, seed in tqdm(jobs, unit="photo", disable=True if options.quiet else None):
         (photograph,) = pair.rendered(model, [seed], size).photographs
-        (out / f"{stem}-{photograph.suffix}.png").write_bytes(pair.photo_file(photograph))
+        write_atomically(out / f"{stem}-{photograph.suffix}.png", pair.photo_file(photograph))
     print(f"{len(jobs)} photographs: {out}")
     return 0

@@ -50,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
     from retinagan.pairs import Pair
     from retinagan.pipeline import RetinaGAN
     from retinagan.seeds import style_of
+    from retinagan.writing import write_atomically
 
     model = RetinaGAN.from_pretrained(options.model or DEFAULT_MODEL, options.device)
     size = model.check_size(options.size)  # told before anything is written
@@ -57,9 +58,9 @@ def run(options: argparse.Namespace) -> int:
     out = new_folder(options.out)
     for seed in tqdm(options.seeds, unit="map", disable=True if options.quiet else None):
         pair = Pair.sample(model, options.grade, seed, options.truncation)
-        (out / pair.map_name).write_bytes(pair.map_file())
+        write_atomically(out / pair.map_name, pair.map_file())
         for style in options.styles or [style_of(seed, index) for index in range(count)]:
             (photograph,) = pair.rendered(model, [style], size).photographs
-            (out / pair.photo_name(photograph)).write_bytes(pair.photo_file(photograph))
+            write_atomically(out / pair.photo_name(photograph), pair.photo_file(photograph))
     print(f"{len(options.seeds)} maps, {len(options.seeds) * count} photographs: {out}")
     return 0

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import math
 import multiprocessing
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -27,6 +27,7 @@ from retinagan.eye.ridges import vesselness
 from retinagan.maps.field import Square, cut_map, cut_mask, cut_photo, field_square, find_field, paint_map
 from retinagan.maps.labels import NUM_CLASSES, OD, PALETTE, map_from_colours
 from retinagan.maps.parts import DISC_RADIUS
+from retinagan.writing import write_atomically
 
 RECIPE = 1
 """Raised whenever preparation changes what it writes: older prepared pairs are then made again."""
@@ -299,17 +300,13 @@ def save_map_and_vessels(photo: np.ndarray, label_map: np.ndarray | None, map_pa
 
 
 def _save(picture: Image.Image, path: Path) -> None:
-    """Write a PNG so that a stopped run leaves the old file or the new one, never half of it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    picture.save(partial, format="PNG")
-    os.replace(partial, path)
+    write_atomically(path, lambda file: picture.save(file, format="PNG"))
 
 
 def write_tables(out: Path, rows: dict[str, dict[str, str]]) -> None:
     for name, columns in (("grades.csv", ("id", "grade", "eye")), ("manifest.csv", MANIFEST_COLUMNS)):
-        partial = out / f".{name}.partial"
-        with partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows[key] for key in sorted(rows))
-        os.replace(partial, out / name)
+        table = io.StringIO()
+        writer = csv.DictWriter(table, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows[key] for key in sorted(rows))
+        write_atomically(out / name, table.getvalue())

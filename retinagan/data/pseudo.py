@@ -28,6 +28,7 @@ from retinagan.maps.field import paint_map
 from retinagan.maps.labels import CLASSES, EX, HE, MA, OD, SE
 from retinagan.maps.parts import DISC_RADIUS, connected, field_of_view, large_parts, largest_part, without_holes
 from retinagan.models.segmenter import SEGMENTED
+from retinagan.writing import write_atomically
 
 LEAST_AREA = {EX: 3, HE: 6, SE: LEAST_SOFT_EXUDATE, MA: 2}
 """Pixels at a side of 512 below which a predicted lesion is noise."""
@@ -116,7 +117,7 @@ def pseudo_label(folder: Path, segmenter: Path, progress: bool = True) -> Pseudo
         hashes = networks.hashes if len(networks) > 1 else networks.hashes["segmenter"]
         told = {CLASSES[kind].short: cut._asdict() for kind, cut in cuts.items()}
         note = {"segmenter": hashes, "cuts": told, "presence": presence(pairs)}
-    (folder / FILE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+    write_atomically(folder / FILE, json.dumps(note, indent=1) + "\n")
     write_tables(folder, rows)
     return report
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ import retinagan
 from retinagan.data.dataset import PreparedDataset
 from retinagan.maps.anatomy import find_anatomy
 from retinagan.pipeline import RetinaGAN
+from retinagan.writing import write_atomically
 
 _CODE = (
     "eye", "maps/anatomy.py", "maps/labels.py", "maps/parts.py", "models/layers.py", "models/spade.py", "pipeline.py",
@@ -64,9 +66,14 @@ class Store:
         made = make()
         self.folder.mkdir(parents=True, exist_ok=True)
         if made.dtype == np.uint8:
-            Image.fromarray(made).save(self.folder / f"{name}.png", compress_level=1)
+            png = Image.fromarray(made)
+            write_atomically(
+                self.folder / f"{name}.png", lambda file: png.save(file, format="PNG", compress_level=1)
+            )
         else:
-            np.save(self.folder / f"{name}.npy", made)
+            array = io.BytesIO()
+            np.save(array, made)
+            write_atomically(self.folder / f"{name}.npy", array.getvalue())
         return made
 
 

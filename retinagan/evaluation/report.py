@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from retinagan.evaluation.criteria import Criterion
+from retinagan.writing import write_atomically
 
 WORDS = {True: "met", False: "NOT MET", None: "cannot be told"}
 WIDTH = 118
@@ -104,15 +106,18 @@ class Report:
     def write(self, out: Path) -> None:
         """Write ``NAME.json``, ``NAME.md`` and the pictures ``NAME-*.png`` into ``out``."""
         out.mkdir(parents=True, exist_ok=True)
-        (out / f"{self.name}.json").write_text(json.dumps(self.figures(), indent=1) + "\n", encoding="utf-8")
-        (out / f"{self.name}.md").write_text(self.text() + "\n", encoding="utf-8")
+        write_atomically(out / f"{self.name}.json", json.dumps(self.figures(), indent=1) + "\n")
+        write_atomically(out / f"{self.name}.md", self.text() + "\n")
         for result in self.results.values():
             for name, picture in result.pictures().items():
-                path = out / f"{self.name}-{name}.png"
-                if isinstance(picture, Image.Image):
-                    picture.save(path)
-                else:
-                    picture.savefig(path, dpi=110, facecolor="white")
+                write_atomically(out / f"{self.name}-{name}.png", functools.partial(_save, picture))
+
+
+def _save(picture: Figure | Image.Image, path: Path) -> None:
+    if isinstance(picture, Image.Image):
+        picture.save(path, format="PNG")
+    else:
+        picture.savefig(path, format="png", dpi=110, facecolor="white")
 
 
 def reported(result: Any, *without: str) -> dict[str, Any]:

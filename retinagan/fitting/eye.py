@@ -29,6 +29,7 @@ from retinagan.fitting.figures import FIGURES, figures, measure
 from retinagan.fitting.knobs import KNOBS, corrected, slopes, spread, step, turned
 from retinagan.maps.anatomy import find_anatomy
 from retinagan.pipeline import RetinaGAN
+from retinagan.writing import write_atomically
 
 FIRST_STYLE = 1000
 """Style seed of the first generated eye: those from 0 on are what is reported elsewhere."""
@@ -205,7 +206,7 @@ def fit_eye(
         figures={figure.name: column.tolist() for figure, column in zip(FIGURES, np.stack(told).T, strict=True)},
     )
     out.mkdir(parents=True, exist_ok=True)
-    (out / "fit-eye.json").write_text(json.dumps(dataclasses.asdict(fit), indent=2) + "\n")
+    write_atomically(out / "fit-eye.json", json.dumps(dataclasses.asdict(fit), indent=2) + "\n")
     if write and after != before:
         checkpoints.change_config(folder / "photos.safetensors", corrections=dataclasses.asdict(after))
     return fit

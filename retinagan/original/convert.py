@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import shutil
 import time
 import warnings
@@ -25,6 +24,7 @@ from retinagan.models.spade import PhotoGenerator, PhotoGeneratorConfig
 from retinagan.models.stylegan import MapGenerator, MapGeneratorConfig
 from retinagan.original.bundle import Bundle, BundleError
 from retinagan.seeds import NUM_GRADES
+from retinagan.writing import partial_of
 
 PUBLISHED_MD5 = {"maps": "ded1e6adf3942621a23e7b0fd8291e18", "photos": "40199790d9676934af6d4a0039954b85"}
 """MD5 of the published archives ``cstylegan.zip`` and ``gaugan.zip``."""
@@ -101,7 +101,8 @@ def import_original(
     total = sum(bundles[n].entries[name].size for n, plan in plans.items() for name, _ in plan.sources.values())
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    partial = partial_of(out)
+    shutil.rmtree(partial, ignore_errors=True)  # of a killed process that had this one's number
     partial.mkdir()
     try:
         with tqdm(total=total, unit="B", unit_scale=True, desc="importing", disable=not progress) as bar:

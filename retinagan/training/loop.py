@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -40,6 +39,7 @@ from retinagan.training.state import (
 )
 from retinagan.training.stopping import signals_for_children, stop_signals
 from retinagan.training.task import Task
+from retinagan.writing import named, partials, write_atomically
 
 
 class TrainingDiverged(RuntimeError):
@@ -325,7 +325,8 @@ class _Trainer:
 
     def _log(self, means: dict[str, float], rate: float, board: Any) -> None:
         line = {"step": self.step, "seconds": round(self._seconds(), 2), "items_per_second": round(rate, 3), **means}
-        with open(self.run_dir / "log.jsonl", "a", encoding="utf-8") as file:
+        log = self.run_dir / "log.jsonl"
+        with named(log), open(log, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         for key, value in means.items():
             board.add_scalar(key, value, self.step)
@@ -359,7 +360,8 @@ class _Trainer:
                 sheet = self.task.sheet(networks, step_generator(self.settings.seed, 0, 0, 2))
             folder = self.run_dir / "sheets"
             folder.mkdir(exist_ok=True)
-            Image.fromarray(sheet).save(folder / f"step-{self.step:08d}.png")
+            picture = Image.fromarray(sheet)
+            write_atomically(folder / f"step-{self.step:08d}.png", lambda file: picture.save(file, format="PNG"))
             board.add_image("sheet", sheet, self.step, dataformats="HWC")
 
     def _check_config(self, before: dict[str, Any], path: Path) -> None:
@@ -376,21 +378,15 @@ class _Trainer:
 
 def _prepare_folder(run_dir: Path, config: dict[str, Any], step: int) -> None:
     """Write the configuration and take back what a killed run logged after its last state."""
-    for left in run_dir.glob("*.safetensors.tmp"):
+    for left in partials(run_dir):
         left.unlink()
     text = yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True)
-    _replace_text(run_dir / "config.yaml", text)
+    write_atomically(run_dir / "config.yaml", text)
     log = run_dir / "log.jsonl"
     if log.exists():
         lines = log.read_text(encoding="utf-8").splitlines()
         whole = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-        _replace_text(log, "".join(line + "\n" for line in whole))
-
-
-def _replace_text(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+        write_atomically(log, "".join(line + "\n" for line in whole))
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, Any]:

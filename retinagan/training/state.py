@@ -2,8 +2,8 @@
 
 A state holds the networks, their averaged copies and the optimisers' tensors under the keys
 ``network/NAME/…``, ``average/NAME/…`` and ``optimizer/NAME/INDEX/…``; its metadata is JSON: step, configuration and
-a checksum. Files are written to a temporary name and renamed, so a run that is killed leaves whole files only; should
-one be damaged all the same, the previous one is used.
+a checksum. A run that is killed leaves whole files only (``retinagan.writing``); should one be damaged all the
+same, the previous one is used.
 
 What was measured on the data before the first step is the same for all states and may be large: it has a file of its
 own, ``fitted.safetensors``, which holds for the data whose digest it names.
@@ -12,7 +12,6 @@ own, ``fitted.safetensors``, which holds for the data whose digest it names.
 from __future__ import annotations
 
 import json
-import os
 import re
 import warnings
 import zlib
@@ -23,6 +22,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from retinagan.writing import write_atomically
 
 VERSION = 2
 FITTED = "fitted.safetensors"
@@ -130,12 +131,8 @@ def read_fitted(run_dir: Path, digest: str) -> dict[str, Tensor] | None:
 
 
 def _write(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-    temporary = path.with_name(f"{path.name}.tmp")
     meta = {**meta, "version": VERSION, "crc32": _checksum(tensors)}
-    save_file(tensors, temporary, metadata={"retinagan": json.dumps(meta)})
-    with open(temporary, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_atomically(path, lambda file: save_file(tensors, file, metadata={"retinagan": json.dumps(meta)}))
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

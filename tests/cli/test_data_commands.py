@@ -16,9 +16,10 @@ from retinagan import checkpoints
 from retinagan.cli import main
 from retinagan.cli.evaluate import EVALUATIONS
 from retinagan.data.prepare import read_manifest
-from retinagan.maps.labels import EX, HE, MA, SE, empty_map
+from retinagan.maps.labels import empty_map
 from retinagan.resources import DEFAULT_MODEL
 from tests.cli.failing import fails
+from tests.cli.tiny_training import tiny_training
 from tests.synthetic_eyes import write_fgadr, write_folder, write_idrid
 
 # --- prepare --------------------------------------------------------------------------------------------------------
@@ -132,28 +133,7 @@ def test_wrong_evaluate_arguments(tmp_path, capsys):
 
 @pytest.fixture
 def tiny_config(tmp_path):
-    """A configuration of the map generator that trains in a moment, and a prepared folder for it."""
-    rows = ["id,grade,eye"]
-    for grade, lesion in ((0, None), (2, EX), (3, HE), (4, SE)):
-        label_map = empty_map(64)
-        if lesion is not None:
-            label_map[30:36, 40:46] = lesion
-            label_map[45:47, [30, 36, 50]] = MA
-        root = write_folder(tmp_path / "in", label_map)
-        for kind in ("images", "maps"):
-            (root / kind / "a.png").rename(root / kind / f"e{grade}.png")
-        rows.append(f"e{grade},{grade},idrid:seg-01")  # an eye of the training split
-    (root / "grades.csv").write_text("\n".join(rows))
-    assert main(["prepare", str(root), "--out", str(tmp_path / "data"), "--size", "64", "--quiet"]) == 0
-    config = {
-        "task": "maps",
-        "network": {"latent_dim": 8, "w_dim": 8, "mapping_layers": 2, "channels": [8, 8, 8, 8]},
-        "discriminator": {"channels": [8, 8]},
-        "training": {"batch": 5, "seed": 1, "log_every": 1},
-    }
-    path = tmp_path / "tiny.yaml"
-    path.write_text(yaml.safe_dump(config))
-    return path
+    return tiny_training(tmp_path)
 
 
 def test_train_resume_and_export(tiny_config, tmp_path, capsys):
