@@ -30,7 +30,7 @@ from retinagan.maps.parts import field_of_view
 from retinagan.models.map_discriminator import MapDiscriminator, MapDiscriminatorConfig
 from retinagan.models.stylegan import MapGenerator, MapGeneratorConfig, logits_to_maps
 from retinagan.seeds import NUM_GRADES
-from retinagan.training.initial import start_from
+from retinagan.training.initial import grow_from
 from retinagan.training.map_reals import RealMaps
 from retinagan.training.settings import LoopSettings
 from retinagan.training.task import Networks, Task, Terms, Update, logged, weighted_sum
@@ -73,7 +73,7 @@ class MapTraining(LoopSettings):
     mixing: float = Field(0.0, ge=0, le=1)
     """Share of samples whose finer blocks get another latent's style."""
     initial: str = ""
-    """Checkpoint of a map generator with the same tensors to start from; empty: random weights."""
+    """Checkpoint of a map generator to start from, of the same blocks or without the finest; empty: random weights."""
 
 
 class MapsTask(Task):
@@ -99,7 +99,7 @@ class MapsTask(Task):
             for output in generator.outputs[:1] if network.skip == "sum" else generator.outputs:
                 output.get_parameter("bias").copy_(torch.tensor(USUAL_SHARES).log())
         if training.initial:
-            start_from(generator, training.initial, "maps")
+            grow_from(generator, training.initial)
         self.networks: Networks = {"generator": generator, "discriminator": judge}
         self.optimizers = {
             "generator": torch.optim.Adam(generator.parameters(), training.learning_rate, betas=(0.0, 0.99)),

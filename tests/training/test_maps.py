@@ -6,6 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from retinagan import checkpoints
@@ -249,15 +250,37 @@ def test_export_ships_the_averaged_generator_without_data(trained, tmp_path, mon
     assert torch.allclose(module.w_mean[3], mean, atol=5e-3)
 
 
+def test_a_generator_grows_finer_blocks_that_are_silent_at_first(trained, tmp_path):
+    export_run(trained, tmp_path)
+    small, _ = checkpoints.load(tmp_path / "maps.safetensors", "maps")
+    config = {
+        **TINY,
+        "network": {**TINY["network"], "channels": [8, 8, 8, 8, 6], "lesion_blocks": 1},
+        "discriminator": {"channels": [8, 8, 8]},
+        "training": {**TINY["training"], "initial": str(tmp_path / "maps.safetensors")},
+    }
+    large = MapsTask(config).networks["generator"].eval()
+    z, noise = large.random_inputs([3])
+    grade = torch.tensor([4])
+    expected = F.interpolate(small(z, grade, noise[:-1]), scale_factor=2, mode="bilinear", align_corners=False)
+    assert torch.equal(large(z, grade, noise), expected)
+    config["network"]["w_dim"] = 12
+    with pytest.raises(ValueError, match="w_dim"):
+        MapsTask(config)
+
+
 def test_a_discriminator_of_another_size_is_refused():
     with pytest.raises(ValueError, match="planes of side 64.*generator's side 32"):
         MapsTask({**TINY, "discriminator": {"channels": [8, 8, 8]}})
 
 
-def test_shipped_configurations_fit_their_networks():
+def test_shipped_configurations_fit_their_networks(monkeypatch):
+    monkeypatch.chdir(CONFIGS.parent)
     default = load_config(CONFIGS / "default-maps.yaml")
     task = task_for(default)(default)
     assert isinstance(task, MapsTask) and task.networks["generator"].size == 256
+    large = MapsTask(load_config(CONFIGS / "maps-512.yaml"))  # grown from the shipped weights
+    assert large.networks["generator"].size == 512
     original = load_config(CONFIGS / "original-maps.yaml")
     expected = {**asdict(MapGeneratorConfig.original()), "output": "argmax"}
     assert original["network"] == {**expected, "channels": list(expected["channels"])}
