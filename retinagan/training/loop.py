@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from retinagan.models.layers import channels_last
 from retinagan.training.batches import Batches, batch_items, mix, step_generator
+from retinagan.training.lock import locked
 from retinagan.training.settings import LoopSettings, loop_settings
 from retinagan.training.state import (
     StateError,
@@ -84,6 +85,7 @@ def train(
     Raises:
         ValueError: an argument is out of range or no end is given; a resumed configuration is of another network.
         FileExistsError: the folder holds a run and resume is False.
+        RunLocked: another training holds the folder.
         TrainingDiverged: a loss or gradient is not finite; the broken weights are not saved.
     """
     if accelerator not in ("auto", "cpu", "cuda"):
@@ -99,8 +101,6 @@ def train(
     if (steps is not None and steps < 1) or (max_minutes is not None and max_minutes <= 0):
         raise ValueError(f"steps ({steps}) must be at least 1 and max_minutes ({max_minutes}) above 0")
     run_dir = Path(run_dir)
-    if latest_state(run_dir) and not resume:
-        raise FileExistsError(f"{run_dir} already holds a run; resume it or choose another folder")
     run_dir.mkdir(parents=True, exist_ok=True)
 
     from lightning_fabric import Fabric  # slow to import, and only training needs it
@@ -112,7 +112,9 @@ def train(
         precision="bf16-mixed" if cuda else "32-true",
         strategy="ddp_spawn" if devices > 1 else "auto",  # spawned, as a script that is started again would parse twice
     )
-    with signals_for_children() if devices > 1 else contextlib.nullcontext():
+    with locked(run_dir), signals_for_children() if devices > 1 else contextlib.nullcontext():
+        if latest_state(run_dir) and not resume:
+            raise FileExistsError(f"{run_dir} already holds a run; resume it or choose another folder")
         result = fabric.launch(_worker, make_task, config, run_dir, steps, max_minutes, resume, progress)  # type: ignore[arg-type]
     if isinstance(result, str):
         raise TrainingDiverged(result)

@@ -52,7 +52,7 @@ def wait_for_step(folder: Path, step: int, process: subprocess.Popen) -> None:
         time.sleep(0.01)
 
 
-def test_a_killed_run_resumes_bit_for_bit(tmp_path):
+def test_a_killed_run_resumes_bit_for_bit(tmp_path, capsys):
     run(tmp_path / "whole", 50, log_every=1)
     process = script(tmp_path / "killed")
     wait_for_step(tmp_path / "killed", 6, process)
@@ -62,6 +62,7 @@ def test_a_killed_run_resumes_bit_for_bit(tmp_path):
     assert 6 <= reached < 50
     result = run(tmp_path / "killed", 50, resume=True, log_every=1)
     assert (result.step, result.reason) == (50, "steps")
+    assert f"was left locked by process {process.pid}" in capsys.readouterr().out
     assert same(result.state, tmp_path / "whole" / "state-00000050.safetensors")
     lines = [json.loads(line) for line in (tmp_path / "killed" / "log.jsonl").read_text().splitlines()]
     whole = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
