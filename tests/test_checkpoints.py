@@ -201,7 +201,7 @@ def test_a_start_loads_neither_a_compiler_nor_what_reads_photographs():
     """Each takes half a second and tens of MiB; making pairs needs none of them."""
     code = (
         "import sys; from retinagan.pipeline import RetinaGAN; RetinaGAN.from_pretrained(device='cpu'); "
-        "print(*{'torch._dynamo', 'scipy.signal', 'scipy.stats', 'scipy.optimize'} & set(sys.modules))"
+        "print(*{'torch._dynamo', 'sympy', 'scipy.signal', 'scipy.stats', 'scipy.optimize'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -84,9 +84,14 @@ def plain(text: str) -> str:
 # --- the model ---
 
 
+def default_folder() -> Path:
+    """The folder of weights that ``RETINAGAN_MODEL`` names, or ``checkpoints/default``."""
+    return resources.model_folder(os.environ.get("RETINAGAN_MODEL") or "checkpoints/default")
+
+
 def model_folder() -> Path:
-    """The folder of weights: ``RETINAGAN_MODEL`` or ``checkpoints/default``; or the choice of those beside it."""
-    folder = resources.model_folder(os.environ.get("RETINAGAN_MODEL") or "checkpoints/default")
+    """The default folder of weights, or the choice of those beside it."""
+    folder = default_folder()
     beside = [path.parent for path in sorted(folder.parent.glob("*/photos.safetensors"))]
     names = {path.name: path for path in beside if (path / "maps.safetensors").is_file()}
     if len(names) < 2 or folder.name not in names:
@@ -99,8 +104,12 @@ def model_folder() -> Path:
 
 
 def models() -> Models:
-    """The loaded networks, shared by all sessions; loading them shows a spinner."""
-    folder = model_folder()
+    """The loaded networks of the chosen folder."""
+    return load(model_folder())
+
+
+def load(folder: Path) -> Models:
+    """The networks of a folder, shared by all sessions; loading them shows a spinner."""
     return cached_models(str(folder), _stamp(folder))
 
 

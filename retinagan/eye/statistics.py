@@ -100,6 +100,7 @@ class EyeStatistics(nn.Module):
         self.register_buffer(
             "light_codes", torch.randn(KEPT_EYES, components, generator=torch.Generator().manual_seed(0))
         )
-        self.register_buffer("texture_mean", torch.tensor([-4.0] * TEXTURE_BANDS + [math.log(VESSEL_UNIT)]))
+        logs = [-4.0] * TEXTURE_BANDS + [math.log(VESSEL_UNIT)]
+        self.register_buffer("texture_mean", torch.tensor(logs))
         self.register_buffer("texture_factor", torch.zeros(TEXTURE_BANDS + 1, TEXTURE_BANDS + 1))
-        self.register_buffer("texture_logs", self.texture_mean.repeat(KEPT_EYES, 1))
+        self.register_buffer("texture_logs", torch.tensor([logs] * KEPT_EYES))

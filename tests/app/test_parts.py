@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import threading
 import time
 
 import numpy as np
 import pytest
+import streamlit as st
 
-from retinagan.app import compare, examples, measures, palette, starts, studio, widgets
+from retinagan.app import compare, examples, measures, palette, server, starts, studio, widgets
 from retinagan.app.history import MAX_STEPS, History
 from retinagan.app.rendering import Renderer
 from retinagan.files import provenance
@@ -52,6 +55,35 @@ def test_starts_as_text():
     for wrong in ("", "g5-s1", "g3-s9223372036854775808", "g3-s7-t1.5", "g3-s-1", "left ", "example-", "example-x"):
         with pytest.raises(ValueError, match="start is"):
             starts.parse(wrong)
+
+
+def start_of_the_server() -> None:
+    """Until its thread has done what it does."""
+
+    async def start() -> None:
+        async with server.networks_ahead(st.App(ROOT / "web_demo.py")):
+            for thread in threading.enumerate():
+                if thread.name == "networks":
+                    thread.join()
+
+    asyncio.run(start())
+
+
+def test_the_server_loads_the_networks_before_any_session(folder, monkeypatch):
+    monkeypatch.setenv("RETINAGAN_MODEL", str(folder))
+    st.cache_resource.clear()
+    start_of_the_server()
+    monkeypatch.delattr(studio, "Models")  # nothing can be loaded any more
+    assert widgets.load(widgets.default_folder()).pipeline.name == "tiny"
+
+
+def test_the_server_starts_without_weights_too(monkeypatch, tmp_path):
+    monkeypatch.setenv("RETINAGAN_MODEL", str(tmp_path / "nowhere"))
+    st.cache_resource.clear()
+    start_of_the_server()
+    assert gc.isenabled()
+    with pytest.raises(FileNotFoundError, match="no model folder"):
+        widgets.load(widgets.default_folder())
 
 
 def test_messages_show_a_strangers_text_letter_by_letter():
