@@ -99,7 +99,16 @@ class Contents(Result):
                 f"{mild.with_aneurysms:.0%} hold microaneurysms, {mild.more_than_a_trace:.0%} hold more than "
                 f"{criteria.TRACE} px of other lesions",
             ),
+            self._medians(),
         ]  # fmt: skip
+
+    def _medians(self) -> Criterion:
+        limit = criteria.MEDIANS
+        enough = [row for row in self.grades if row.real.n >= criteria.ENOUGH_MAPS]
+        ratios = [(ratio, f"{told}: {number(ratio)}") for row in enough for ratio, told in row.medians()]
+        off = [told for ratio, told in ratios if not limit.met(ratio)]
+        told = f"{len(ratios) - len(off)} of {len(ratios)} within; {'; '.join(off)}".rstrip("; ")
+        return Criterion(limit.name, not off if ratios else None, told)
 
     def table(self) -> list[str]:
         sets = {f"{row.grade} {who}": found for row in self.grades for who, found in row.sets()}

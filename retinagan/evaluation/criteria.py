@@ -51,6 +51,10 @@ ENOUGH_PHOTOS = 64
 
 # Maps
 SHARES = Limit("difference of the share of maps with each lesion to that of real ones", most=0.12)
+MEDIANS = Limit(
+    f"generated over real median of number, area and size of each lesion, every grade with {ENOUGH_MAPS} real maps",
+    least=0.75, most=1.25,
+)  # fmt: skip
 MILD_ANEURYSMS = Limit("share of grade-1 maps with microaneurysms", least=0.9)
 MILD_OTHERS = Limit("share of grade-1 maps with more than a trace of other lesions", most=0.1)
 KAPPA = Limit("kappa of generated maps over that of real ones", least=0.9)

@@ -67,9 +67,7 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         if made.dtype == np.uint8:
             png = Image.fromarray(made)
-            write_atomically(
-                self.folder / f"{name}.png", lambda file: png.save(file, format="PNG", compress_level=1)
-            )
+            write_atomically(self.folder / f"{name}.png", lambda file: png.save(file, format="PNG", compress_level=1))
         else:
             array = io.BytesIO()
             np.save(array, made)

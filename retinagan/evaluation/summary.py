@@ -156,3 +156,16 @@ class GradeContents:
             share = theirs.corrected
             text += f", corrected {share:.2f}"
         return abs(ours - share), f"{text} (n {self.real.n})"
+
+    def medians(self) -> list[tuple[float, str]]:
+        """Generated over real median of each lesion's number, area and size, with both in words; those alone that the
+        median real map has. Soft exudates are too few to tell."""
+        found = []
+        for kind in ("EX", "HE", "MA"):
+            ours, theirs = self.generated.lesions[kind], self.real.lesions[kind]
+            for name in ("number", "area", "size"):
+                own, real = ((getattr(lesion, name) or [0.0, 0.0, 0.0])[1] for lesion in (ours, theirs))
+                if real and (theirs.number or [0, 0, 0])[1]:
+                    told = f"{kind} {name} of grade {self.grade} {numbers([own])}, real {numbers([real])}"
+                    found.append((own / real, told))
+        return found

@@ -50,6 +50,25 @@ def test_shares_of_predicted_maps_are_corrected_among_the_annotated_ones():
     assert difference == pytest.approx(0.25) and "corrected 0.65" in text
 
 
+def test_medians_are_compared_where_the_median_real_map_has_the_lesion():
+    few, many, none = empty_map(512), empty_map(512), empty_map(512)
+    for count, label_map in ((2, few), (3, many)):
+        for place in range(count):
+            label_map[100 + 10 * place, 300:304] = HE
+    many[200:202, 300] = EX
+
+    def summary(*maps):
+        return Summary.of(Measured.of(maps, 512))
+
+    row = GradeContents(3, {}, summary(few, few, none), summary(), summary(many, many, none))
+    found = {told.split(",")[0]: ratio for ratio, told in row.medians()}
+    assert found == {
+        "HE number of grade 3 3": pytest.approx(1.5),
+        "HE area of grade 3 5.83e-05": pytest.approx(1.5),
+        "HE size of grade 3 4": pytest.approx(1),
+    }
+
+
 def test_published_shares_are_those_of_all_lesions_and_grades():
     assert set(FGADR_SHARES) == {"EX", "HE", "SE", "MA"}
     assert all(len(shares) == 5 for shares in FGADR_SHARES.values())

@@ -132,7 +132,8 @@ def good_figures() -> dict[str, Result]:
 
     def summary(grade: int) -> Summary:
         shares = {"MA": 0.2 * grade, "HE": 0.1, "EX": 0.1, "SE": 0.1}
-        lesions = {k: replace(nothing.lesions[k], share=v, interval=[0.0, 1.0]) for k, v in shares.items()}
+        quartiles = dict.fromkeys(("number", "area", "size"), [1.0, 2.0, 3.0])
+        lesions = {k: replace(nothing.lesions[k], share=v, interval=[0.0, 1.0], **quartiles) for k, v in shares.items()}
         return replace(nothing, n=50, burden=[0, 0.01 * grade, 1], lesions=lesions)
 
     def graded(kappa: float) -> Graded:
@@ -159,7 +160,7 @@ def verdicts(figures: dict[str, Result]) -> list[bool | None]:
 
 
 def test_all_criteria_can_be_met():
-    assert verdicts(good_figures()) == [True] * 9
+    assert verdicts(good_figures()) == [True] * 10
 
 
 @pytest.mark.parametrize(
@@ -169,18 +170,19 @@ def test_all_criteria_can_be_met():
         (1, ("contents", "grades", 2, "generated", "burden"), [0, 0.01, 1]),
         (2, ("contents", "mild", "more_than_a_trace"), 0.2),
         (2, ("contents", "mild", "with_aneurysms"), 0.5),
-        (3, ("grader", "generated", "kappa"), 0.71),
-        (4, ("distances", "grades", 4, "frechet", "ratio"), 3.1),
-        (5, ("distances", "grades", 1, "coverage", "coverage"), 0.49),
-        (6, ("nearest", "copies"), 1),
-        (7, ("clean_up", "before", "one_disc"), 0.94),
-        (7, ("clean_up", "after", "plausible_disc"), 0.999),
-        (7, ("clean_up", "after", "lesions_inside"), 0.999),
-        (8, ("clean_up", "seconds_a_thousand"), 601.0),
+        (3, ("contents", "grades", 2, "generated", "lesions", "MA", "size"), [1.0, 2.6, 3.0]),
+        (4, ("grader", "generated", "kappa"), 0.71),
+        (5, ("distances", "grades", 4, "frechet", "ratio"), 3.1),
+        (6, ("distances", "grades", 1, "coverage", "coverage"), 0.49),
+        (7, ("nearest", "copies"), 1),
+        (8, ("clean_up", "before", "one_disc"), 0.94),
+        (8, ("clean_up", "after", "plausible_disc"), 0.999),
+        (8, ("clean_up", "after", "lesions_inside"), 0.999),
+        (9, ("clean_up", "seconds_a_thousand"), 601.0),
     ],
 )
 def test_each_criterion_fails_alone(place, path, value):
-    assert verdicts(changed(good_figures(), path, value)) == [number != place for number in range(9)]
+    assert verdicts(changed(good_figures(), path, value)) == [number != place for number in range(10)]
 
 
 def test_what_data_cannot_tell_is_said():
@@ -188,8 +190,8 @@ def test_what_data_cannot_tell_is_said():
     figures = changed(figures, ("grader", "grades"), [0, 2, 3, 4])
     for grade in range(5):
         figures = changed(figures, ("distances", "grades", grade, "n"), 39)
-    assert verdicts(figures) == [None, True, True, None, None, None, True, True, True]
-    assert verdicts(figures | {"grader": Grading([])})[3] is None
+    assert verdicts(figures) == [None, True, True, True, None, None, None, True, True, True]
+    assert verdicts(figures | {"grader": Grading([])})[4] is None
     figures = changed(figures, ("contents", "grades", 2, "generated", "lesions", "HE", "share"), 0.9)
     assert verdicts(figures)[0] is False
     assert "HE of grade 2 0.90, real 0.10 [0 1] (n 50)" in figures["contents"].criteria()[0].figures
