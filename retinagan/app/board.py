@@ -15,8 +15,9 @@ import numpy as np
 
 from retinagan.app.history import History
 from retinagan.maps import lesions
+from retinagan.maps.budget import Budget
 from retinagan.maps.canvas import Mark, Window, rasterise, read_mark
-from retinagan.maps.strokes import MAX_OBJECTS, Gesture, describe, gesture_of
+from retinagan.maps.strokes import MAX_OBJECTS, MAX_POINTS, Gesture, count_points, describe, gesture_of
 
 CANVAS = 512
 """Side of the canvas in its own pixels; the page zooms it to its column."""
@@ -28,10 +29,13 @@ _AT_ONCE = {Gesture.SWEEP, Gesture.MOVE_DISC, Gesture.LOOK_CLOSER}
 
 
 class _Painted(NamedTuple):
-    """The mounted canvas' strokes that are painted already, the map with them, and which gestures they are."""
+    """The mounted canvas' strokes that are painted already, the map with them, their work and which gestures they are.
+
+    With half of a drawing's work done the strokes are baked, so that the next ones begin with none."""
 
     objects: list
     label_map: np.ndarray
+    budget: Budget
     gestures: frozenset[Gesture] = frozenset()
 
 
@@ -55,7 +59,7 @@ class Board:
         self.undone: list = []
         self.window = Window(0, 0, start.shape[0])
         self.troubles: list[str] = []
-        self._painted = _Painted([], start)
+        self._painted = _Painted([], start, Budget())
 
     # --- what is there ---
 
@@ -101,7 +105,8 @@ class Board:
     def receive(self, value: object) -> None:
         """Take in the canvas' state, ``{"drawing": {"raw": {"objects": […]}}}``; anything else changes nothing.
 
-        Strokes that cannot be painted are said in :attr:`troubles` and dropped. Marks (move the disc, look closer) and
+        Strokes that cannot be painted are said in :attr:`troubles` and dropped; so is a message of more than a hand
+        draws, as a whole and before any work is done. Marks (move the disc, look closer) and
         lesions that were swept away take effect at once, on a canvas mounted anew.
         """
         found = _objects(value)
@@ -109,11 +114,17 @@ class Board:
         if found is None or found == self.objects:
             return
         self.undone, self.troubles = [], []
-        if len(found) > MAX_OBJECTS:
-            self._trouble(ValueError(f"the canvas holds {len(found)} strokes; the first {MAX_OBJECTS} are kept"))
-        self.objects = found[:MAX_OBJECTS]
+        points = count_points(found[: MAX_OBJECTS + 1])
+        if len(found) > MAX_OBJECTS or points > MAX_POINTS:
+            told = f"{len(found):,} strokes" if len(found) > MAX_OBJECTS else f"strokes of {points:,} points"
+            told = f"the canvas sent {told}; at most {MAX_OBJECTS:,} of {MAX_POINTS:,} points are taken at a time"
+            self.bake()
+            self._trouble(ValueError(f"{told}. What was there before is kept: draw on"))
+            self._mount([])
+            return
+        self.objects = found
         self._repaint()
-        if self.troubles or self._painted.gestures & _AT_ONCE:
+        if self.troubles or self._painted.gestures & _AT_ONCE or self._painted.budget.half_spent:
             self.bake()
 
     # --- what the page asks for ---
@@ -174,13 +185,17 @@ class Board:
         if not self.objects and not self.undone:
             return
         place: Mark | None = None
+        budget = Budget()
         for item in self.objects:
             try:
-                place = self._step(item) or place
+                place = self._step(item, budget) or place
             except (ValueError, TypeError) as error:
                 self._trouble(error)
         # What was undone lies ahead of where the history stands, so that Redo finds it.
-        ahead = sum(self.history.add(self._paint(i, self.history.current), describe(i)) for i in reversed(self.undone))
+        ahead = sum(
+            self.history.add(self._paint(item, self.history.current, budget), describe(item))
+            for item in reversed(self.undone)
+        )
         for _ in range(ahead):
             self.history.undo()
         self.undone = []
@@ -190,11 +205,11 @@ class Board:
 
     # --- parts ---
 
-    def _step(self, item: Mapping) -> Mark | None:
+    def _step(self, item: Mapping, budget: Budget) -> Mark | None:
         """An object as a step of the history; the mark of a place to look at, when it is that."""
         mark = read_mark(item, self.size, CANVAS, self.window)
         if mark is None:
-            self.history.add(self._paint(item, self.history.current), describe(item))
+            self.history.add(self._paint(item, self.history.current, budget), describe(item))
         elif mark.gesture is Gesture.MOVE_DISC:
             self.history.add(lesions.move_disc(self.history.current, mark.x, mark.y), "Disc moved")
         return mark if mark is not None and mark.gesture is Gesture.LOOK_CLOSER else None
@@ -203,24 +218,24 @@ class Board:
         self.mounts += 1
         self.loaded = False
         self.objects = copy.deepcopy(objects)
-        self._painted = _Painted([], self.history.current)
+        self._painted = _Painted([], self.history.current, Budget())
         self._repaint()
 
     def _repaint(self) -> None:
         """Paint the objects; those that are painted already are not painted again."""
-        done, label_map, gestures = self._painted
+        done, label_map, budget, gestures = self._painted
         if self.objects[: len(done)] != done:
-            done, label_map, gestures = _Painted([], self.history.current)
+            done, label_map, budget, gestures = _Painted([], self.history.current, Budget())
         for item in self.objects[len(done) :]:
             try:
-                label_map = self._paint(item, label_map)
+                label_map = self._paint(item, label_map, budget)
                 gestures |= {gesture_of(item)}
             except (ValueError, TypeError) as error:
                 self._trouble(error)
-        self._painted = _Painted(list(self.objects), label_map, gestures)
+        self._painted = _Painted(list(self.objects), label_map, budget, gestures)
 
-    def _paint(self, item: Mapping, label_map: np.ndarray) -> np.ndarray:
-        return rasterise({"objects": [item]}, label_map, CANVAS, self.window)
+    def _paint(self, item: Mapping, label_map: np.ndarray, budget: Budget) -> np.ndarray:
+        return rasterise({"objects": [item]}, label_map, CANVAS, self.window, budget)
 
     def _trouble(self, error: Exception) -> None:
         text = str(error).removeprefix("stroke 1: ")

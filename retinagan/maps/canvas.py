@@ -13,16 +13,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from retinagan.maps import lesions
+from retinagan.maps.budget import Budget
 from retinagan.maps.labels import check_map
 from retinagan.maps.parts import field_of_view
-from retinagan.maps.shapes import MAX_COORDINATE, Outline, fill_mask, stroke_mask
+from retinagan.maps.patches import PaintCache, Patch, pack
+from retinagan.maps.polylines import fill_mask, stroke_mask
+from retinagan.maps.shapes import MAX_COORDINATE, Outline
 from retinagan.maps.strokes import MARKS, SHAPES, Gesture, Stroke, read_strokes
+
+LEAST_SPRAYED = 4_000
+"""Pixels that even the smallest spray takes of a budget: it looks at the whole map."""
+
+_CACHE = PaintCache()
+_field = lru_cache(maxsize=4)(field_of_view)
 
 
 class Window(NamedTuple):
@@ -41,25 +50,12 @@ class Mark(NamedTuple):
     y: float
 
 
-class _Patch(NamedTuple):
-    """Pixels of one class: a bit mask of ``shape``, packed, with its top left corner in the map."""
-
-    label: int
-    top: int
-    left: int
-    shape: tuple[int, int]
-    bits: bytes
-
-    def mask(self) -> np.ndarray:
-        count = self.shape[0] * self.shape[1]
-        return np.unpackbits(np.frombuffer(self.bits, np.uint8), count=count).reshape(self.shape).astype(bool)
-
-
 def rasterise(
     drawing: Mapping[str, Any] | None,
     start: np.ndarray,
     canvas_size: float | None = None,
     window: Window | None = None,
+    budget: Budget | None = None,
 ) -> np.ndarray:
     """Paint a drawing onto a lesion map.
 
@@ -68,14 +64,15 @@ def rasterise(
         start: lesion map ``uint8 (S, S)`` under the strokes; not changed.
         canvas_size: side of the canvas in its own pixels; it is scaled to ``S``. None: the canvas is S pixels wide.
         window: the part of the map that the canvas shows; None: the whole.
+        budget: what the work is taken from, done now or before; None: one for this drawing alone.
 
     Returns:
         The lesion map ``uint8 (S, S)``.
 
     Raises:
         ValueError: a colour outside the palette, an unknown kind of object, numbers that are not finite or absurd,
-            more strokes than a hand draws, or a spray where nothing can lie (the object's position in the list is
-            named).
+            more work than strokes of a hand are (told before it is done), or a spray where nothing can lie (the
+            object's position in the list is named).
         TypeError: not a drawing at all.
     """
     check_map(start)
@@ -84,17 +81,20 @@ def rasterise(
     size = start.shape[0]
     scale, offset = _view(size, canvas_size, window)
     strokes = read_strokes(drawing)
+    budget = Budget() if budget is None else budget
     label_map = start.copy()
     if not strokes:
         return label_map
-    field = field_of_view(size)
+    field = _field(size)
     for number, stroke in enumerate(strokes, 1):
         if stroke.gesture in MARKS.values():
             continue
         try:
-            patches = _patches(stroke, size, scale, offset)
+            key = (*stroke, size, scale, *offset)
+            patches = _CACHE.get(key, partial(_patches, stroke, size, scale, offset), budget)
             if stroke.gesture is not Gesture.PAINT and stroke.label is not None:
                 region = _paint(patches, np.zeros((size, size), dtype=bool), field, True)
+                budget.spend("sprayed pixels", max(LEAST_SPRAYED, int(region.sum())))
                 label_map = lesions.spray(label_map, stroke.label, region, stroke.seed)
             else:
                 _paint(patches, label_map, field)
@@ -115,7 +115,7 @@ def read_mark(
     if not strokes or strokes[0].gesture not in MARKS.values():
         return None
     scale, offset = _view(size, canvas_size, window)
-    shape = SHAPES["circle"].outline(strokes[0].geometry, scale)
+    shape = SHAPES["circle"].outline(strokes[0].geometry, scale, Budget())
     x, y = _placement(strokes[0], shape)[1] * scale + offset
     return Mark(strokes[0].gesture, float(x), float(y))
 
@@ -128,7 +128,7 @@ def _view(size: int, canvas_size: float | None, window: Window | None) -> tuple[
     return side / _positive(side if canvas_size is None else canvas_size, "canvas_size"), (float(left), float(top))
 
 
-def _paint(patches: tuple[_Patch, ...], target: np.ndarray, field: np.ndarray, value: bool | None = None) -> np.ndarray:
+def _paint(patches: tuple[Patch, ...], target: np.ndarray, field: np.ndarray, value: bool | None = None) -> np.ndarray:
     """Write the patches' classes, or ``value``, into ``target`` where the field is; returns it."""
     for patch in patches:
         rows = slice(patch.top, patch.top + patch.shape[0])
@@ -137,17 +137,17 @@ def _paint(patches: tuple[_Patch, ...], target: np.ndarray, field: np.ndarray, v
     return target
 
 
-@lru_cache(maxsize=1024)
-def _patches(stroke: Stroke, size: int, scale: float, offset: tuple[float, float] = (0.0, 0.0)) -> tuple[_Patch, ...]:
-    """Pixels of a stroke on a map of ``size``: of its fill, then of its line. Cached: an unchanged stroke is free."""
-    shape = SHAPES[stroke.kind].outline(stroke.geometry, scale * max(abs(stroke.scale_x), abs(stroke.scale_y), 1e-6))
+def _patches(stroke: Stroke, size: int, scale: float, offset: tuple[float, float], budget: Budget) -> tuple[Patch, ...]:
+    """Pixels of a stroke on a map of ``size``: of its fill, then of its line."""
+    finest = scale * max(abs(stroke.scale_x), abs(stroke.scale_y), 1e-6)
+    shape = SHAPES[stroke.kind].outline(stroke.geometry, finest, budget)
     linear, centre = _placement(stroke, shape)
     if abs(np.linalg.det(linear)) < 1e-9:
         return ()  # squeezed to a line of no width: the canvas shows nothing either
     points = [((part - shape.offset) @ linear.T + centre) * scale + offset for part in shape.parts]
     patches = []
     if stroke.fill is not None:
-        patches.append((stroke.fill, fill_mask(points, size)))
+        patches.append(pack(stroke.fill, fill_mask(points, size, budget)))
     if stroke.stroke is not None and stroke.stroke_width > 0:
         singular = np.linalg.svd(linear, compute_uv=False)
         if stroke.uniform or math.isclose(singular[0], singular[1], rel_tol=1e-6):
@@ -157,8 +157,8 @@ def _patches(stroke: Stroke, size: int, scale: float, offset: tuple[float, float
             # The stroke was stretched with its shape: distances are measured where it was round.
             metric = np.linalg.inv(linear * scale)
             half = stroke.stroke_width / 2
-        patches.append((stroke.stroke, stroke_mask(points, half, size, metric, stroke.butt)))
-    return tuple(patch for label, mask in patches if (patch := _pack(label, mask)) is not None)
+        patches.append(pack(stroke.stroke, stroke_mask(points, half, size, metric, stroke.butt, budget)))
+    return tuple(patch for patch in patches if patch is not None)
 
 
 def _placement(stroke: Stroke, shape: Outline) -> tuple[np.ndarray, np.ndarray]:
@@ -175,14 +175,6 @@ def _placement(stroke: Stroke, shape: Outline) -> tuple[np.ndarray, np.ndarray]:
     box += stroke.stroke_width if stroke.uniform else 0.0
     to_centre = turn @ (-np.array([stroke.origin_x, stroke.origin_y]) * box)
     return turn @ dims, np.array([stroke.left, stroke.top]) + to_centre
-
-
-def _pack(label: int, mask: np.ndarray) -> _Patch | None:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return None
-    cut = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return _Patch(label, int(rows[0]), int(columns[0]), cut.shape, np.packbits(cut).tobytes())
 
 
 def _positive(value: float, name: str) -> float:

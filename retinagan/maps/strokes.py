@@ -9,15 +9,15 @@ from __future__ import annotations
 import enum
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from retinagan.maps.labels import BG, CLASSES, OD, VB
 from retinagan.maps.shapes import MAX_COORDINATE, circle, line, path, polygon, rectangle
 
 MAX_OBJECTS = 2_000
-MAX_POINTS = 100_000
-"""Points of all strokes together; some hundred long freehand strokes."""
+MAX_POINTS = 200_000
+"""Points of all strokes together; a thousand long freehand strokes."""
 
 _CLASS_OF = {c.colour: c.index for c in CLASSES}
 SHAPES = {"path": path, "line": line, "rect": rectangle, "circle": circle, "polygon": polygon}
@@ -70,11 +70,7 @@ class Stroke(NamedTuple):
 
     @property
     def gesture(self) -> Gesture:
-        if not self.spray:
-            return Gesture.PAINT
-        if self.kind == "circle":
-            return MARKS[self.label]
-        return Gesture.SWEEP if self.label == VB else Gesture.SPRAY
+        return _gesture(self.kind, self.label, self.spray)
 
     @property
     def seed(self) -> int:
@@ -98,8 +94,12 @@ def read_strokes(drawing: Mapping[str, Any] | None) -> list[Stroke]:
             f"the drawing has {len(objects)} strokes; at most {MAX_OBJECTS} are allowed. Clear it, or start from its "
             f"map"
         )
+    points = count_points(objects)
+    if points > MAX_POINTS:
+        raise ValueError(
+            f"the drawing has {points:,} points; at most {MAX_POINTS:,} are allowed. Clear it, or start from its map"
+        )
     strokes = []
-    points = 0
     for number, item in enumerate(objects, 1):
         if not isinstance(item, Mapping):
             raise TypeError(f"stroke {number} is {type(item).__name__}; a stroke is a mapping")
@@ -109,14 +109,18 @@ def read_strokes(drawing: Mapping[str, Any] | None) -> list[Stroke]:
             stroke = _read_stroke(item)
         except ValueError as error:
             raise ValueError(f"stroke {number}: {error}") from error
-        points += len(stroke.geometry)
-        if points > MAX_POINTS:
-            raise ValueError(f"the drawing has more than {MAX_POINTS} points. Clear it, or start from its map")
         strokes.append(stroke)
     return strokes
 
 
-def _read_stroke(item: Mapping[str, Any]) -> Stroke:
+def count_points(objects: Iterable[object]) -> int:
+    """Points, or commands of paths, of all objects together, before any is read."""
+    lists = (item.get(name) for item in objects if isinstance(item, Mapping) for name in ("path", "points"))
+    return sum(len(found) for found in lists if isinstance(found, list))
+
+
+def _read_paint(item: Mapping[str, Any]) -> tuple[str, int | None, int | None, bool]:
+    """Kind, class of the line, class of the fill, and whether either is the translucent one."""
     kind = str(item.get("type", "")).lower()
     if kind not in SHAPES:
         raise ValueError(f"type is {str(item.get('type'))[:40]!r}; allowed are Path, Line, Rect, Circle and Polygon")
@@ -124,13 +128,18 @@ def _read_stroke(item: Mapping[str, Any]) -> Stroke:
     line, fill = _paint_of(item.get("stroke")), _paint_of(None if kind == "line" else item.get("fill"))
     if kind == "circle" and (line[1] or fill[1]) and (line[0] if fill[0] is None else fill[0]) not in MARKS:
         raise ValueError("a translucent circle marks a place; its class is the optic disc or the background")
+    return kind, line[0], fill[0], line[1] or fill[1]
+
+
+def _read_stroke(item: Mapping[str, Any]) -> Stroke:
+    kind, line, fill, spray = _read_paint(item)
     flip_x, flip_y = (-1 if item.get(name) is True else 1 for name in ("flipX", "flipY"))
     return Stroke(
         kind=kind,
         geometry=SHAPES[kind].read(item),
-        stroke=line[0],
-        fill=fill[0],
-        spray=line[1] or fill[1],
+        stroke=line,
+        fill=fill,
+        spray=spray,
         stroke_width=_number(item, "strokeWidth", 1.0, low=0.0),
         uniform=item.get("strokeUniform") is True,
         butt=kind == "line" and item.get("strokeLineCap", "butt") == "butt",
@@ -196,8 +205,18 @@ def gesture_of(item: Mapping[str, Any]) -> Gesture:
     Raises:
         ValueError, TypeError: as :func:`read_strokes` does.
     """
-    strokes = read_strokes({"objects": [item]})
-    return strokes[0].gesture if strokes else Gesture.PAINT
+    if item.get("visible", True) is False:
+        return Gesture.PAINT
+    kind, line, fill, spray = _read_paint(item)
+    return _gesture(kind, line if fill is None else fill, spray)
+
+
+def _gesture(kind: str, label: int | None, spray: bool) -> Gesture:
+    if not spray:
+        return Gesture.PAINT
+    if kind == "circle":
+        return MARKS[label]
+    return Gesture.SWEEP if label == VB else Gesture.SPRAY
 
 
 def describe(item: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from retinagan.app.board import CANVAS, Board
 from retinagan.maps import lesions
+from retinagan.maps.budget import MOST
 from retinagan.maps.labels import BG, EX, HE, MA, OD, SE, VB, empty_map
 from retinagan.maps.lesions import count_lesions
 from retinagan.maps.strokes import Gesture, gesture_colour, hex_colour
@@ -96,10 +97,43 @@ def test_what_cannot_be_painted_is_said_dropped_and_spares_the_rest(board, wrong
     assert not board.troubles and (board.map == SE).any()
 
 
-def test_more_strokes_than_a_hand_draws(board, monkeypatch):
-    monkeypatch.setattr("retinagan.app.board.MAX_OBJECTS", 20)
-    board.receive(sent(*[ONE] * 21))
-    assert "21 strokes" in board.troubles[0] and (board.map == HE).any()
+def test_a_message_of_more_than_a_hand_draws_is_refused_at_once_and_spares_the_rest(board):
+    board.receive(sent(ONE))
+    drawn, mounts = board.map, board.mounts
+    for wrong, told in (
+        (sent(*[ONE] * 10**6), "1,000,000 strokes; at most 2,000 of 200,000 points"),
+        (sent(TWO | {"path": [["M", 0, 0]] * 200_001}), "strokes of 200,001 points"),
+    ):
+        board.receive(wrong)
+        assert told in board.troubles[0] and len(board.troubles) == 1
+        assert np.array_equal(board.map, drawn) and board.objects == [] and board.mounts > mounts
+        mounts = board.mounts
+    board.receive(sent(TWO))
+    assert (board.map == EX).any() and not board.troubles
+    board.undo()
+    board.undo()
+    assert not (board.map == HE).any()
+
+
+def test_strokes_that_are_more_than_a_hand_draws_are_said_and_dropped(board, monkeypatch):
+    monkeypatch.setitem(MOST, "pixels", 40_000)
+    board.receive(sent(ONE, TWO, THREE, ONE, TWO))
+    assert len(board.troubles) == 1 and "more than a hand draws (above 40,000 pixels)" in board.troubles[0]
+    assert board.names == ["Haemorrhage, circle", "Hard exudate, circle", "Soft exudate, circle"]
+    board.receive(sent(THREE))
+    assert not board.troubles, "the next canvas begins anew"
+
+
+def test_a_canvas_that_was_worked_on_for_long_begins_anew_and_loses_nothing(board, monkeypatch):
+    monkeypatch.setitem(MOST, "sprayed pixels", 20_000)
+    for number in range(8):
+        item = spray(HE, (0.3 + 0.05 * number, 0.6), (0.3 + 0.05 * number, 0.7))
+        board.receive(sent(*board.objects, item))
+        assert not board.troubles and len(board.names) == number + 1
+    assert board.mounts > 1
+    for _ in range(8):
+        board.undo()
+    assert np.array_equal(board.map, empty_map(512, "left"))
 
 
 def test_undo_takes_strokes_one_by_one_then_steps_and_redo_brings_all_back(board):
