@@ -36,6 +36,12 @@ NETWORKS = {
 }
 MAX_PARAMETERS = 500_000_000
 """No config may ask for more: the original's larger network has 106.5 million."""
+MAX_HEADER = 4 * 2**20
+"""Bytes of a file's header; the largest of this project has 45 thousand."""
+MAX_TENSORS = 10_000
+MAX_DEPTH = 50
+"""Levels of lists and objects in config and facts: what reads deeper JSON may write it no more."""
+MAX_BYTES = 4 * MAX_PARAMETERS + MAX_HEADER
 
 
 class CheckpointError(ValueError):
@@ -115,8 +121,9 @@ def load(path: str | Path, network: str) -> tuple[Any, dict]:
 
     Raises:
         FileNotFoundError: no such file.
-        CheckpointError: not a safetensors file, truncated, of another network or format, a config that
-            does not build, or keys, shapes or dtypes that differ from what the config says.
+        CheckpointError: not a safetensors file, truncated, larger than any network, of another network or format, a
+            config that does not build, or keys, shapes or dtypes that differ from what the config says. What is wrong
+            is found in the header, before anything of that size is done.
     """
     path = Path(path)
     metadata, shapes = _header(path)
@@ -137,11 +144,11 @@ def load(path: str | Path, network: str) -> tuple[Any, dict]:
     if missing or unexpected:
         raise CheckpointError(
             f"{path}: tensors do not fit its config; missing {missing[:3]} ({len(missing)}), "
-            f"unexpected {unexpected[:3]} ({len(unexpected)})"
+            f"unexpected {_shown(unexpected[:3])} ({len(unexpected)})"
         )
     for key, (shape, dtype) in expected.items():
         if shapes[key][0] != shape or shapes[key][1] not in dtype:
-            raise CheckpointError(f"{path}: tensor {key} is {shapes[key]}; its config says {shape} of {dtype}")
+            raise CheckpointError(f"{path}: tensor {key} is {_shown(shapes[key])}; its config says {shape} of {dtype}")
     with safe_open(path, framework="pt", device="cpu") as file:
         state = {key: file.get_tensor(key) for key in expected}
     for key, tensor in state.items():
@@ -186,23 +193,55 @@ def _header(path: Path) -> tuple[dict, dict[str, tuple[tuple[int, ...], str]]]:
         raise FileNotFoundError(
             f"no checkpoint at {path}; a model folder holds maps.safetensors and photos.safetensors"
         )
+    _check_size(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
+            keys = file.keys()
+            if len(keys) > MAX_TENSORS:
+                raise CheckpointError(f"{path} holds {len(keys):,} tensors; at most {MAX_TENSORS:,} are read")
             shapes = {}
-            for key in file.keys():
+            for key in keys:
                 part = file.get_slice(key)
                 shapes[key] = (tuple(part.get_shape()), part.get_dtype())
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is not a whole safetensors file ({error}); fetch or export it again") from error
     if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path} has format {metadata.get('format')!r}; this version reads {FORMAT!r}")
+        raise CheckpointError(f"{path} has format {_shown(metadata.get('format'))}; this version reads {FORMAT!r}")
     if metadata.get("network") not in NETWORKS:
-        raise CheckpointError(f"{path} holds the network {metadata.get('network')!r}; allowed are {tuple(NETWORKS)}")
+        network = _shown(metadata.get("network"))
+        raise CheckpointError(f"{path} holds the network {network}; allowed are {tuple(NETWORKS)}")
     try:
         parsed = {name: json.loads(metadata[name]) for name in ("config", "facts")}
     except (KeyError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its metadata has no readable config and facts ({error})") from error
     if not isinstance(parsed["config"], dict) or not isinstance(parsed["facts"], dict):
         raise CheckpointError(f"{path}: config and facts in its metadata must be JSON objects")
+    if any(map(_too_deep, parsed.values())):
+        raise CheckpointError(f"{path}: config and facts in its metadata are nested above {MAX_DEPTH} levels")
     return {**metadata, **parsed}, shapes
+
+
+def _check_size(path: Path) -> None:
+    """Refuse what is larger than any network; whether the file is whole is told later."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        header = int.from_bytes(file.read(8), "little")
+    if MAX_HEADER < header < size:
+        raise CheckpointError(f"{path} has a header of {header:,} bytes; at most {MAX_HEADER:,} are read")
+    if size > MAX_BYTES:
+        raise CheckpointError(f"{path} has {size:,} bytes; at most {MAX_BYTES:,} are read")
+
+
+def _too_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        inner = (item.values() if isinstance(item, dict) else item if isinstance(item, list) else () for item in level)
+        level = [child for children in inner for child in children]
+    return bool(level)
+
+
+def _shown(value: object) -> str:
+    """A value of a stranger's file in an error's line."""
+    text = repr(value)
+    return text if len(text) <= 120 else text[:119] + "…"

@@ -71,7 +71,8 @@ def configuration(cls: type[Config]) -> type[Config]:
     @functools.wraps(unchecked)
     def checked(self: Any, /, **values: Any) -> None:
         if unknown := [name for name in values if name not in fields]:
-            raise ValueError(f"unknown keys {', '.join(unknown)}; allowed are {', '.join(fields)}")
+            names = ", ".join(name[:40] for name in unknown[:5]) + (" …" if len(unknown) > 5 else "")
+            raise ValueError(f"unknown keys {names}; allowed are {', '.join(fields)}")
         for name, value in values.items():
             kind = fields[name].annotation
             if isinstance(value, list):

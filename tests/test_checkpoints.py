@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import struct
 import subprocess
 import sys
 
@@ -189,12 +190,39 @@ def test_hostile_configs_are_refused(folder, values):
     assert len(str(caught.value)) < 400
 
 
-@pytest.mark.parametrize("facts", ['{"a": ' + nested(100_000) + "}", '{"a": 1' + "0" * 5000 + "}", "[]"])
+@pytest.mark.parametrize(
+    "facts",
+    ['{"a": ' + nested(100_000) + "}", '{"a": ' + nested(60) + "}", '{"a": 1' + "0" * 5000 + "}", "[]", "[" * 100_000],
+    ids=range(5),
+)
 def test_hostile_facts_are_refused(folder, facts):
     path = folder / "maps.safetensors"
     rewrite(path, facts=facts)
     with pytest.raises(CheckpointError, match="facts"):
         checkpoints.describe(path)
+
+
+def test_headers_larger_than_any_networks_are_refused_unread(folder, monkeypatch):
+    path = folder / "maps.safetensors"
+    meta = {"format": checkpoints.FORMAT, "network": "maps", "facts": "{}"}
+    long, many = {f"key{number}": 1 for number in range(50_000)}, range(checkpoints.MAX_TENSORS + 1)
+    empty = {f"t{number}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for number in many}
+    for header, told in (
+        ({"__metadata__": meta | {"config": "{}"}} | empty, "holds 10,001 tensors; at most 10,000"),
+        ({"__metadata__": meta | {"config": json.dumps(long)}}, "unknown keys key0, key1, key2, key3, key4 …; allowed"),
+        ({"__metadata__": meta | {"config": "{}", "format": "x" * 10**6}}, "has format 'xxx"),
+        ({"__metadata__": {"x": "y" * checkpoints.MAX_HEADER}}, "header of 4,194,331 bytes; at most 4,194,304"),
+    ):
+        text = json.dumps(header).encode()
+        path.write_bytes(struct.pack("<Q", len(text)) + text)
+        with pytest.raises(CheckpointError, match=told) as caught:
+            checkpoints.load(path, "maps")
+        assert len(str(caught.value)) < 900
+    monkeypatch.setattr(checkpoints, "safe_open", lambda *_, **__: pytest.fail("it was opened"))
+    with open(path, "wb") as file:
+        file.truncate(checkpoints.MAX_BYTES + 1)
+    with pytest.raises(CheckpointError, match="has 2,004,194,305 bytes; at most"):
+        checkpoints.load(path, "maps")
 
 
 def test_a_start_loads_neither_a_compiler_nor_what_reads_photographs():

@@ -144,7 +144,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             raise StateError(f"{path} has state version {meta['version']}; this release reads {VERSION}")
         if meta["crc32"] != _checksum(tensors):
             raise StateError(f"{path} is damaged: its checksum is wrong")
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         if isinstance(error, StateError):
             raise
         raise StateError(f"{path} is damaged or no state of a training run: {error}") from None
