@@ -122,6 +122,38 @@ def memory(process: int) -> float:
     return int(Path(f"/proc/{process}/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 
 
+STROKES, STYLES, MAPS = 200, 50, 50
+
+
+def memory_of_use(model: str) -> dict[str, float]:
+    """The server's peak after strokes on one drawing, then styles of a map, then maps with a photograph each.
+
+    Each page of styles or maps is loaded anew: the sessions that it leaves behind are counted in.
+    """
+    with app(model) as running:
+        page = running.page
+        page.goto(f"{running.address}/draw?start=left&style=7")
+        page.wait_for_function(_NEW_PHOTOGRAPH, arg=[0, None])
+        page.wait_for_function("() => document.querySelector('.rg-step')?.dataset.canvas !== 'loading'")
+        page.wait_for_timeout(2000)
+        for number in range(STROKES):
+            _drag(page, 0.3 + 0.02 * (number % 20), 0.3 + 0.04 * (number // 20))
+            page.wait_for_function(
+                "steps => Number(document.querySelector('.rg-step')?.dataset.steps) >= steps", arg=number + 1
+            )
+        page.wait_for_selector(".st-key-photo_current img")
+        peaks = {f"peak memory after {STROKES} strokes, MiB": memory(running.process)}
+        for first in range(0, STYLES, 8):
+            page.goto(f"{running.address}/styles?style_seed={first}")
+            page.wait_for_function(PHOTOGRAPHS, arg=8)
+        peaks[f"and {STYLES} styles, MiB"] = memory(running.process)
+        for seed in range(0, MAPS, 5):
+            page.goto(f"{running.address}/?grade=3&maps=5&seed={seed}")
+            page.wait_for_function(PHOTOGRAPHS, arg=10)
+        peaks[f"and {MAPS} maps, MiB"] = memory(running.process)
+    return peaks
+
+
 def stroke_to_photo(model: str, strokes: int = 20) -> dict[str, float]:
     """Seconds from the release of the mouse to the new photograph on the page Draw, and of ten strokes in two seconds.
 
@@ -219,5 +251,5 @@ def stroke_seconds(model: str, runs: int = 7) -> float:
 
 if __name__ == "__main__":
     folder = sys.argv[1]
-    figures = measure(folder) | stroke_to_photo(folder)
+    figures = measure(folder) | stroke_to_photo(folder) | memory_of_use(folder)
     print(json.dumps(figures | {"stroke → photograph, page without a browser": stroke_seconds(folder)}))

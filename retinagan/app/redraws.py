@@ -24,7 +24,6 @@ class Redraws:
         for style in map(as_style, styles):
             key = (networks.weights, style_digest(style))
             eyes[key] = before.get(key) or Redraw(networks.pipeline, style)
-            with networks.lock:
-                photographs.append(Photograph(eyes[key].update(pair.label_map), style))
+            photographs.append(Photograph(networks.compute(eyes[key].update, pair.label_map), style))
         self._eyes = eyes
         return replace(pair, photographs=tuple(photographs))

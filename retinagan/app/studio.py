@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import gc
 import io
-import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -24,10 +24,14 @@ from retinagan.pairs import Pair, Photograph, style_digest
 from retinagan.seeds import NUM_GRADES
 
 Weights = tuple[tuple[str, str], ...]
+Result = TypeVar("Result")
 
 
 class Models:
-    """Both networks behind a lock: sessions and threads share them, and one computes at a time.
+    """Both networks and the thread that computes with them, one thing at a time: all sessions share them.
+
+    The threads of sessions come and go, and each that computed would have torch start threads of its own and would
+    leave behind a heap of the size of a photograph's intermediate results.
 
     Attributes:
         pipeline: the networks.
@@ -40,8 +44,12 @@ class Models:
 
         self.pipeline = RetinaGAN.from_pretrained(folder)
         self.weights: Weights = tuple(sorted(self.pipeline.hashes.items()))
-        self.lock = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, "networks")
         self.seconds: deque[float] = deque(maxlen=15)
+
+    def compute(self, what: Callable[..., Result], *given: Any) -> Result:
+        """``what(*given)``, by the networks' thread; not to be called there. Its exceptions are raised here."""
+        return self._thread.submit(what, *given).result()
 
     @property
     def speed(self) -> str:
@@ -75,6 +83,13 @@ class Models:
         digest = (map_digest(label_map), style_digest(style), size)
         return Photograph(_render(self.weights, digest, self, label_map, style), style)
 
+    def render(self, label_map: np.ndarray, style: Style, size: int) -> np.ndarray:
+        """A photograph ``uint8 (size, size, 3)``, whose seconds are noted."""
+        start = time.perf_counter()
+        pixels = self.pipeline.render(label_map[None], [style], size)[0]
+        self.seconds.append(time.perf_counter() - start)
+        return pixels
+
     # --- the same as pairs ---
 
     def pair(self, label_map: np.ndarray, source: Source, **origin: Any) -> Pair:
@@ -102,16 +117,14 @@ def cached_models(folder: str, stamp: tuple[tuple[int, int], ...]) -> Models:
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _sample(weights: Weights, grade: int, seed: int, truncation: float, _models: Models) -> np.ndarray:
-    with _models.lock:
-        return _models.pipeline.sample_maps(grade, [seed], truncation)[0]
+    return _models.compute(_models.pipeline.sample_maps, grade, [seed], truncation)[0]
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _map_between(
     weights: Weights, a: tuple[int, int], b: tuple[int, int], position: float, _models: Models
 ) -> np.ndarray:
-    with _models.lock:
-        return _models.pipeline.maps_between(*a, *b, [position])[0]
+    return _models.compute(_models.pipeline.maps_between, *a, *b, [position])[0]
 
 
 # The map's key is its SHA-256: Streamlit would hash only a sample of a large array's pixels, and miss a small lesion.
@@ -119,11 +132,7 @@ def _map_between(
 def _render(
     weights: Weights, digest: tuple[str, str, int], _models: Models, _map: np.ndarray, _style: Style
 ) -> np.ndarray:
-    with _models.lock:
-        start = time.perf_counter()
-        pixels = _models.pipeline.render(_map[None], [_style], digest[2])[0]
-        _models.seconds.append(time.perf_counter() - start)
-    return pixels
+    return _models.compute(_models.render, _map, _style, digest[2])
 
 
 def as_jpeg(pixels: np.ndarray) -> bytes:

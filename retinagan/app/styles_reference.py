@@ -68,8 +68,7 @@ def measure(networks: Models, photo: np.ndarray, whole_eye: bool) -> Style:
     key, last = (networks.weights, photo_digest(photo), whole_eye), session().measured
     if last is not None and last[0] == key:
         return last[1]
-    with networks.lock:
-        style = networks.pipeline.encode_style(photo, whole_eye=whole_eye)
+    style = networks.compute(networks.pipeline.encode_style, photo, None, whole_eye)
     session().measured = (key, style)
     return style
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -84,6 +85,15 @@ def test_the_server_starts_without_weights_too(monkeypatch, tmp_path):
     assert gc.isenabled()
     with pytest.raises(FileNotFoundError, match="no model folder"):
         widgets.load(widgets.default_folder())
+
+
+def test_one_thread_computes_for_all_sessions(folder):
+    models = studio.Models(str(folder))
+    with ThreadPoolExecutor(3) as sessions:
+        found = set(sessions.map(lambda _: models.compute(threading.get_ident), range(9)))
+    assert len(found) == 1 and found != {threading.get_ident()}
+    with pytest.raises(ValueError, match="maps have shape"):
+        models.compute(models.pipeline.render, np.zeros((1, 2, 2), np.uint8), [0])
 
 
 def test_messages_show_a_strangers_text_letter_by_letter():
