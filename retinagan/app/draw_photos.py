@@ -11,9 +11,10 @@ import streamlit as st
 from retinagan.app import compare
 from retinagan.app.components import before_after, ticker
 from retinagan.app.drawing import Drawing
+from retinagan.app.link import MAX_SEED
 from retinagan.app.state import session
 from retinagan.app.studio import Models, as_jpeg, data_url, overlaid
-from retinagan.app.widgets import MAX_SEED, download, fragment, plain, show_photo
+from retinagan.app.widgets import download, fragment, plain, show_photo
 from retinagan.eye.style import Style
 from retinagan.maps.lesions import lesion_free
 from retinagan.pairs import Pair, Photograph, style_digest, zip_pairs

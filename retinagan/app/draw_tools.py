@@ -10,9 +10,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from retinagan.app import examples, starts
 from retinagan.app.drawing import Drawing, disc_side
+from retinagan.app.link import MAX_SEED
 from retinagan.app.palette import BRUSHES, ORDER, buttons_css
 from retinagan.app.state import following, is_current, session
-from retinagan.app.widgets import MAX_SEED, plain
+from retinagan.app.widgets import plain
 from retinagan.files.maps import MAX_BYTES, encode_map_png, read_map_png
 from retinagan.maps import lesions
 from retinagan.maps.labels import CLASSES, EX, HE, MA, SE

@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from retinagan.app.enlarge import clickable, enlarge, title_of
+from retinagan.app.link import ALL, GRADES
 from retinagan.app.widgets import (
     download,
     download_buttons,
@@ -23,9 +24,6 @@ from retinagan.app.widgets import (
 )
 from retinagan.pairs import Pair, zip_pairs
 from retinagan.seeds import GRADE_NAMES, style_of
-
-ALL = "All"
-GRADES = (ALL, *(str(grade) for grade in range(len(GRADE_NAMES))))
 
 
 def show() -> None:
@@ -74,7 +72,7 @@ def controls() -> tuple[str, int, int, int, float]:
     """Grade (or ``All``), first seed, maps of each grade, photographs of each map, truncation; all in the URL."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
         grade = st.segmented_control(
-            "Grade (ICDR)", GRADES, default=ALL, required=True, key="grade", bind="query-params",
+            "Grade (ICDR)", (ALL, *GRADES), default=ALL, required=True, key="grade", bind="query-params",
             help="\n".join(f"- {i}: {name}" for i, name in enumerate(GRADE_NAMES))
             + "\n\nA map's classes hold no IRMA, venous beading or new vessels: it cannot prove grade 3 or 4.",
         )  # fmt: skip

@@ -7,17 +7,16 @@ from functools import partial
 import streamlit as st
 
 from retinagan.app.enlarge import clickable, enlarge
+from retinagan.app.link import GRADES, MODES, MOST_KEPT, OWN
 from retinagan.app.state import session
 from retinagan.app.studio import Models
 from retinagan.app.styles_between import between_maps, between_styles
 from retinagan.app.styles_reference import reference
-from retinagan.app.widgets import MAX_SEED, draw_pair, models, page, seed_input, show_photo
+from retinagan.app.widgets import draw_pair, models, page, seed_input, show_photo
 from retinagan.pairs import Pair
 from retinagan.seeds import GRADE_NAMES
 
-EIGHT = 8
-OWN = "Own"
-MODES = ("Gallery", "Reference", "Two styles", "Two maps")
+EIGHT = MOST_KEPT + 1
 HINTS = {
     "Gallery": "Eight eyes with the same lesions. Keep those you like; new styles take the place of the others.",
     "Reference": "The light of a fundus photograph of yours, or its whole eye with its vessels, on the map.",
@@ -54,7 +53,7 @@ STYLE_HELP = "Whose eye: vessels, pigment and light. The same seed on the same d
 def chosen_map(networks: Models, own_allowed: bool) -> Pair:
     """The map that all styles are shown on: sampled, or the session's own from *Upload*."""
     own = session().own_map if own_allowed else None
-    options = [str(grade) for grade in range(len(GRADE_NAMES))] + [OWN] * (own is not None)
+    options = [*GRADES, *[OWN] * (own is not None)]
     grade = st.segmented_control(
         "Map of grade", options, default="2", required=True, key="map_grade", bind="query-params",
         help="\n".join(f"- {i}: {name}" for i, name in enumerate(GRADE_NAMES)),
@@ -95,9 +94,9 @@ def gallery(networks: Models, pair: Pair, style_seed: int) -> None:
 
 
 def kept_styles() -> list[int]:
-    """Style seeds that were kept, from the link; what is none is passed over."""
-    found = [int(word) for word in st.query_params.get("keep", "").split("-") if word.isdecimal() and len(word) < 11]
-    return list(dict.fromkeys(seed for seed in found if seed <= MAX_SEED))[: EIGHT - 1]
+    """Style seeds that were kept, from the link."""
+    text = st.query_params.get("keep")
+    return list(dict.fromkeys(map(int, text.split("-")))) if text else []
 
 
 def _keep(style: int) -> None:

@@ -7,12 +7,12 @@ from typing import Literal
 import numpy as np
 import streamlit as st
 
+from retinagan.app.link import MAX_SEED, OWN
 from retinagan.app.measures import show_measures
 from retinagan.app.restore import Remade, places, remake
 from retinagan.app.state import session
 from retinagan.app.studio import Models
 from retinagan.app.widgets import (
-    MAX_SEED,
     download_buttons,
     go,
     models,
@@ -87,7 +87,7 @@ def map_of_yours(uploaded: np.ndarray, networks: Models) -> None:
             same_seeds(pair, "upload")
             if st.button("Other styles", icon=":material/palette:", key="upload_styles"):
                 session().own_map = label_map
-                go("styles", map_grade="Own", style_seed=int(style))
+                go("styles", map_grade=OWN, style_seed=int(style))
             download_buttons(pair, "upload")
     show_measures(label_map)
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from retinagan.app.link import MAX_SEED
 from retinagan.app.studio import Models
-from retinagan.app.widgets import MAX_SEED
 from retinagan.eye.style import Style
 from retinagan.files.provenance import Provenance, map_digest
 from retinagan.pairs import Pair

@@ -29,6 +29,7 @@ class Session:
         own_map: the map that *Styles* shows as ``Own``, or None.
         measured: the style of the last reference photograph, after what it was measured from.
         places: how many widgets each following widget has had (:func:`following`).
+        left_out: what the address of the page must not say, in words; told in the next run.
         animations: files by kind (``gif``, ``webp``) of each part of the pages that has made one, after what they show.
     """
 
@@ -42,6 +43,7 @@ class Session:
     own_map: np.ndarray | None = None
     measured: tuple[tuple, Style] | None = None
     places: dict[str, int] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
     animations: dict[str, tuple[tuple, dict[str, bytes]]] = field(default_factory=dict)
 
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
+from retinagan.app.link import GRADES
 from retinagan.app.state import session
 from retinagan.app.studio import Models
 from retinagan.app.widgets import download, download_buttons, same_seeds, seed_input, show_map, show_photo
 from retinagan.files.animation import caption, encode_gif
 from retinagan.maps.labels import colours_from_map
 from retinagan.pairs import Pair
-from retinagan.seeds import GRADE_NAMES
 
 FRAMES = 9
 ENDS, WAY = 900, 160
@@ -46,9 +46,8 @@ def between_styles(networks: Models, pair: Pair, style_a: int) -> None:
 
 def between_maps(networks: Models, pair: Pair, style_seed: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        grades = [str(grade) for grade in range(len(GRADE_NAMES))]
         grade_b = st.segmented_control(
-            "To grade", grades, default="4", required=True, key="grade_b", bind="query-params"
+            "To grade", GRADES, default="4", required=True, key="grade_b", bind="query-params"
         )
         seed_b = seed_input("To map seed", "map_b", "New end", "Where the way ends.", 8)
         position = position_slider()

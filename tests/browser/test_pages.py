@@ -222,3 +222,20 @@ def test_an_uploaded_map_in_eight_styles(tiny_studio, tiny_pipeline):
     studio.idle()
     photo = pixels(studio.download("Photograph", "[role=dialog]")[1])
     assert np.array_equal(photo, tiny_pipeline.render(mine[None], [14])[0])
+
+
+@pytest.mark.parametrize(
+    "path", ["draw?style=Infinity&start=right", "?grade=3&seed=-Infinity", "styles?map_seed=1e999"]
+)
+def test_what_the_address_must_not_say_is_told_once_and_gone(browser, tiny_address, path):
+    with session(browser, tiny_address) as studio:
+        studio.open(path)
+        told = studio.page.get_by_text("which is left out; allowed are whole numbers from 0 to 2147483647")
+        told.wait_for()
+        studio.idle()
+        assert "nfinity" not in studio.page.url and "1e999" not in studio.page.url
+        assert ("start=right" in studio.page.url) == ("start=right" in path)
+        assert ("grade=3" in studio.page.url) == ("grade=3" in path)
+        studio.page.reload()
+        studio.idle()
+        assert told.count() == 0
