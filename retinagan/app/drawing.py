@@ -22,7 +22,7 @@ class Drawing(Board):
 
     Attributes:
         text: what it starts from (``retinagan.app.starts``).
-        weights: those for which it was begun.
+        weights: those with which it was begun; it outlives them.
         start: the map that it starts from, ``uint8 (S, S)``.
         note: why it starts from something else than was asked.
         initial: the strokes with which the canvas was mounted. While it lives they must not change, or it would begin
@@ -58,16 +58,20 @@ class Drawing(Board):
     def pair(self, networks: Models) -> Pair:
         """The map as it is now, with where it came from: drawn, unless it is the start itself."""
         start = parse(self.text)
+        # Seeds say what a map is with the weights that sampled it alone.
+        sampled = start if isinstance(start, Sampled) and self.weights == networks.weights else None
         source: Source
         if not np.array_equal(self.map, self.start):
             source = "drawn"
         elif isinstance(start, Sampled):
-            source = "sampled"
+            source = "sampled" if sampled else "drawn"
         else:
             source = "uploaded" if start == UPLOAD else "template"
-        if not isinstance(start, Sampled):
+        if sampled is None:
             return networks.pair(self.map, source)
-        return networks.pair(self.map, source, grade=start.grade, map_seed=start.seed, truncation=start.truncation)
+        return networks.pair(
+            self.map, source, grade=sampled.grade, map_seed=sampled.seed, truncation=sampled.truncation
+        )
 
 
 @lru_cache(maxsize=64)

@@ -54,7 +54,10 @@ def show() -> None:
 
 
 def open_drawing(networks: Models) -> Drawing:
-    """The session's drawing; begun anew when the link's start, the model or *Open in Draw* asks for it."""
+    """The session's drawing; begun anew when the link's start or *Open in Draw* asks for it.
+
+    It does not depend on the weights. With a model of another size it goes on, fitted to that, from the same start.
+    """
     state = session()
     last, asked = state.drawing, st.query_params.get("start")
     text, note = asked or (last.text if last else "left"), ""
@@ -64,10 +67,13 @@ def open_drawing(networks: Models) -> Drawing:
             raise ValueError("the uploaded map is gone: a link cannot carry it. Upload it again")
     except ValueError as error:
         text, note = "left", f"{error}. Starting from an empty eye instead."
-    if last is None or state.anew or last.text != text or last.weights != networks.weights:
-        drawing = Drawing(text, networks.weights, start_map(text, networks), last.mounts + 1 if last else 0)
-    else:
+    if last is not None and not state.anew and last.text == text and last.size == networks.size:
         drawing = last
+    else:
+        drawing = Drawing(text, networks.weights, start_map(text, networks), last.mounts + 1 if last else 0)
+        if last is not None and not state.anew and last.text == text:
+            last.sync()
+            drawing.change(lambda _: fit_map(last.map, networks.size), f"Fitted to {networks.size} pixels")
     state.drawing, state.anew = drawing, False
     drawing.note = note or drawing.note
     if drawing.note:
