@@ -8,7 +8,7 @@ import os
 import streamlit as st
 
 from retinagan.app.server import networks_ahead
-from retinagan.resources import app_page
+from retinagan.resources import ASSETS, app_page
 
 # The browser often runs on the same cores. Threads of torch that wait for each other awake, as they do by default, lose
 # a time slice to it at every step: a stroke's photograph then takes several times as long. Read when torch is loaded.
@@ -30,7 +30,7 @@ if __name__ == "__main__":
         st.Page(app_page("about"), title="About", icon=":material/info:", url_path="about"),
     ]
 
-    st.set_page_config(page_title="RetinaGAN", page_icon=":material/visibility:", layout="wide")
+    st.set_page_config(page_title="RetinaGAN", page_icon=str(ASSETS / "logo.svg"), layout="wide")
     st.navigation(PAGES, position="top").run()
 else:
     app = st.App(__file__, lifespan=networks_ahead)
