@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo check test test-large setup bench clean help
+.PHONY: demo check test test-large fuzz setup bench clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -40,6 +40,9 @@ test: setup  ## run every test (browser tests need a chromium on the PATH)
 
 test-large: setup  ## the slow tests: import of full-size original checkpoints (8 GB of disk), ten sessions for a minute
 	$(BIN)/python -m pytest tests/large -s
+
+fuzz: setup  ## hostile files, canvas messages and addresses, CASES=100000 a door
+	RETINAGAN_FUZZ=$(or $(CASES),100000) $(BIN)/python -m pytest tests/doors
 
 bench: setup  ## how long everything takes here (BENCH='--original --browser', MODEL=checkpoints/default)
 	$(BIN)/python -m retinagan bench --model $(MODEL) $(BENCH)

@@ -1,10 +1,18 @@
-"""The app on tiny networks, for tests without a browser."""
+"""The app on tiny networks, for tests without a browser; how many cases Hypothesis tries."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.helpers import tiny_model
+
+# `make fuzz` sets it; tests that name a number of their own keep that.
+if cases := os.environ.get("RETINAGAN_FUZZ"):
+    settings.register_profile("fuzz", max_examples=int(cases), suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("fuzz")
 
 
 @pytest.fixture(scope="module")

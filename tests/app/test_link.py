@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from retinagan.app.link import MAX_SEED, PARAMETERS, checked
 from tests.app_pages import errors, new_app, on
@@ -85,10 +83,3 @@ def test_the_widgets_allow_what_the_link_does(app):
                 seen.add(widget.key)
                 assert all(map(PARAMETERS[widget.key].check, widget.options))
     assert seen == PARAMETERS.keys() - {"keep", "start"}
-
-
-@given(st.dictionaries(st.sampled_from([*PARAMETERS, "model", "other"]), st.text(max_size=60)))
-def test_any_link_is_parted_into_what_is_allowed_and_what_is_told(link):
-    allowed, told = checked(link, ("default",))
-    assert allowed.items() <= link.items() and len(told) == len(link) - len(allowed)
-    assert checked(allowed, ("default",)) == (allowed, []) and all(len(text) < 500 for text in told)
