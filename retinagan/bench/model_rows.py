@@ -10,6 +10,7 @@ import numpy as np
 from retinagan.bench.plan import Comparison, Plan
 from retinagan.bench.processes import GRADE, PAIRS, ColdStart, cores, make_pair, workers
 from retinagan.bench.timing import Work
+from retinagan.bench.training_row import TrainingStep
 from retinagan.eye.grown import make_eye
 from retinagan.maps.labels import BG, HE, OD
 from retinagan.pipeline import RetinaGAN
@@ -21,6 +22,7 @@ STYLE = 7
 """Of the photographs that strokes are painted on."""
 STROKE_RADIUS = 1 / 64
 """Of a painted haemorrhage, as a share of the side."""
+TRAINING_EYES = 2
 COMPARED = 5
 """Strokes whose redrawn photographs are compared with full renders."""
 
@@ -38,12 +40,15 @@ def plan_model(plan: Plan, model: RetinaGAN, folder: str, wanted: Collection[str
         shown = model.sample_maps(GRADE, range(MAPS))
         model.render(shown.repeat(PHOTOS, axis=0), range(MAPS * PHOTOS * number, MAPS * PHOTOS * (number + 1)))
 
+    def part_of_page() -> None:
+        model.render(model.sample_maps(GRADE, [7]).repeat(PHOTOS, axis=0), range(PHOTOS))
+
     works = [
         Work("map", lambda number: model.sample_maps(GRADE, [7 + number])),
         Work("photo", lambda number: model.render(maps[[number % MAPS]], [7 + number]), half=model.has_eye),
         Work("styles", lambda number: model.render(first.repeat(4, axis=0), range(4 * number, 4 * number + 4)),
              half=model.has_eye),
-        Work("page", page, heavy=True, half=model.has_eye),
+        Work("page", page, part_of_page, MAPS, heavy=True, half=model.has_eye),
         Work("stroke", lambda number: model.render(with_stroke(first[0], number)[None], [STYLE]), half=model.has_eye),
     ]  # fmt: skip
     plan.add(*(work for work in works if work.name in wanted))
@@ -65,6 +70,10 @@ def plan_model(plan: Plan, model: RetinaGAN, folder: str, wanted: Collection[str
         plan.comparisons.append(
             Comparison(title, ("stroke", "redraw"), lambda: redraw_difference(model, first[0]), "/255")
         )
+    if "train" in wanted and model.has_eye:
+        plan.add(Work("train", TrainingStep(model, maps[:TRAINING_EYES]), heavy=True, half=True))
+    elif "train" in wanted:
+        plan.skipped["train"] = f"the model {model.name} has no eye, which the training of photos needs"
     if "cold" in wanted:
         cold = ColdStart(folder, str(model.device))
         plan.memory = cold.memory

@@ -11,6 +11,7 @@ MODEL_ROWS = {
     "page": "page Random: 5 maps × 4 photographs",
     "stroke": "stroke → photograph, full render",
     "redraw": "stroke → photograph, redraw",
+    "train": "a training step of photos, with its batch",
     "cold": "new process → first photograph",
     "pairs-1": "a pair and its files, 1 worker process",
     "pairs-2": "a pair and its files, 2 worker processes",

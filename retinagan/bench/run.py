@@ -27,7 +27,7 @@ def run(folder: str, device: str, runs: int, wanted: Collection[str], progress: 
     """Measure the rows in ``wanted`` (see ``names``) with the model in ``folder``.
 
     Args:
-        runs: rounds over all rows; what takes seconds is run in each third.
+        runs: rounds over all rows; what takes seconds is run in every other one.
 
     Raises:
         FileNotFoundError, ValueError: no such model or device. RuntimeError: a process of a row failed.

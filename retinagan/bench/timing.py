@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-HEAVY_EVERY = 3
-"""A heavy work's rounds: each third, counted from the first."""
+HEAVY_EVERY = 2
+"""A heavy work's rounds: every other one, counted from the first."""
 
 
 @dataclass(frozen=True)
@@ -23,23 +23,26 @@ class Work:
         call: does it. It gets the round's number, 0 when it warms up, so that each round can ask for another style or
             stroke: what the pipeline remembers of the last one is of no use. A number that it returns are its
             seconds, where its end is not the call's.
-        counted: one unit in this thread, for its multiply-adds, where ``call`` works elsewhere.
+        counted: for the multiply-adds: a part of one unit, in this thread. For a ``call`` that works elsewhere, or that
+            does the same again and again, as counting doubles its time.
+        parts: how many of them a unit has.
         units: how many of what the row tells of one call makes.
-        heavy: it takes seconds and is run in each third round alone.
+        heavy: it takes seconds and is run in every other round alone.
         half: on a GPU its convolutions are in bfloat16.
     """
 
     name: str
     call: Callable[[int], object]
     counted: Callable[[], object] | None = None
+    parts: int = 1
     units: int = 1
     heavy: bool = False
     half: bool = False
 
     def warm_up(self) -> int:
-        """Run it once and return the multiply-adds of a unit."""
+        """Run it, or what is counted of it, once and return the multiply-adds of a unit."""
         if self.counted is not None:
-            return multiply_adds(self.counted)
+            return multiply_adds(self.counted) * self.parts
         return multiply_adds(lambda: self.call(0)) // self.units
 
 

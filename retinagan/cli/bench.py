@@ -19,18 +19,17 @@ def add(commands: Any) -> None:
         "Measure how long maps, photographs and strokes take on this machine.",
         "Goes in rounds over all rows, so that what disturbs the machine disturbs all alike, and tells medians with\n"
         "quartiles and each time as a multiple of what its multiply-adds take at the rate of a large convolution,\n"
-        "measured in the same rounds. About two minutes on two cores.\n\n"
+        "measured in the same rounds. A minute and a half on two quiet cores, up to four on busy ones;\n"
+        "--original and --browser take minutes more.\n\n"
         "rows:\n" + "\n".join(f"  {name:24}{title}" for name, title in TITLES.items()),
         "--json bench.json",
         "--only photo,stroke --runs 15",
     )
     parser.add_argument("--model", help="model folder (default: checkpoints/default)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 … (default auto)")
-    parser.add_argument("--runs", type=number(int, 1, 1000, "runs"), default=7, help="rounds (default 7)")
+    parser.add_argument("--runs", type=number(int, 1, 1000, "runs"), default=5, help="rounds (default 5)")
     parser.add_argument("--only", metavar="NAME,…", help="these rows alone")
-    parser.add_argument(
-        "--original", action="store_true", help="the original's architecture too, with random weights: minutes more"
-    )
+    parser.add_argument("--original", action="store_true", help="the original's architecture too, with random weights")
     parser.add_argument("--browser", action="store_true", help="the app in a real browser too, from a checkout")
     parser.add_argument("--json", metavar="FILE", help="write all figures and times to this file")
     add_quiet(parser)

@@ -77,24 +77,28 @@ def test_a_model_without_an_eye_has_no_row_of_it():
     plain = RetinaGAN(tiny_map_generator(), tiny_original(), name="plain")
     plan = Plan()
     with ExitStack() as stack:
-        plan_model(plan, plain, "", ["photo", "eye", "redraw"], stack)
+        plan_model(plan, plain, "", ["photo", "eye", "redraw", "train"], stack)
     assert [(work.name, work.half) for work in plan.works] == [("photo", False)]
     assert plan.skipped["eye"] == "the model plain has no eye"
     assert plan.skipped["redraw"].startswith("the model plain has no eye")
+    assert plan.skipped["train"] == "the model plain has no eye, which the training of photos needs"
 
 
 # --- what is measured -----------------------------------------------------------------------------------------------
 
 
 def test_a_run_times_rows_and_computes_differences(model):
-    rows = ["map", "photo", "eye", "styles", "stroke", "redraw"]
+    rows = ["map", "photo", "eye", "styles", "page", "stroke", "redraw", "train"]
     plan = Plan()
     with ExitStack() as stack:
         plan_model(plan, model, "", rows, stack)
     plan.comparisons.append(Comparison("photograph against map", ("photo", "map"), lambda: 0.25))
     report = measure(plan, {"rounds": 2}, torch.device("cpu"), 2, silent)
     assert report.rows.keys() == {"convolution float32", *rows}
-    assert all(len(row.seconds.times) == 2 for row in report.rows.values())
+    heavy = {"page", "train"}
+    assert all(len(row.seconds.times) == (1 if name in heavy else 2) for name, row in report.rows.items())
+    assert report.rows["train"].macs > 0
+    assert report.rows["page"].macs == 20 * report.rows["photo"].macs + 5 * report.rows["map"].macs
     assert report.rows["styles"].macs == 4 * report.rows["photo"].macs
     redraw, other = report.compared
     assert redraw.rows == ("stroke", "redraw") and redraw.unit == "/255" and redraw.difference <= 1
