@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
         "Measure how long maps, photographs and strokes take on this machine.",
         "Goes in rounds over all rows, so that what disturbs the machine disturbs all alike, and tells medians with\n"
         "quartiles and each time as a multiple of what its multiply-adds take at the rate of a large convolution,\n"
-        "measured in the same rounds. A minute and a half on two quiet cores, up to four on busy ones;\n"
+        "measured in the same rounds. About a minute and a half on two quiet cores, several on busy ones;\n"
         "--original and --browser take minutes more.\n\n"
         "rows:\n" + "\n".join(f"  {name:24}{title}" for name, title in TITLES.items()),
         "--json bench.json",
