@@ -38,7 +38,7 @@ check: setup  ## format, lint, types and the order of the rooms
 test: setup  ## run every test (browser tests need a chromium on the PATH)
 	$(BIN)/python -m pytest --durations=10 --cov=retinagan --cov-report=term
 
-test-large: setup  ## the slow tests: import of full-size original checkpoints (8 GB of disk), ten sessions for a minute
+test-large: setup  ## the slow tests: import of full-size original checkpoints (8 GB of disk), ten sessions for a minute, 120 kills
 	$(BIN)/python -m pytest tests/large -s
 
 fuzz: setup  ## hostile files, canvas messages and addresses, CASES=100000 a door

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import io
-import json
 import random
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from safetensors import safe_open
 
 from retinagan.cli import main
 from retinagan.data.prepare import read_manifest
@@ -25,6 +21,7 @@ from retinagan.maps.labels import empty_map
 from retinagan.writing import partials
 from tests.cli.failing import fails
 from tests.cli.tiny_training import tiny_training
+from tests.cli.whole_files import whole
 from tests.full_disk import full_disk
 from tests.helpers import tiny_model
 from tests.paths import DATA, ROOT
@@ -42,27 +39,6 @@ def training(tmp_path_factory):
     config = tiny_training(tmp_path_factory.mktemp("training"))
     command = ["train", "maps", "--config", config, "--data", config.parent / "data", "--accelerator", "cpu", "--quiet"]
     return [*map(str, command), "--run"]
-
-
-def whole(folder: Path) -> set[str]:
-    """The names in a folder and those below it, each file read to its end."""
-    assert not list(folder.rglob(".*.partial"))
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    for path in files:
-        check(path)
-    return {str(path.relative_to(folder)) for path in files}
-
-
-def check(path: Path) -> None:
-    if path.suffix == ".png":
-        Image.open(io.BytesIO(path.read_bytes())).load()
-    elif path.suffix == ".safetensors":
-        with safe_open(path, framework="np") as file:
-            [file.get_tensor(key) for key in file.keys()]
-    elif path.suffix == ".json":
-        json.loads(path.read_text())
-    elif path.suffix == ".csv":
-        assert path.read_text().endswith("\n")
 
 
 def test_sample_and_render(model, tmp_path, capsys):
