@@ -70,7 +70,7 @@ def test_every_tool_paints_its_class(draw, pipeline):
 def test_black_and_white_strokes_invent_no_class_and_survive_a_walk(studio, pipeline):
     """From a link with a start that is none. Blends of white and black would pass through the disc's grey."""
     studio.open("draw?start=nowhere")
-    assert studio.page.get_by_text("Starting from an empty eye instead").count() == 1
+    assert studio.page.get_by_text("which is left out").count() == 1
     studio.canvas_ready()
     studio.page.get_by_text("Live", exact=True).click()
     studio.choose("palette", "Background", "Black")
