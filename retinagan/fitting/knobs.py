@@ -21,6 +21,8 @@ HOLD, MOST = 4.0, 3.0
 TREE = ("vessel density", "vessel calibre", "largest component", "vessel contrast", "calibre by clearness")
 """What the tree's knobs are fitted by, together. How contrast follows clearness is told, not fitted: the one power
 decides on how calibre follows it, too."""
+GRAIN, MOTTLE = (tuple(f"{what} in {channel}" for channel in CHANNELS) for what in ("grain", "mottle"))
+"""What their three knobs are fitted by, together: figures are in units of the luminance, which all three move."""
 HELD: tuple[str, ...] = ()
 """Figures of a knob that stays: ``shown`` and ``gaps`` move the tree's figures by less than their scatter, and not
 otherwise than strength and blur do, so that a fit of all five wanders."""
@@ -69,9 +71,9 @@ KNOBS = (
     *(Knob("texture_left", band, (f"power of band {band}",), 0.1, 0.3, 3.0, log=True) for band in range(TEXTURE_BANDS)),
     Knob("coarse_slope", None, ("power below the bands",), 0.5, -6.0, 0.0),
     *(
-        Knob(f"{what}_colour", index, (f"{what} in {channel}",), 0.2, 0.05, 5.0, log=True, turn=index + 1)
-        for what in ("grain", "mottle")
-        for index, channel in enumerate(CHANNELS)
+        Knob(f"{what}_colour", index, colours, 0.2, 0.05, 5.0, log=True, turn=index + 1)
+        for what, colours in (("grain", GRAIN), ("mottle", MOTTLE))
+        for index in range(len(CHANNELS))
     ),
 )
 """All of them."""
