@@ -26,7 +26,7 @@ from retinagan.eye.ridges import vesselness
 from retinagan.eye.statistics import EyeCorrections
 from retinagan.eye.style import Style
 from retinagan.fitting.figures import FIGURES, figures, measure
-from retinagan.fitting.knobs import GRAIN, HELD, KNOBS, MOTTLE, TREE, corrected, slopes, spread, step, turned
+from retinagan.fitting.knobs import KNOBS, corrected, slopes, spread, step, turned
 from retinagan.maps.anatomy import find_anatomy
 from retinagan.pipeline import RetinaGAN
 from retinagan.writing import write_atomically
@@ -40,8 +40,6 @@ ENOUGH = 0.5
 """No further step is taken when every knob would turn by less than this share of its scatter."""
 DRAWS = 200
 """Bootstrap samples of eyes that scatter is told by."""
-TOGETHER = {TREE: "the vessels' five", GRAIN: "grain in all three", MOTTLE: "mottle in all three", HELD: "held"}
-"""What the table says of knobs that several figures fit, or none."""
 _CODE = (
     "eye", "fitting/figures.py", "evaluation/fovea.py", "evaluation/spectrum.py", "evaluation/vessels.py", "maps",
     "models/spade.py", "pipeline.py",
@@ -263,7 +261,7 @@ def table(fit: Fit) -> str:
     for knob, *values in zip(KNOBS, before, after, strict=True):
         old, new = map(knob.value, values)
         told = f"{fit.scatter[knob.name]:>9.3f}{fit.asked[knob.name]:>9.3f}" if knob.figures else f"{'-':>9}{'-':>9}"
-        what = TOGETHER.get(knob.figures) or knob.figures[0]
+        what = "the vessels' five" if len(knob.figures) > 1 else "".join(knob.figures) or "held"
         lines.append(f"{knob.name:<20}{old:>9.3f}{new:>9.3f}{told}   {what}")
     lines += ["", f"{fit.eyes} eyes{'':<22}{'real':>9}{'before':>9}{'after':>9}{'scatter':>9}"]
     for figure in FIGURES:

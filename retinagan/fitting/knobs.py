@@ -10,7 +10,7 @@ import numpy as np
 
 from retinagan.eye.statistics import EyeCorrections
 from retinagan.eye.texture import TEXTURE_BANDS, texture_power
-from retinagan.fitting.figures import CHANNELS, FIGURES, band_powers, cycles
+from retinagan.fitting.figures import FIGURES, band_powers, cycles
 
 SMALL = -0.01
 """A turn of the texture's knobs by which their slopes are told."""
@@ -21,11 +21,11 @@ HOLD, MOST = 4.0, 3.0
 TREE = ("vessel density", "vessel calibre", "largest component", "vessel contrast", "calibre by clearness")
 """What the tree's knobs are fitted by, together. How contrast follows clearness is told, not fitted: the one power
 decides on how calibre follows it, too."""
-GRAIN, MOTTLE = (tuple(f"{what} in {channel}" for channel in CHANNELS) for what in ("grain", "mottle"))
-"""What their three knobs are fitted by, together: figures are in units of the luminance, which all three move."""
 HELD: tuple[str, ...] = ()
-"""Figures of a knob that stays: ``shown`` and ``gaps`` move the tree's figures by less than their scatter, and not
-otherwise than strength and blur do, so that a fit of all five wanders."""
+"""Figures of a knob that stays, as none tells it. ``shown`` and ``gaps`` move the tree's figures by less than their
+scatter, and not otherwise than strength and blur do, so that a fit of all five wanders. Vessels are looked for no
+nearer to lesions than ``lesion_margin`` should reach. Power below the bands is mostly the light's. Colours are told in
+units of the luminance, which is mostly green."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,14 @@ KNOBS = (
     Knob("gaps", None, HELD, 0.25, 0.0, 1.0),
     Knob("shown", None, HELD, 0.1, 0.3, 1.5, log=True),
     Knob("blur", None, TREE, 0.3, 0.0, 2.0, turn=3),
-    Knob("lesion_margin", None, ("density beside lesions",), 3.0, 0.0, 20.0, turn=2),
+    Knob("lesion_margin", None, HELD, 3.0, 0.0, 20.0),
     Knob("macula", None, ("darkness of the fovea",), 0.2, 0.5, 2.0, log=True, turn=3),
     *(Knob("texture_left", band, (f"power of band {band}",), 0.1, 0.3, 3.0, log=True) for band in range(TEXTURE_BANDS)),
-    Knob("coarse_slope", None, ("power below the bands",), 0.5, -6.0, 0.0),
+    Knob("coarse_slope", None, HELD, 0.5, -6.0, 0.0),
     *(
-        Knob(f"{what}_colour", index, colours, 0.2, 0.05, 5.0, log=True, turn=index + 1)
-        for what, colours in (("grain", GRAIN), ("mottle", MOTTLE))
-        for index in range(len(CHANNELS))
+        Knob(f"{what}_colour", index, told, 0.2, 0.05, 5.0, log=True, turn=turn)
+        for what in ("grain", "mottle")
+        for index, (told, turn) in enumerate((((f"{what} in red",), 1), (HELD, 0), ((f"{what} in blue",), 3)))
     ),
 )
 """All of them."""
@@ -115,10 +115,9 @@ def slopes(
                 found[rows, column] = change[rows] / turn
     # The texture is laid over the light behind the network, too: its power is what its spectrum says.
     bands = [names.index(f"power of band {band}") for band in range(TEXTURE_BANDS)]
-    bands.append(names.index("power below the bands"))
     usual = _texture_powers(corrected(values), texture, size)
     for column, knob in enumerate(KNOBS):
-        if knob.field in ("texture_left", "coarse_slope"):
+        if knob.field == "texture_left":
             turned_on = values.copy()
             turned_on[column] += SMALL
             found[bands, column] = (_texture_powers(corrected(turned_on), texture, size) - usual) / SMALL
@@ -127,7 +126,9 @@ def slopes(
 
 def _texture_powers(corrections: EyeCorrections, texture: np.ndarray, size: int) -> np.ndarray:
     logs = texture + np.log([*corrections.texture_left, 1.0])
-    return np.array(band_powers(texture_power(cycles(size), size, logs, corrections.coarse_slope), size))
+    return np.array(
+        band_powers(texture_power(cycles(size), size, logs, corrections.coarse_slope), size)[:TEXTURE_BANDS]
+    )
 
 
 def step(differences: np.ndarray, scatter: np.ndarray, slope: np.ndarray) -> np.ndarray:
