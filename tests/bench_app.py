@@ -122,6 +122,16 @@ def memory(process: int) -> float:
     return int(Path(f"/proc/{process}/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 
 
+def _drawing(running: App):
+    """The page Draw of a running app with an empty eye, once its canvas takes strokes."""
+    page = running.page
+    page.goto(f"{running.address}/draw?start=left&style=7")
+    page.wait_for_function(_NEW_PHOTOGRAPH, arg=[0, None])
+    page.wait_for_function("() => document.querySelector('.rg-step')?.dataset.canvas !== 'loading'")
+    page.wait_for_timeout(2000)
+    return page
+
+
 STROKES, STYLES, MAPS = 200, 50, 50
 
 
@@ -131,11 +141,7 @@ def memory_of_use(model: str) -> dict[str, float]:
     Each page of styles or maps is loaded anew: the sessions that it leaves behind are counted in.
     """
     with app(model) as running:
-        page = running.page
-        page.goto(f"{running.address}/draw?start=left&style=7")
-        page.wait_for_function(_NEW_PHOTOGRAPH, arg=[0, None])
-        page.wait_for_function("() => document.querySelector('.rg-step')?.dataset.canvas !== 'loading'")
-        page.wait_for_timeout(2000)
+        page = _drawing(running)
         for number in range(STROKES):
             _drag(page, 0.3 + 0.02 * (number % 20), 0.3 + 0.04 * (number // 20))
             page.wait_for_function(
@@ -161,11 +167,7 @@ def stroke_to_photo(model: str, strokes: int = 20) -> dict[str, float]:
     the browser shows it. ``lost`` of the ten are strokes that the server does not know of in the end.
     """
     with app(model) as running:
-        page = running.page
-        page.goto(f"{running.address}/draw?start=left&style=7")
-        page.wait_for_function(_NEW_PHOTOGRAPH, arg=[0, None])
-        page.wait_for_function("() => document.querySelector('.rg-step')?.dataset.canvas !== 'loading'")
-        page.wait_for_timeout(2000)
+        page = _drawing(running)
         rows = []
         for number in range(strokes + 1):
             before = page.evaluate("() => marks.frames.at(-1).source")

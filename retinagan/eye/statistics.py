@@ -46,8 +46,8 @@ class EyeCorrections:
     own and smooths the finest. Fitted by the power spectrum of clear retina (``retinagan.evaluation.spectrum``)."""
     lesion_margin: float = Field(3.0, ge=0, le=20)
     """Pixels at a side of 512 around haemorrhages, microaneurysms and hard exudates in which no vessel is shown. The
-    default is the ridge filter's; more where the generator draws vessels on beside them. Fitted by the vessels found
-    close to lesions."""
+    default is the ridge filter's; more where the generator draws vessels on beside them. Chosen by the vessels
+    found close to lesions; ``fit-eye`` leaves it, as it looks for them no nearer than it reaches."""
     gaps: float = Field(1.0, ge=0, le=1)
     """Share of the contrast that a ridge filter loses in real photographs where vessels emerge, fork, cross and sink
     into mottle that a grown tree loses, too: in the photograph that is made from it the filter loses some once more.
@@ -62,8 +62,8 @@ class EyeCorrections:
     width; less where the generator broadens. Fitted by the vessels' calibres (``retinagan.evaluation.vessels``)."""
     coarse_slope: float = Field(-3.5, ge=-6, le=0)
     """Slope of log power over log frequency of a texture below its coarsest band's middle. The default is a
-    photograph's at 4 to 10 cycles; less steep where the light's field has much of that power. Fitted by the power
-    spectrum there."""
+    photograph's at 4 to 10 cycles; less steep where the light's field has much of that power. Chosen by the power
+    spectrum there; ``fit-eye`` leaves it."""
     grain_colour: Colour = (1.0, 1.0, 1.0)
     """How far grain swings in red, green and blue, in units of its luminance's swing: medians over training eyes."""
     mottle_colour: Colour = (1.0, 1.0, 1.0)
