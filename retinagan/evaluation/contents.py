@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 
 from retinagan.evaluation import contents_pictures, criteria
 from retinagan.evaluation.criteria import Criterion
-from retinagan.evaluation.descriptors import Measured
 from retinagan.evaluation.map_set import MapSet
 from retinagan.evaluation.report import Result, flat, markdown, number, numbers, unreported
 from retinagan.evaluation.summary import FGADR_SHARES, GradeContents, LesionSummary, Summary
+from retinagan.maps.descriptors import Measured
 from retinagan.maps.labels import LESIONS, MA
 from retinagan.maps.measure import QUADRANTS, Measurements
 from retinagan.seeds import NUM_GRADES

@@ -10,9 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from scipy import ndimage
 
-from retinagan.evaluation.descriptors import Measured
 from retinagan.evaluation.plots import BOTH, GENERATED, PUBLISHED, REAL, axes, boxes, legend
 from retinagan.evaluation.summary import FGADR_SHARES, GradeContents
+from retinagan.maps.descriptors import Measured
 from retinagan.maps.labels import CLASSES, EX, HE, MA, SE
 from retinagan.seeds import NUM_GRADES
 

@@ -12,10 +12,10 @@ from scipy.spatial.distance import cdist
 
 from retinagan.evaluation import criteria
 from retinagan.evaluation.criteria import Criterion, Limit
-from retinagan.evaluation.descriptors import ASSUMED, DESCRIPTORS, Measured
 from retinagan.evaluation.distances import Comparison, density_and_coverage, frechet_distance, split_halves
 from retinagan.evaluation.map_set import MapSet
 from retinagan.evaluation.report import Result
+from retinagan.maps.descriptors import ASSUMED, DESCRIPTORS, Measured
 from retinagan.seeds import NUM_GRADES
 
 DRAWS = 100

@@ -18,12 +18,12 @@ from tqdm import tqdm
 from retinagan.data.presence import read_presence
 from retinagan.evaluation.clean_up import CleanUp
 from retinagan.evaluation.contents import Contents
-from retinagan.evaluation.descriptors import Measured
 from retinagan.evaluation.map_copies import MapCopies
 from retinagan.evaluation.map_distances import MapDistances
 from retinagan.evaluation.map_grader import Grading
 from retinagan.evaluation.map_set import read_map_set
 from retinagan.evaluation.report import Report
+from retinagan.maps.descriptors import Measured
 from retinagan.pipeline import RetinaGAN
 
 COUNT = 200

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from retinagan.data.presence import corrected
-from retinagan.evaluation.descriptors import Measured, distances_to
 from retinagan.evaluation.distances import percentiles, wilson_interval
 from retinagan.evaluation.report import numbers
+from retinagan.maps.descriptors import Measured, distances_to
 from retinagan.maps.labels import CLASSES, LESIONS
 from retinagan.maps.measure import QUADRANTS, Measurements
 

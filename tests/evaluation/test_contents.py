@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from retinagan.evaluation.descriptors import Measured
 from retinagan.evaluation.distances import percentiles
 from retinagan.evaluation.summary import FGADR_SHARES, GradeContents, Summary
+from retinagan.maps.descriptors import Measured
 from retinagan.maps.labels import EX, HE, LESIONS, MA, SE, empty_map
 from retinagan.maps.parts import field_of_view
 

@@ -14,7 +14,6 @@ from retinagan.data.prepare import MANIFEST_COLUMNS
 from retinagan.evaluation import maps
 from retinagan.evaluation.clean_up import CleanUp, Judged
 from retinagan.evaluation.contents import Contents, Mild
-from retinagan.evaluation.descriptors import DESCRIPTORS, Measured
 from retinagan.evaluation.distances import Comparison, Overlaps
 from retinagan.evaluation.kappa import Graded
 from retinagan.evaluation.map_copies import MapCopies
@@ -23,6 +22,7 @@ from retinagan.evaluation.map_grader import Grading
 from retinagan.evaluation.map_set import read_map_set
 from retinagan.evaluation.report import Result
 from retinagan.evaluation.summary import GradeContents, Summary
+from retinagan.maps.descriptors import DESCRIPTORS, Measured
 from retinagan.maps.labels import PALETTE, empty_map
 from tests.evaluation.changed import changed
 from tests.evaluation.drawn_maps import scattered

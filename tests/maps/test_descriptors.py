@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinagan.evaluation.descriptors import DESCRIPTORS, describe, grid
+from retinagan.maps.descriptors import DESCRIPTORS, describe, grid
 from retinagan.maps.labels import EX, empty_map
 from retinagan.maps.measure import measure
 from tests.evaluation.drawn_maps import SIZE, scattered
