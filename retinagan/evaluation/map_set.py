@@ -11,7 +11,7 @@ import numpy as np
 
 from retinagan.data.dataset import read_picture
 from retinagan.data.prepare import read_manifest
-from retinagan.maps.labels import check_map
+from retinagan.files.maps import fit_map
 
 
 @dataclass(frozen=True)
@@ -36,22 +36,24 @@ class MapSet:
         }
 
 
-def read_map_set(folder: Path | str) -> MapSet:
-    """All maps of a prepared folder, both splits.
+def read_map_set(folder: Path | str, size: int) -> MapSet:
+    """All maps of a prepared folder, both splits, at ``size`` pixels: larger ones are reduced so that lesions keep
+    their area (:func:`retinagan.files.maps.fit_map`).
 
     Raises:
         FileNotFoundError: no manifest, or a map that it lists is missing.
-        ValueError: no map at all, or a damaged one (it is named).
+        ValueError: no map at all, smaller ones than asked for, or a damaged one (it is named).
     """
     folder = Path(folder)
     rows = [row for row in read_manifest(folder).values() if row["has_map"] == "1"]
     if not rows:
         raise ValueError(f"{folder} holds no lesion map; prepare data with masks, or with --pseudo-label")
-    size = int(rows[0]["size"])
+    prepared = int(rows[0]["size"])
+    if prepared < size:
+        raise ValueError(f"{folder} was prepared at {prepared}, maps of {size} are asked for; prepare with --size {size}")
     maps = np.empty((len(rows), size, size), dtype=np.uint8)
     for number, row in enumerate(rows):
-        maps[number] = read_picture(folder / "maps" / f"{row['id']}.png", "P", size)
-        check_map(maps[number])
+        maps[number] = fit_map(read_picture(folder / "maps" / f"{row['id']}.png", "P", prepared), size)
     return MapSet(
         maps=maps,
         grades=np.array([int(row["grade"]) if row["grade"] else -1 for row in rows], dtype=np.int64),

@@ -34,23 +34,19 @@ def evaluate(data: Path, model: Path, out: Path, count: int | None = None, progr
     """Compare the maps of a model with the real maps of a prepared folder; map seeds 0 … count-1, truncation 1.
 
     Args:
-        data: prepared folder, of the model's size.
+        data: prepared folder, of the model's size or larger.
         model: model folder.
         out: folder for ``maps.json``, ``maps.md``, pictures and a contact sheet.
         count: generated maps a grade, 2 and more (200).
 
     Raises:
-        FileNotFoundError, ValueError: no such folder or model, maps of another size, or too small a count.
+        FileNotFoundError, ValueError: no such folder or model, smaller maps, or too small a count.
     """
     count = COUNT if count is None else count
     if count < 2:
         raise ValueError(f"count is {count}; distances need 2 maps a grade and more")
-    real = read_map_set(data)
     gan = RetinaGAN.from_pretrained(model)
-    if gan.size != real.maps.shape[1]:
-        raise ValueError(
-            f"{data} was prepared at {real.maps.shape[1]}, the model makes {gan.size}; prepare with --size {gan.size}"
-        )
+    real = read_map_set(data, gan.size)
     raw = CleanUp.of(gan, count, progress)
 
     def measured(maps, what: str) -> Measured:

@@ -23,7 +23,8 @@ from retinagan.evaluation.map_set import read_map_set
 from retinagan.evaluation.report import Result
 from retinagan.evaluation.summary import GradeContents, Summary
 from retinagan.maps.descriptors import DESCRIPTORS, Measured
-from retinagan.maps.labels import PALETTE, empty_map
+from retinagan.maps.labels import LESIONS, PALETTE, empty_map
+from retinagan.maps.parts import connected
 from tests.evaluation.changed import changed
 from tests.evaluation.drawn_maps import scattered
 from tests.helpers import tiny_model
@@ -114,13 +115,25 @@ def test_wrong_data_and_counts_are_refused(prepared, evaluated, tmp_path):
     (broken / "maps").mkdir(parents=True)
     (broken / "manifest.csv").write_text((prepared / "manifest.csv").read_text())
     with pytest.raises(FileNotFoundError, match="e00.png"):
-        read_map_set(broken)
+        read_map_set(broken, 64)
     Image.new("L", (64, 64)).save(broken / "maps" / "e00.png")
     with pytest.raises(ValueError, match="e00.png is damaged or was changed"):
-        read_map_set(broken)
+        read_map_set(broken, 64)
     (broken / "manifest.csv").write_text(",".join(MANIFEST_COLUMNS) + "\n")
     with pytest.raises(ValueError, match="holds no lesion map"):
-        read_map_set(broken)
+        read_map_set(broken, 64)
+
+
+def test_real_maps_are_reduced_to_the_size_that_is_asked_for(prepared):
+    maps_as_prepared, reduced = (read_map_set(prepared, size).maps for size in (64, 32))
+    assert maps_as_prepared.shape[1:] == (64, 64) and reduced.shape[1:] == (32, 32)
+    for whole, small in zip(maps_as_prepared, reduced, strict=True):
+        for kind in LESIONS:
+            area = (whole == kind).sum() / 4
+            lesions = connected(whole == kind)[1]  # each keeps a pixel at least
+            assert 0.7 * area <= (small == kind).sum() <= 1.3 * area + lesions
+    with pytest.raises(ValueError, match="was prepared at 64, maps of 128 are asked for; prepare with --size 128"):
+        read_map_set(prepared, 128)
 
 
 # --- criteria -------------------------------------------------------------------------------------------------------
