@@ -142,7 +142,7 @@ class RetinaGAN:
         seeds = [check_seed(seed) for seed in seeds]
         truncation = check_share("truncation", truncation)
         if clean:
-            maps = [self.sampler.plausible(grade, seed, truncation)[0] for seed in seeds]
+            maps = [self.sampler.chosen(grade, seed, truncation)[0] for seed in seeds]
         else:
             maps = [self.sampler.draw(*self.sampler.style(grade, seed, truncation)) for seed in seeds]
         return np.stack(maps) if maps else np.empty((0, self.size, self.size), dtype=np.uint8)
@@ -172,7 +172,7 @@ class RetinaGAN:
         truncation = check_share("truncation", truncation)
         positions = [check_share("position", position) for position in positions]
         ends = ((check_grade(grade_a), check_seed(seed_a)), (check_grade(grade_b), check_seed(seed_b)))
-        (_, w_a, noise_a), (_, w_b, noise_b) = (self.sampler.plausible(*end, truncation) for end in ends)
+        (_, w_a, noise_a), (_, w_b, noise_b) = (self.sampler.chosen(*end, truncation) for end in ends)
         maps = []
         for t in positions:
             w = (1 - t) * w_a + t * w_b

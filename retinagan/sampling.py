@@ -10,10 +10,13 @@ import torch.nn.functional as F
 
 from retinagan.maps.clean import clean_map, is_plausible_disc
 from retinagan.maps.labels import OD
+from retinagan.maps.selection import judged
 from retinagan.models.stylegan import MapGenerator, logits_to_maps
 
 TOWARDS_MEAN = (1.0, 0.7, 0.4, 0.0)
 """Shares of the truncation asked for that are tried until a map's disc is plausible."""
+DRAWS = 6
+"""Maps that a seed may draw until its grade's selection keeps one."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,25 @@ class MapSampler:
     generator: MapGenerator
     size: int
     device: torch.device
+
+    def chosen(self, grade: int, seed: int, truncation: float) -> tuple[np.ndarray, torch.Tensor, list[torch.Tensor]]:
+        """The clean map of a seed with its style and noise: the first of the seed's draws that the generator's
+        selection keeps at truncation 1, the most probable one if it keeps none of :data:`DRAWS`."""
+        selection = self.generator.config.selection
+        if not selection.rejects(grade):
+            return self.plausible(grade, seed, truncation)
+        tried = []
+        for number in range(DRAWS):
+            drawn_seed, draw = _drawn(seed, number)
+            found = self.plausible(grade, drawn_seed, 1.0)
+            share = float(selection.kept(grade, judged(found[0])))
+            tried.append((share, drawn_seed, found))
+            if draw < share:
+                break
+        else:
+            tried.sort(key=lambda each: each[0])
+        _, drawn_seed, found = tried[-1]
+        return found if truncation == 1.0 else self.plausible(grade, drawn_seed, truncation)
 
     def plausible(
         self, grade: int, seed: int, truncation: float
@@ -60,6 +82,12 @@ class MapSampler:
         if label_map.shape[-1] != self.size:
             label_map = F.interpolate(label_map[None].float(), (self.size, self.size), mode="nearest-exact")[0].byte()
         return label_map[0].cpu().numpy()
+
+
+def _drawn(seed: int, number: int) -> tuple[int, float]:
+    """The seed of a seed's draw and the uniform number of 0..1 that it is kept by; draw 0 has the seed itself."""
+    state = np.random.SeedSequence([seed, number]).generate_state(2, np.uint64)
+    return (seed if number == 0 else int(state[0] >> np.uint64(1))), float(state[1]) / 2**64
 
 
 def blend(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:

@@ -12,10 +12,23 @@ import sys
 from collections.abc import Sequence
 
 from retinagan import __version__
-from retinagan.cli import bench, demo, evaluate, export, fit_eye, import_original, info, prepare, render, sample, train
+from retinagan.cli import (
+    bench,
+    demo,
+    evaluate,
+    export,
+    fit_eye,
+    fit_maps,
+    import_original,
+    info,
+    prepare,
+    render,
+    sample,
+    train,
+)
 from retinagan.cli.arguments import PROGRAM, Parser, join_negatives
 
-COMMANDS = (demo, prepare, train, sample, render, evaluate, export, fit_eye, import_original, info, bench)
+COMMANDS = (demo, prepare, train, sample, render, evaluate, export, fit_eye, fit_maps, import_original, info, bench)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -50,7 +50,9 @@ def read_map_set(folder: Path | str, size: int) -> MapSet:
         raise ValueError(f"{folder} holds no lesion map; prepare data with masks, or with --pseudo-label")
     prepared = int(rows[0]["size"])
     if prepared < size:
-        raise ValueError(f"{folder} was prepared at {prepared}, maps of {size} are asked for; prepare with --size {size}")
+        raise ValueError(
+            f"{folder} was prepared at {prepared}, maps of {size} are asked for; prepare with --size {size}"
+        )
     maps = np.empty((len(rows), size, size), dtype=np.uint8)
     for number, row in enumerate(rows):
         maps[number] = fit_map(read_picture(folder / "maps" / f"{row['id']}.png", "P", prepared), size)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from retinagan.configuration import Channels, Field, configuration, model_validator
 from retinagan.maps.labels import LESIONS, NUM_CLASSES, VB
+from retinagan.maps.selection import KEEP_ALL, MapSelection
 from retinagan.models.layers import LEAK, EqualConv2d, EqualLinear, check_grades, pixel_norm
 from retinagan.seeds import NUM_GRADES, check_share
 
@@ -56,6 +57,8 @@ class MapGeneratorConfig:
     """"sum": logits of all blocks are added up; "blend": the last two by alpha; "none": the last alone."""
     output: Literal["argmax", "original"] = "argmax"
     """How logits become classes; see :func:`logits_to_maps`."""
+    selection: MapSelection = KEEP_ALL
+    """Which drawn maps are kept; ``retinagan fit-maps`` fits it to a network's weights."""
 
     @model_validator(mode="after")
     def _check_blocks(self) -> Self:

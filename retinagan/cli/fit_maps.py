@@ -1,0 +1,48 @@
+"""``retinagan fit-maps``: which of a map generator's maps are kept."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from retinagan.cli.arguments import add_command, add_quiet, number
+
+
+def add(commands: Any) -> None:
+    parser = add_command(
+        commands,
+        "fit-maps",
+        run,
+        "Fit which drawn maps are kept to a model's map weights.",
+        "Maps of each grade are drawn and held against the real training maps of that grade. A logistic regression\n"
+        "on what they hold tells how much more often a real map looks so; sampling then keeps a map with a\n"
+        "probability proportional to that, and draws another where it is not kept. Prints the medians of real,\n"
+        "drawn and kept maps; writes the selection into MODEL/maps.safetensors. A few minutes on one core.",
+        "--data data/idrid1024 --model checkpoints/mine",
+    )
+    parser.add_argument("--data", required=True, help="prepared folder of the model's size or larger")
+    parser.add_argument("--model", required=True, help="model folder; its maps.safetensors is changed")
+    parser.add_argument(
+        "--count", type=number(int, 20, 100_000, "count"), default=400, help="maps a grade, 20 to 100000 (default 400)"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print what would be written and leave the model as it is"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 … (default auto)")
+    add_quiet(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from retinagan.fitting.maps import fit_maps, table
+    from retinagan.resources import model_folder
+
+    fit = fit_maps(
+        options.data,
+        model_folder(options.model),
+        options.count,
+        write=not options.dry_run,
+        device=options.device,
+        progress=not options.quiet,
+    )
+    print(table(fit))
+    return 0

@@ -1,0 +1,168 @@
+"""Fits which drawn maps a map generator keeps (:mod:`retinagan.maps.selection`) to real training maps."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq
+from tqdm import tqdm
+
+from retinagan import checkpoints
+from retinagan.evaluation.map_set import MapSet, read_map_set
+from retinagan.evaluation.report import markdown, number
+from retinagan.maps.descriptors import DESCRIPTORS, describe
+from retinagan.maps.measure import measure
+from retinagan.maps.selection import KEEP_ALL, MapSelection, chosen
+from retinagan.pipeline import RetinaGAN
+from retinagan.seeds import NUM_GRADES
+
+FIRST_SEED = 10**12
+"""Of the maps that are held against real ones: none that anybody evaluates."""
+KEPT = 0.5
+"""Share of the drawn maps that a grade keeps: its ceiling is set so."""
+LEAST_MAPS = 20
+"""Real maps of a grade below which its maps are all kept."""
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)
+"""Of the logistic regression's regularisation (C), of which cross-validation chooses."""
+FOLDS = 5
+TOLD = tuple(name for name in DESCRIPTORS if name.endswith(("count", "area")))
+"""Descriptors whose medians the table shows."""
+
+
+@dataclass(frozen=True)
+class MapsFit:
+    """The selection found, and of each grade that has one ``{descriptor: [real, drawn, kept]}``, the medians of
+    :data:`TOLD`; ``real``: maps of each grade."""
+
+    selection: MapSelection
+    real: dict[int, int]
+    medians: dict[int, dict[str, list[float]]] = field(default_factory=dict)
+
+
+def fit_maps(
+    data: str | Path,
+    model_folder: str | Path,
+    count: int = 400,
+    *,
+    write: bool = True,
+    device: str = "auto",
+    progress: bool = False,
+) -> MapsFit:
+    """Fit the selection of ``model_folder`` to the training maps of ``data`` and write it into its maps.safetensors.
+
+    Args:
+        data: folder written by ``prepare``, of the model's size or larger, with labelled training eyes of each grade.
+        model_folder: whose maps are drawn, without its present selection.
+        count: drawn maps a grade.
+        write: whether the checkpoint is changed.
+
+    Raises:
+        ValueError: smaller or no maps in ``data``, or no grade with :data:`LEAST_MAPS` of them and lesions.
+        FileNotFoundError: no such folder or file.
+    """
+    folder = Path(model_folder)
+    model = RetinaGAN.from_pretrained(folder, device)
+    real = read_map_set(data, model.size)
+    by_grade = {
+        grade: _described(real, grade)
+        for grade in range(1, NUM_GRADES)
+        if int(((real.grades == grade) & (real.splits == "train")).sum()) >= LEAST_MAPS
+    }
+    if not by_grade:
+        raise ValueError(f"no grade above 0 has {LEAST_MAPS} training maps in {data}; prepare it with --pseudo-label")
+    seeds = range(FIRST_SEED, FIRST_SEED + count)
+    drawn = {}
+    with tqdm(total=count * len(by_grade), unit="map", desc="draw", disable=not progress) as bar:
+        for grade in by_grade:
+            rows = []
+            for seed in seeds:
+                label_map = model.sampler.plausible(grade, seed, 1.0)[0]
+                rows.append(describe(measure(label_map), label_map))
+                bar.update()
+            drawn[grade] = np.array(rows)
+    selection = _selection(by_grade, drawn)
+    fit = MapsFit(selection, {grade: len(rows) for grade, rows in by_grade.items()})
+    for grade, rows in drawn.items():
+        weights = selection.kept(grade, chosen(rows))
+        fit.medians[grade] = {
+            name: [
+                float(np.expm1(_median(column, share)))
+                for column, share in (
+                    (by_grade[grade][:, at], np.ones(len(by_grade[grade]))),
+                    (rows[:, at], np.ones(len(rows))),
+                    (rows[:, at], weights),
+                )
+            ]
+            for name in TOLD
+            for at in (DESCRIPTORS.index(name),)
+        }
+    if write:
+        checkpoints.change_config(folder / "maps.safetensors", selection=dataclasses.asdict(selection))
+    return fit
+
+
+def _described(real: MapSet, grade: int) -> np.ndarray:
+    maps = real.maps[(real.grades == grade) & (real.splits == "train")]
+    return np.array([describe(measure(label_map), label_map) for label_map in maps])
+
+
+def _selection(real: dict[int, np.ndarray], drawn: dict[int, np.ndarray]) -> MapSelection:
+    """The odds of real maps against drawn ones, from all their descriptors ``(N, 22)`` by grade."""
+    everything = chosen(np.concatenate([*real.values(), *drawn.values()]))
+    deviation = everything.std(0)
+    scaled = MapSelection(
+        mean=tuple(everything.mean(0).tolist()), deviation=tuple(np.where(deviation > 1e-9, deviation, 1.0).tolist())
+    )
+    offset, ceiling = list(KEEP_ALL.offset), list(KEEP_ALL.ceiling)
+    linear, squares = list(KEEP_ALL.linear), list(KEEP_ALL.squares)
+    for grade in real:
+        x = scaled.standardised(chosen(np.concatenate([real[grade], drawn[grade]])))
+        is_real = np.arange(len(x)) < len(real[grade])
+        fitted = _classifier().fit(np.concatenate([x, x**2], axis=1), is_real)
+        linear[grade], squares[grade] = (tuple(part.tolist()) for part in np.split(fitted.coef_[0], 2))
+        offset[grade] = float(fitted.intercept_[0])
+        odds = dataclasses.replace(scaled, offset=tuple(offset), linear=tuple(linear), squares=tuple(squares)).log_odds(
+            grade, chosen(drawn[grade])
+        )
+        ceiling[grade] = ceiling_of(odds)
+    return dataclasses.replace(
+        scaled, offset=tuple(offset), linear=tuple(linear), squares=tuple(squares), ceiling=tuple(ceiling)
+    )
+
+
+def _classifier() -> Any:
+    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.model_selection import StratifiedKFold
+
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    return LogisticRegressionCV(Cs=STRENGTHS, cv=folds, scoring="neg_log_loss", class_weight="balanced", max_iter=2000)
+
+
+def ceiling_of(log_odds: np.ndarray) -> float:
+    """The ceiling at which :data:`KEPT` of maps with these log odds are kept."""
+
+    def excess(ceiling: float) -> float:
+        return float(np.exp(np.minimum(log_odds - ceiling, 0.0)).mean()) - KEPT
+
+    low = float(log_odds.min())
+    return float(brentq(excess, low, low + 50.0 + float(np.ptp(log_odds))))
+
+
+def _median(values: np.ndarray, weights: np.ndarray) -> float:
+    order = np.argsort(values)
+    share = np.cumsum(weights[order]) / weights.sum()
+    return float(values[order][np.searchsorted(share, 0.5)])
+
+
+def table(fit: MapsFit) -> str:
+    """Medians of lesions by grade, in real maps, in drawn ones, and in those that are kept."""
+    rows = {}
+    for grade, medians in fit.medians.items():
+        for at, who in enumerate(("real", "drawn", "kept")):
+            told = f"grade {grade}, {who}" + (f" ({fit.real[grade]})" if who == "real" else "")
+            rows[told] = {name: number(values[at]) for name, values in medians.items()}
+    return "\n".join(markdown(rows, "median of a map: lesions; pixels at 512"))

@@ -1,0 +1,82 @@
+"""Which drawn maps are kept: rejection sampling that brings what maps hold closer to real ones of their grade.
+
+A generator's maps of a grade hold a little too much or too little of each lesion, and some look like another grade. A
+classifier of real against generated maps knows by its odds how much more often a real map looks like this one than a
+generated one; keeping each map with a probability proportional to that ratio brings the distributions together
+(discriminator rejection sampling, Azadi et al., ICLR 2019). Here it is a logistic regression a grade on the map's
+descriptors (:mod:`retinagan.maps.descriptors`), fitted to a set of weights by ``retinagan fit-maps`` and stored in
+their config.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+
+from retinagan.configuration import Field, configuration
+from retinagan.maps.descriptors import DESCRIPTORS, describe
+from retinagan.maps.measure import measure
+from retinagan.seeds import NUM_GRADES
+
+JUDGED = tuple(name for name in DESCRIPTORS if not name.startswith("disc") and name != "grid")
+"""The descriptors that maps are kept by: what lesions there are, and where."""
+FARTHEST = 3.0
+"""Standard deviations from the mean beyond which a descriptor counts as this far: no odds are known out there."""
+
+_COUNT = len(JUDGED)
+Numbers = Annotated[tuple[float, ...], Field(min_length=_COUNT, max_length=_COUNT)]
+ByGrade = Annotated[tuple[float, ...], Field(min_length=NUM_GRADES, max_length=NUM_GRADES)]
+
+
+@configuration
+class MapSelection:
+    """The odds of real against generated maps: of each grade ``offset + linear · x + squares · x²``, a logarithm, of
+    standardised descriptors ``x``. The defaults keep every map."""
+
+    mean: Numbers = (0.0,) * _COUNT
+    deviation: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=_COUNT, max_length=_COUNT)] = (
+        1.0,
+    ) * _COUNT
+    """Of the descriptors :data:`JUDGED`, in real and generated maps together."""
+    offset: ByGrade = (0.0,) * NUM_GRADES
+    linear: Annotated[tuple[Numbers, ...], Field(min_length=NUM_GRADES, max_length=NUM_GRADES)] = (
+        (0.0,) * _COUNT,
+    ) * NUM_GRADES
+    squares: Annotated[tuple[Numbers, ...], Field(min_length=NUM_GRADES, max_length=NUM_GRADES)] = (
+        (0.0,) * _COUNT,
+    ) * NUM_GRADES
+    ceiling: ByGrade = (0.0,) * NUM_GRADES
+    """Log odds from which every map is kept; below, a share of them: the ratio of the odds. The lower, the fewer maps
+    are rejected, and the less is corrected."""
+
+    def standardised(self, described: np.ndarray) -> np.ndarray:
+        """Descriptors ``float (..., D)`` in standard deviations, at most :data:`FARTHEST`."""
+        return np.clip((described - np.array(self.mean)) / np.array(self.deviation), -FARTHEST, FARTHEST)
+
+    def log_odds(self, grade: int, described: np.ndarray) -> np.ndarray:
+        """Of maps with descriptors ``float (..., D)``: ``float (...)``, the logarithm of how much more often a real map
+        of the grade looks so than a generated one."""
+        x = self.standardised(described)
+        return self.offset[grade] + x @ np.array(self.linear[grade]) + x**2 @ np.array(self.squares[grade])
+
+    def kept(self, grade: int, described: np.ndarray) -> np.ndarray:
+        """Probabilities ``float (...)`` with which maps of descriptors ``float (..., D)`` are kept."""
+        return np.exp(np.minimum(self.log_odds(grade, described) - self.ceiling[grade], 0.0))
+
+    def rejects(self, grade: int) -> bool:
+        """Whether any map of a grade may be rejected; else none need be measured."""
+        return any(self.linear[grade]) or any(self.squares[grade])
+
+
+KEEP_ALL = MapSelection()
+
+
+def judged(label_map: np.ndarray) -> np.ndarray:
+    """The descriptors ``float64 (D,)`` of a map ``uint8 (S, S)`` that it is kept by, in the order of :data:`JUDGED`."""
+    return chosen(describe(measure(label_map), label_map))
+
+
+def chosen(described: np.ndarray) -> np.ndarray:
+    """Of all descriptors ``float (..., 22)`` those of :data:`JUDGED`, ``float (..., D)``."""
+    return described[..., [DESCRIPTORS.index(name) for name in JUDGED]]
