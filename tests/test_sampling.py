@@ -26,8 +26,14 @@ def by_area(weight: float, ceiling: float = 0.0) -> MapSelection:
     place = np.eye(len(JUDGED))[JUDGED.index("EX area")]
     weights = np.zeros((5, len(JUDGED)))
     weights[3] = weight * place
-    linear = tuple(map(tuple, weights.tolist()))
-    return MapSelection(mean=tuple((10 * place).tolist()), linear=linear, ceiling=(0.0, 0.0, 0.0, ceiling, 0.0))
+    return MapSelection(
+        mean=tuple((10 * place).tolist()),
+        deviation=(1.0,) * len(JUDGED),
+        offset=(0.0,) * 5,
+        linear=tuple(map(tuple, weights.tolist())),
+        squares=((0.0,) * len(JUDGED),) * 5,
+        ceiling=(0.0, 0.0, 0.0, ceiling, 0.0),
+    )
 
 
 def areas(maps: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from retinagan.evaluation.map_set import MapSet, read_map_set
 from retinagan.evaluation.report import markdown, number
 from retinagan.maps.descriptors import DESCRIPTORS, describe
 from retinagan.maps.measure import measure
-from retinagan.maps.selection import KEEP_ALL, MapSelection, chosen
+from retinagan.maps.selection import MapSelection, chosen
 from retinagan.pipeline import RetinaGAN
 from retinagan.seeds import NUM_GRADES
 
@@ -114,32 +114,38 @@ def _selection(real: dict[int, np.ndarray], drawn: dict[int, np.ndarray]) -> Map
     """The odds of real maps against drawn ones, from all their descriptors ``(N, 22)`` by grade."""
     everything = chosen(np.concatenate([*real.values(), *drawn.values()]))
     deviation = everything.std(0)
-    scaled = MapSelection(
-        mean=tuple(everything.mean(0).tolist()), deviation=tuple(np.where(deviation > 1e-9, deviation, 1.0).tolist())
-    )
-    offset, ceiling = list(KEEP_ALL.offset), list(KEEP_ALL.ceiling)
-    linear, squares = list(KEEP_ALL.linear), list(KEEP_ALL.squares)
+    none = np.zeros((NUM_GRADES, everything.shape[1]))
+    selection = MapSelection(
+        mean=tuple(everything.mean(0).tolist()),
+        deviation=tuple(np.where(deviation > 1e-9, deviation, 1.0).tolist()),
+        offset=(0.0,) * NUM_GRADES, linear=_rows(none), squares=_rows(none), ceiling=(0.0,) * NUM_GRADES,
+    )  # fmt: skip
+    linear, squares, offset, ceiling = none.copy(), none.copy(), none[:, 0].copy(), none[:, 0].copy()
     for grade in real:
-        x = scaled.standardised(chosen(np.concatenate([real[grade], drawn[grade]])))
+        x = selection.standardised(chosen(np.concatenate([real[grade], drawn[grade]])))
         is_real = np.arange(len(x)) < len(real[grade])
-        fitted = _classifier().fit(np.concatenate([x, x**2], axis=1), is_real)
-        linear[grade], squares[grade] = (tuple(part.tolist()) for part in np.split(fitted.coef_[0], 2))
-        offset[grade] = float(fitted.intercept_[0])
-        odds = dataclasses.replace(scaled, offset=tuple(offset), linear=tuple(linear), squares=tuple(squares)).log_odds(
-            grade, chosen(drawn[grade])
-        )
-        ceiling[grade] = ceiling_of(odds)
-    return dataclasses.replace(
-        scaled, offset=tuple(offset), linear=tuple(linear), squares=tuple(squares), ceiling=tuple(ceiling)
+        fitted = _classifier().fit(np.concatenate([x, x**2], axis=1), is_real).best_estimator_
+        linear[grade], squares[grade] = np.split(fitted.coef_[0], 2)
+        offset[grade] = fitted.intercept_[0]
+    selection = dataclasses.replace(
+        selection, offset=tuple(offset.tolist()), linear=_rows(linear), squares=_rows(squares)
     )
+    for grade in real:
+        ceiling[grade] = ceiling_of(selection.log_odds(grade, chosen(drawn[grade])))
+    return dataclasses.replace(selection, ceiling=tuple(ceiling.tolist()))
+
+
+def _rows(table: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    return tuple(map(tuple, table.tolist()))
 
 
 def _classifier() -> Any:
-    from sklearn.linear_model import LogisticRegressionCV
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    return LogisticRegressionCV(Cs=STRENGTHS, cv=folds, scoring="neg_log_loss", class_weight="balanced", max_iter=2000)
+    regression = LogisticRegression(class_weight="balanced", max_iter=2000)
+    return GridSearchCV(regression, {"C": STRENGTHS}, cv=folds, scoring="neg_log_loss")
 
 
 def ceiling_of(log_odds: np.ndarray) -> float:

@@ -10,11 +10,11 @@ their config.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
 
-from retinagan.configuration import Field, configuration
+from retinagan.configuration import Field, configuration, model_validator
 from retinagan.maps.descriptors import DESCRIPTORS, describe
 from retinagan.maps.measure import measure
 from retinagan.seeds import NUM_GRADES
@@ -24,31 +24,38 @@ JUDGED = tuple(name for name in DESCRIPTORS if not name.startswith("disc") and n
 FARTHEST = 3.0
 """Standard deviations from the mean beyond which a descriptor counts as this far: no odds are known out there."""
 
-_COUNT = len(JUDGED)
-Numbers = Annotated[tuple[float, ...], Field(min_length=_COUNT, max_length=_COUNT)]
-ByGrade = Annotated[tuple[float, ...], Field(min_length=NUM_GRADES, max_length=NUM_GRADES)]
+Numbers = Annotated[tuple[float, ...], Field(max_length=len(JUDGED))]
+ByGrade = Annotated[tuple[float, ...], Field(max_length=NUM_GRADES)]
 
 
 @configuration
 class MapSelection:
     """The odds of real against generated maps: of each grade ``offset + linear · x + squares · x²``, a logarithm, of
-    standardised descriptors ``x``. The defaults keep every map."""
+    standardised descriptors ``x``. The defaults, all empty, keep every map."""
 
-    mean: Numbers = (0.0,) * _COUNT
-    deviation: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=_COUNT, max_length=_COUNT)] = (
-        1.0,
-    ) * _COUNT
+    mean: Numbers = ()
+    deviation: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(max_length=len(JUDGED))] = ()
     """Of the descriptors :data:`JUDGED`, in real and generated maps together."""
-    offset: ByGrade = (0.0,) * NUM_GRADES
-    linear: Annotated[tuple[Numbers, ...], Field(min_length=NUM_GRADES, max_length=NUM_GRADES)] = (
-        (0.0,) * _COUNT,
-    ) * NUM_GRADES
-    squares: Annotated[tuple[Numbers, ...], Field(min_length=NUM_GRADES, max_length=NUM_GRADES)] = (
-        (0.0,) * _COUNT,
-    ) * NUM_GRADES
-    ceiling: ByGrade = (0.0,) * NUM_GRADES
+    offset: ByGrade = ()
+    linear: Annotated[tuple[Numbers, ...], Field(max_length=NUM_GRADES)] = ()
+    squares: Annotated[tuple[Numbers, ...], Field(max_length=NUM_GRADES)] = ()
+    """Zero for grades that keep all."""
+    ceiling: ByGrade = ()
     """Log odds from which every map is kept; below, a share of them: the ratio of the odds. The lower, the fewer maps
     are rejected, and the less is corrected."""
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
+        rows = (self.mean, self.deviation, *self.linear, *self.squares)
+        grades = (self.offset, self.linear, self.squares, self.ceiling)
+        empty = not any(map(len, (*rows, *grades)))
+        whole = all(len(row) == len(JUDGED) for row in rows) and all(len(each) == NUM_GRADES for each in grades)
+        if not (empty or whole):
+            raise ValueError(
+                f"a selection is empty, or has {len(JUDGED)} numbers of each descriptor (mean, deviation, rows of "
+                f"linear and squares) and {NUM_GRADES} of each grade (offset, linear, squares, ceiling)"
+            )
+        return self
 
     def standardised(self, described: np.ndarray) -> np.ndarray:
         """Descriptors ``float (..., D)`` in standard deviations, at most :data:`FARTHEST`."""
@@ -66,7 +73,7 @@ class MapSelection:
 
     def rejects(self, grade: int) -> bool:
         """Whether any map of a grade may be rejected; else none need be measured."""
-        return any(self.linear[grade]) or any(self.squares[grade])
+        return bool(self.linear) and (any(self.linear[grade]) or any(self.squares[grade]))
 
 
 KEEP_ALL = MapSelection()

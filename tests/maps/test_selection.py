@@ -31,9 +31,10 @@ def by_count(linear: float = 0.0, squares: float = 0.0, offset: float = 0.0, cei
 
 def test_every_map_is_kept_unless_fitted():
     described = np.random.default_rng(0).normal(0, 5, (7, len(JUDGED)))
+    neutral = by_count()
     for grade in range(5):
-        assert not KEEP_ALL.rejects(grade)
-        assert (KEEP_ALL.kept(grade, described) == 1).all()
+        assert not KEEP_ALL.rejects(grade) and not neutral.rejects(grade)
+        assert (neutral.kept(grade, described) == 1).all()
     assert [by_count(linear=1.0).rejects(grade) for grade in range(5)] == [False, False, True, False, False]
 
 
@@ -63,7 +64,8 @@ def test_maps_are_judged_by_their_lesions_not_by_their_disc():
 def test_a_selection_survives_the_header_of_a_checkpoint_and_wrong_ones_are_refused():
     selection = by_count(linear=0.7, squares=-0.2)
     assert MapSelection(**json.loads(json.dumps(dataclasses.asdict(selection)))) == selection
-    with pytest.raises(ValueError, match=r"offset is .*; it must have at least 5 entries"):
-        MapSelection(offset=(0.0, 1.0))
+    for changed in ({"offset": (0.0, 1.0)}, {"linear": ()}, {"mean": (1.0,)}):
+        with pytest.raises(ValueError, match="a selection is empty, or has 17 numbers of each descriptor"):
+            dataclasses.replace(selection, **changed)
     with pytest.raises(ValueError, match=r"deviation\[0\] is 0.0; it must be above 0"):
-        MapSelection(deviation=(0.0,) * len(JUDGED))
+        dataclasses.replace(selection, deviation=(0.0,) * len(JUDGED))
