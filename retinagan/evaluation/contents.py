@@ -15,7 +15,7 @@ from retinagan.evaluation import contents_pictures, criteria
 from retinagan.evaluation.criteria import Criterion
 from retinagan.evaluation.map_set import MapSet
 from retinagan.evaluation.report import Result, flat, markdown, number, numbers, unreported
-from retinagan.evaluation.summary import FGADR_SHARES, GradeContents, LesionSummary, Summary
+from retinagan.evaluation.summary import FGADR_SHARES, GradeContents, LesionSummary, Summary, place_differences
 from retinagan.maps.descriptors import Measured
 from retinagan.maps.labels import LESIONS, MA
 from retinagan.maps.measure import QUADRANTS, Measurements
@@ -31,6 +31,8 @@ FIGURES = {
     "quadrants": f"Share of lesions that are {' / '.join(QUADRANTS)}",
 }
 """Figures of :class:`LesionSummary` and what the report calls them."""
+
+PLACES_TOLD = "Where lesions lie, generated against real: largest difference of the shares up to a distance"
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Contents(Result):
                 summary = summary.corrected(Summary.of(theirs.chosen(predicted)), noted)
             masks = Summary.of(theirs.chosen(chosen & (real.labels == "masks")))
             labels = dict(Counter(real.labels[chosen].tolist()))
-            rows.append(GradeContents(grade, labels, summary, masks, Summary.of(ours[grade])))
+            places = place_differences(theirs.chosen(chosen).found, ours[grade].found)
+            rows.append(GradeContents(grade, labels, summary, masks, Summary.of(ours[grade]), places))
         by_grade = [theirs.chosen(real.grades == grade) for grade in range(NUM_GRADES)]
         return cls(rows, Mild.of(ours[1].found), noted, by_grade, ours)
 
@@ -100,6 +103,7 @@ class Contents(Result):
                 f"{criteria.TRACE} px of other lesions",
             ),
             self._medians(),
+            self._places(),
         ]  # fmt: skip
 
     def _medians(self) -> Criterion:
@@ -110,6 +114,22 @@ class Contents(Result):
         told = f"{len(ratios) - len(off)} of {len(ratios)} within; {'; '.join(off)}".rstrip("; ")
         return Criterion(limit.name, not off if ratios else None, told)
 
+    def _places(self) -> Criterion:
+        limit = criteria.PLACES
+        off = sorted(
+            (
+                (difference, f"{told} of grade {row.grade} {number(difference)}")
+                for row in self.grades
+                if row.real.n >= criteria.ENOUGH_MAPS
+                for told, difference in row.places.items()
+            ),
+            reverse=True,
+        )
+        outside = [told for difference, told in off if not limit.met(difference)]
+        farthest = outside or [told for _, told in off[:1]]
+        told = f"{len(off) - len(outside)} of {len(off)} within; {'; '.join(farthest)}"
+        return Criterion(limit.name, not outside if off else None, told.rstrip("; "))
+
     def table(self) -> list[str]:
         sets = {f"{row.grade} {who}": found for row in self.grades for who, found in row.sets()}
         lines = ["", f"### {self.title}", "", "Three numbers in a row are the quartiles."]
@@ -119,6 +139,8 @@ class Contents(Result):
                 for who, found in sets.items()
             }
             lines += ["", f"{told}:", *markdown(rows, "grade")]
+        lines += ["", f"{PLACES_TOLD}:"]
+        lines += markdown({str(row.grade): flat(row.places) for row in self.grades if row.places}, "grade")
         published = {kind: flat(dict(enumerate(shares))) for kind, shares in FGADR_SHARES.items()}
         lines += ["", "FGADR, published: share of maps with each lesion by grade", *markdown(published)]
         burdens = {

@@ -55,6 +55,11 @@ MEDIANS = Limit(
     f"generated over real median of number, area and size of each lesion, every grade with {ENOUGH_MAPS} real maps",
     least=0.75, most=1.25,
 )  # fmt: skip
+PLACES = Limit(
+    "difference of the shares of exudates, haemorrhages and microaneurysms up to any distance to fovea and disc, every "
+    f"grade with {ENOUGH_MAPS} real maps",
+    most=0.15,
+)
 MILD_ANEURYSMS = Limit("share of grade-1 maps with microaneurysms", least=0.9)
 MILD_OTHERS = Limit("share of grade-1 maps with more than a trace of other lesions", most=0.1)
 KAPPA = Limit("kappa of generated maps over that of real ones", least=0.9)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.stats import ks_2samp
 
 from retinagan.data.presence import corrected
 from retinagan.evaluation.distances import percentiles, wilson_interval
 from retinagan.evaluation.report import numbers
 from retinagan.maps.descriptors import Measured, distances_to
-from retinagan.maps.labels import CLASSES, LESIONS
+from retinagan.maps.labels import CLASSES, EX, HE, LESIONS, MA
 from retinagan.maps.measure import QUADRANTS, Measurements
 
 FGADR_SHARES = {
@@ -128,16 +129,33 @@ class Summary:
         return replace(self, lesions=lesions)
 
 
+def place_differences(real: Sequence[Measurements], generated: Sequence[Measurements]) -> dict[str, float]:
+    """How differently lesions lie: ``{"EX to the fovea": 0..1, …}``, the largest difference of the shares of lesions up
+    to a distance (Kolmogorov and Smirnov's statistic), for hard exudates, haemorrhages and microaneurysms, to the fovea
+    and to the disc; without those that real or generated maps lack."""
+    found = {}
+    for index in (EX, HE, MA):
+        for name, point in (("fovea", lambda m: m.fovea), ("disc", lambda m: m.disc and m.disc[:2])):
+            distances = [
+                np.concatenate([distances_to(m, (index,), point(m)) for m in maps if point(m)] or [np.empty(0)])
+                for maps in (real, generated)
+            ]
+            if all(map(len, distances)):
+                found[f"{CLASSES[index].short} to the {name}"] = float(ks_2samp(*distances).statistic)
+    return found
+
+
 @dataclass(frozen=True)
 class GradeContents:
-    """Maps of one grade: where the lesions of real ones are from (``labels``), and what all real ones, the annotated
-    ones among them (``masks``) and generated ones hold."""
+    """Maps of one grade: where the lesions of real ones are from (``labels``), what all real ones, the annotated ones
+    among them (``masks``) and generated ones hold, and how their ``places`` differ (:func:`place_differences`)."""
 
     grade: int
     labels: dict[str, int]
     real: Summary
     masks: Summary
     generated: Summary
+    places: dict[str, float]
 
     def sets(self) -> list[tuple[str, Summary]]:
         """The sets to tell of: annotated maps on their own where others are predicted."""

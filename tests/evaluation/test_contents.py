@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from retinagan.evaluation.distances import percentiles
-from retinagan.evaluation.summary import FGADR_SHARES, GradeContents, Summary
+from retinagan.evaluation.summary import FGADR_SHARES, GradeContents, Summary, place_differences
 from retinagan.maps.descriptors import Measured
 from retinagan.maps.labels import EX, HE, LESIONS, MA, SE, empty_map
+from retinagan.maps.measure import measure
 from retinagan.maps.parts import field_of_view
 
 
@@ -45,7 +46,7 @@ def test_shares_of_predicted_maps_are_corrected_among_the_annotated_ones():
     # (0.7 - 0.5) / 0.5 = 0.4 of the five predicted ones, 0.9 of the five annotated ones.
     assert summary.lesions["EX"].corrected == pytest.approx((5 * 0.4 + 5 * 0.9) / 10)
     assert summary.lesions["SE"].corrected is None
-    row = GradeContents(2, {}, summary, nothing, having(3, EX=0.9))
+    row = GradeContents(2, {}, summary, nothing, having(3, EX=0.9), {})
     difference, text = row.share_difference("EX")
     assert difference == pytest.approx(0.25) and "corrected 0.65" in text
 
@@ -60,13 +61,27 @@ def test_medians_are_compared_where_the_median_real_map_has_the_lesion():
     def summary(*maps):
         return Summary.of(Measured.of(maps, 512))
 
-    row = GradeContents(3, {}, summary(few, few, none), summary(), summary(many, many, none))
+    row = GradeContents(3, {}, summary(few, few, none), summary(), summary(many, many, none), {})
     found = {told.split(",")[0]: ratio for ratio, told in row.medians()}
     assert found == {
         "HE number of grade 3 3": pytest.approx(1.5),
         "HE area of grade 3 5.83e-05": pytest.approx(1.5),
         "HE size of grade 3 4": pytest.approx(1),
     }
+
+
+def test_places_differ_by_the_largest_share_of_lesions_up_to_a_distance():
+    def with_lesions(*xs):
+        label_map = empty_map(512)
+        for x in xs:
+            label_map[256:258, x : x + 2] = EX
+        return measure(label_map)
+
+    near, far = with_lesions(300, 310, 320, 330), with_lesions(300, 310, 320, 460)
+    assert place_differences([near], [near]) == {"EX to the fovea": 0, "EX to the disc": 0}
+    assert place_differences([near], [far])["EX to the disc"] == pytest.approx(0.25)
+    assert place_differences([near], [with_lesions()]) == {}
+    assert place_differences([near, with_lesions()], [far, far]) == place_differences([near], [far])
 
 
 def test_published_shares_are_those_of_all_lesions_and_grades():

@@ -159,7 +159,9 @@ def good_figures() -> dict[str, Result]:
     ]
     return {
         "contents": Contents(
-            [GradeContents(g, {}, summary(g), nothing, summary(g)) for g in range(5)], Mild(1.0, 0.0), None
+            [GradeContents(g, {}, summary(g), nothing, summary(g), {"EX to the fovea": 0.1}) for g in range(5)],
+            Mild(1.0, 0.0),
+            None,
         ),
         "grader": Grading([0, 1, 2, 3, 4], graded(0.8), None, graded(0.73)),
         "distances": MapDistances(distances),
@@ -173,7 +175,7 @@ def verdicts(figures: dict[str, Result]) -> list[bool | None]:
 
 
 def test_all_criteria_can_be_met():
-    assert verdicts(good_figures()) == [True] * 10
+    assert verdicts(good_figures()) == [True] * 11
 
 
 @pytest.mark.parametrize(
@@ -184,18 +186,19 @@ def test_all_criteria_can_be_met():
         (2, ("contents", "mild", "more_than_a_trace"), 0.2),
         (2, ("contents", "mild", "with_aneurysms"), 0.5),
         (3, ("contents", "grades", 2, "generated", "lesions", "MA", "size"), [1.0, 2.6, 3.0]),
-        (4, ("grader", "generated", "kappa"), 0.71),
-        (5, ("distances", "grades", 4, "frechet", "ratio"), 3.1),
-        (6, ("distances", "grades", 1, "coverage", "coverage"), 0.49),
-        (7, ("nearest", "copies"), 1),
-        (8, ("clean_up", "before", "one_disc"), 0.94),
-        (8, ("clean_up", "after", "plausible_disc"), 0.999),
-        (8, ("clean_up", "after", "lesions_inside"), 0.999),
-        (9, ("clean_up", "seconds_a_thousand"), 601.0),
+        (4, ("contents", "grades", 2, "places", "EX to the fovea"), 0.16),
+        (5, ("grader", "generated", "kappa"), 0.71),
+        (6, ("distances", "grades", 4, "frechet", "ratio"), 3.1),
+        (7, ("distances", "grades", 1, "coverage", "coverage"), 0.49),
+        (8, ("nearest", "copies"), 1),
+        (9, ("clean_up", "before", "one_disc"), 0.94),
+        (9, ("clean_up", "after", "plausible_disc"), 0.999),
+        (9, ("clean_up", "after", "lesions_inside"), 0.999),
+        (10, ("clean_up", "seconds_a_thousand"), 601.0),
     ],
 )
 def test_each_criterion_fails_alone(place, path, value):
-    assert verdicts(changed(good_figures(), path, value)) == [number != place for number in range(10)]
+    assert verdicts(changed(good_figures(), path, value)) == [number != place for number in range(11)]
 
 
 def test_what_data_cannot_tell_is_said():
@@ -203,8 +206,8 @@ def test_what_data_cannot_tell_is_said():
     figures = changed(figures, ("grader", "grades"), [0, 2, 3, 4])
     for grade in range(5):
         figures = changed(figures, ("distances", "grades", grade, "n"), 39)
-    assert verdicts(figures) == [None, True, True, True, None, None, None, True, True, True]
-    assert verdicts(figures | {"grader": Grading([])})[4] is None
+    assert verdicts(figures) == [None, True, True, True, True, None, None, None, True, True, True]
+    assert verdicts(figures | {"grader": Grading([])})[5] is None
     figures = changed(figures, ("contents", "grades", 2, "generated", "lesions", "HE", "share"), 0.9)
     assert verdicts(figures)[0] is False
     assert "HE of grade 2 0.90, real 0.10 [0 1] (n 50)" in figures["contents"].criteria()[0].figures
