@@ -25,7 +25,7 @@ from torch import Tensor
 
 from retinagan.data.augment import rotation
 from retinagan.maps.labels import BG, EX, HE, LESIONS, MA, NUM_CLASSES, OD, SE, VB
-from retinagan.maps.parts import connected, field_of_view
+from retinagan.maps.parts import connected, field_of_view, round_disc
 from retinagan.seeds import NUM_GRADES
 
 SEVERE_HAEMORRHAGE = 0.0067
@@ -43,6 +43,9 @@ MIXED = 0.2
 
 DISC_AREA = (0.013, 0.045)
 """Discs outside these shares of the map are hidden by lesions or badly drawn and not used."""
+
+CIRCLE = 0.02
+"""Share of a disc's area by which it differs from a circle at most if it was painted as one."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,16 @@ def find_lesions(label_map: np.ndarray, disc: tuple[float, float] | None) -> Les
     return Lesions(ys, xs, classes, component, np.concatenate(areas), np.concatenate(kinds), disc or (-0.56, -0.04))
 
 
+def is_circle(mask: np.ndarray) -> bool:
+    """Whether a disc ``bool (S, S)`` was painted as a circle where nobody drew its outline: real ones are oval."""
+    ys, xs = np.nonzero(mask)
+    circle = round_disc(mask.shape, xs.mean() + 0.5, ys.mean() + 0.5, math.sqrt(len(xs) / math.pi))
+    return bool((mask ^ circle).sum() <= CIRCLE * len(xs))
+
+
 class RealMaps:
-    """Draws soft real maps of a grade from the maps of a data set.
+    """Draws soft real maps of a grade from the maps of a data set. Discs that were painted as circles are used only
+    where there are no others.
 
     Args:
         maps: ``uint8 (N, S, S)``.
@@ -92,6 +103,7 @@ class RealMaps:
             raise ValueError(f"maps of shape {maps.shape} cannot be averaged to side {size}; it must divide their side")
         self.side, self.size, self.factor = side, size, side // size
         self.discs: list[tuple[Tensor, tuple[float, float]]] = []
+        self.circles: list[tuple[Tensor, tuple[float, float]]] = []
         self.eyes: dict[int, list[Lesions]] = {grade: [] for grade in range(1, NUM_GRADES)}
         self.mild: list[Lesions] = []
         for label_map, grade in zip(maps, grades, strict=True):
@@ -99,6 +111,7 @@ class RealMaps:
             lesions = find_lesions(label_map, centre)
             if len(lesions.ys):
                 self._add_lesions(lesions, int(grade))
+        self.discs = self.discs or self.circles
         self.mild_observed = len(self.mild) >= MILD_EYES
         if self.mild_observed:
             self.eyes[1] = self.mild
@@ -116,7 +129,8 @@ class RealMaps:
         ys, xs = np.nonzero(mask)
         centre = (float((2 * xs.mean() + 1) / self.side - 1), float((2 * ys.mean() + 1) / self.side - 1))
         soft = F.avg_pool2d(torch.from_numpy(mask).float()[None], self.factor)
-        self.discs.append(((soft * 255).to(torch.uint8), centre))
+        drawn = self.circles if is_circle(mask) else self.discs
+        drawn.append(((soft * 255).to(torch.uint8), centre))
         return centre
 
     def _add_lesions(self, lesions: Lesions, grade: int) -> None:

@@ -88,6 +88,18 @@ def test_each_grade_has_the_lesions_of_its_own_eyes(reals):
     assert found == {0: set(), 1: {MA}, 2: {EX, MA}, 3: {HE, MA}, 4: {SE, MA}}
 
 
+def test_discs_painted_as_circles_give_way_to_oval_ones(reals):
+    assert len(reals.discs) == len(some_eyes()[0])  # circles all, and there are no others
+    oval = np.where((eye("left") == OD) | (np.roll(eye("left") == OD, 10, axis=0)), OD, eye("left")).astype(np.uint8)
+    maps, grades = some_eyes()
+    mixed = RealMaps(np.concatenate([maps, [oval]]), np.append(grades, 2), SIZE)
+    assert len(mixed.discs) == 1
+    # Turned by 12 degrees at most, it stays higher than wide.
+    for disc in draw(mixed, 0)[:, OD] > 0.5:
+        ys, xs = torch.nonzero(disc).T
+        assert ys.max() - ys.min() > xs.max() - xs.min()
+
+
 def test_grade_1_has_few_microaneurysms(reals):
     areas = draw(reals, 1, count=30)[:, MA].sum(dim=(1, 2)) * (SIDE // SIZE) ** 2 / 4  # of 4 pixels each
     assert (areas < 6).all() and areas.max() > 2 * areas.min()
