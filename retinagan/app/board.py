@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from retinagan.app.history import History
+from retinagan.app.history import History, Step, difference
 from retinagan.maps import lesions
 from retinagan.maps.budget import Budget
 from retinagan.maps.canvas import Mark, Window, rasterise, read_mark
@@ -29,7 +29,8 @@ _AT_ONCE = {Gesture.SWEEP, Gesture.MOVE_DISC, Gesture.LOOK_CLOSER}
 
 
 class _Painted(NamedTuple):
-    """The mounted canvas' strokes that are painted already, the map with them, their work and which gestures they are.
+    """The mounted canvas' strokes that are painted already, the map with them, their work, which gestures they are, and
+    the steps that they will be.
 
     With half of a drawing's work done the strokes are baked, so that the next ones begin with none."""
 
@@ -37,6 +38,7 @@ class _Painted(NamedTuple):
     label_map: np.ndarray
     budget: Budget
     gestures: frozenset[Gesture] = frozenset()
+    steps: tuple[Step, ...] = ()
 
 
 class Board:
@@ -80,6 +82,23 @@ class Board:
     def names(self) -> list[str]:
         """What was done up to now."""
         return self.history.names + [describe(item) for item in self.objects]
+
+    def whole_history(self) -> History:
+        """A copy of the history with the canvas' strokes as its last steps."""
+        history = copy.copy(self.history)
+        history.steps = list(history.steps)
+        history.append(self._painted.steps)
+        return history
+
+    def remount(self, mounts: int) -> None:
+        """Show the same on a canvas of its own, at least the ``mounts``-th."""
+        self.mounts = max(self.mounts, mounts)
+        self._mount(self.objects)
+
+    def replace_history(self, history: History) -> None:
+        """Go on where another canvas was left."""
+        self.history = history
+        self._mount([])
 
     @property
     def can_undo(self) -> bool:
@@ -223,16 +242,19 @@ class Board:
 
     def _repaint(self) -> None:
         """Paint the objects; those that are painted already are not painted again."""
-        done, label_map, budget, gestures = self._painted
+        done, label_map, budget, gestures, steps = self._painted
         if self.objects[: len(done)] != done:
-            done, label_map, budget, gestures = _Painted([], self.history.current, Budget())
+            done, label_map, budget, gestures, steps = _Painted([], self.history.current, Budget())
         for item in self.objects[len(done) :]:
+            before = label_map
             try:
-                label_map = self._paint(item, label_map, budget)
+                label_map = self._paint(item, before, budget)
                 gestures |= {gesture_of(item)}
             except (ValueError, TypeError) as error:
                 self._trouble(error)
-        self._painted = _Painted(list(self.objects), label_map, budget, gestures)
+            if not np.array_equal(before, label_map):
+                steps += (Step(describe(item), difference(before, label_map)),)
+        self._painted = _Painted(list(self.objects), label_map, budget, gestures, steps)
 
     def _paint(self, item: Mapping, label_map: np.ndarray, budget: Budget) -> np.ndarray:
         return rasterise({"objects": [item]}, label_map, CANVAS, self.window, budget)

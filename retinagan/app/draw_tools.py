@@ -8,11 +8,13 @@ from typing import NamedTuple
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from retinagan.app import examples, starts
+from retinagan.app import examples, saved, starts
 from retinagan.app.drawing import Drawing, disc_side
 from retinagan.app.link import MAX_SEED
+from retinagan.app.opening import bring_back, replace
 from retinagan.app.palette import BRUSHES, ORDER, buttons_css
 from retinagan.app.state import following, is_current, session
+from retinagan.app.studio import Models
 from retinagan.app.widgets import plain
 from retinagan.files.maps import MAX_BYTES, encode_map_png, read_map_png
 from retinagan.maps import lesions
@@ -121,8 +123,17 @@ def brush_controls() -> Brush:
     return Brush(label, tool, int(width))
 
 
-def start_menu() -> None:
-    st.caption("A new start begins a new drawing; the one before is gone, unless you download its map.")
+def start_menu(networks: Models) -> None:
+    st.caption("A new start begins a new drawing. The one before it is kept, and can be brought back here.")
+    former = session().former
+    if former is not None:
+        st.button(
+            f"Bring back: {starts.describe(former.text)}, {len(former.names)} steps",
+            icon=":material/undo:",
+            key="bring_back",
+            on_click=bring_back,
+            help="Shows the drawing before this one; this one is kept in its place.",
+        )
     with st.container(horizontal=True, gap="small"):
         for text, name in starts.EMPTY.items():
             st.button(name, key=f"start_{text}", on_click=restart, args=(text,))
@@ -149,21 +160,29 @@ def start_menu() -> None:
             restart(starts.sampled_text(grade, seed))
             st.rerun()
     with st.form("start_uploaded", border=False):
-        file = st.file_uploader("Your own map (PNG)", type="png", max_upload_size=MAX_BYTES // 2**20)
+        file = st.file_uploader(
+            "Your own map (PNG), or a drawing that was saved (JSON)",
+            type=["png", "json"],
+            max_upload_size=max(MAX_BYTES, saved.MAX_BYTES) // 2**20,
+        )
         if st.form_submit_button("Start from this file", icon=":material/upload:"):
-            _start_from(file)
+            _start_from(file, networks)
 
 
-def _start_from(file) -> None:
+def _start_from(file, networks: Models) -> None:
     if file is None:
-        st.error("Choose a PNG file first.")
+        st.error("Choose a PNG or JSON file first.")
         return
+    content = file.getvalue()
     try:
-        session().uploaded = read_map_png(file.getvalue(), None)
+        if not file.name.lower().endswith(".json"):
+            session().uploaded = read_map_png(content, None)
+            restart(starts.UPLOAD)
+        else:
+            replace(saved.decode(content), networks)
     except ValueError as error:
         st.error(plain(str(error)))
         return
-    restart(starts.UPLOAD)
     st.rerun()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from retinagan.app.board import Board
+from retinagan.app.history import History
 from retinagan.app.starts import UPLOAD, Sampled, parse
 from retinagan.app.studio import Models, Weights, data_url
 from retinagan.files.maps import encode_map_png
@@ -34,6 +35,13 @@ class Drawing(Board):
         self.text, self.weights, self.start = text, weights, start
         self.note = ""
         self.initial: dict | None = None
+
+    @classmethod
+    def going_on(cls, text: str, weights: Weights, history: History, mounts: int) -> Drawing:
+        """A drawing with a history that was kept, on a canvas of its own."""
+        drawing = cls(text, weights, history.start, mounts)
+        drawing.replace_history(history)
+        return drawing
 
     @property
     def key(self) -> str:

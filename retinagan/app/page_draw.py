@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from html import escape
 
-import numpy as np
 import streamlit as st
 
-from retinagan.app import examples, starts
+from retinagan.app import saved
 from retinagan.app.board import CANVAS, ZOOMS
 from retinagan.app.draw_photos import ask_for_photographs, photo_column
 from retinagan.app.draw_tools import BRUSHED, TOOL, Brush, map_buttons, side_column, start_menu
 from retinagan.app.drawing import Drawing
 from retinagan.app.measures import show_measures
-from retinagan.app.state import following, is_current, session
+from retinagan.app.opening import keep, open_drawing
+from retinagan.app.state import following, is_current
 from retinagan.app.studio import Models, data_url
 from retinagan.app.widgets import download, fragment, models, page, plain
-from retinagan.files.maps import encode_map_png, fit_map
-from retinagan.maps.labels import empty_map
+from retinagan.files.maps import encode_map_png
 from retinagan.maps.strokes import Gesture, gesture_colour
 
 # The canvas' own names of the tools, and the gestures of those that do not paint.
@@ -43,61 +42,19 @@ def show() -> None:
     with side:
         brush, menu = side_column(drawing)
     with left:
-        canvas_column(drawing, brush, networks)
+        file = canvas_column(drawing, brush, networks)
     with right:
         photo_column(drawing, networks)
     with st.container(key="measures"):
         st.subheader("Measurements", anchor=False)
         show_measures(drawing.map)
     with menu:
-        start_menu()
+        start_menu(networks)
+    keep(drawing, file)
 
 
-def open_drawing(networks: Models) -> Drawing:
-    """The session's drawing; begun anew when the link's start or *Open in Draw* asks for it.
-
-    It does not depend on the weights. With a model of another size it goes on, fitted to that, from the same start.
-    """
-    state = session()
-    last, asked = state.drawing, st.query_params.get("start")
-    text, note = asked or (last.text if last else "left"), ""
-    try:
-        starts.parse(text)
-        if text == starts.UPLOAD and state.uploaded is None:
-            raise ValueError("the uploaded map is gone: a link cannot carry it. Upload it again")
-    except ValueError as error:
-        text, note = "left", f"{error}. Starting from an empty eye instead."
-    if last is not None and not state.anew and last.text == text and last.size == networks.size:
-        drawing = last
-    else:
-        drawing = Drawing(text, networks.weights, start_map(text, networks), last.mounts + 1 if last else 0)
-        if last is not None and not state.anew and last.text == text:
-            last.sync()
-            drawing.change(lambda _: fit_map(last.map, networks.size), f"Fitted to {networks.size} pixels")
-    state.drawing, state.anew = drawing, False
-    drawing.note = note or drawing.note
-    if drawing.note:
-        st.warning(plain(drawing.note))
-    if asked != text:
-        st.query_params["start"] = text
-    return drawing
-
-
-def start_map(text: str, networks: Models) -> np.ndarray:
-    """The map ``uint8 (S, S)`` that a start stands for, in the model's size."""
-    start = starts.parse(text)
-    if isinstance(start, starts.Sampled):
-        with st.spinner("Sampling the map…"):
-            return networks.sample(start.grade, start.seed, start.truncation)
-    if isinstance(start, starts.Bundled):
-        return examples.read(start.name, networks.size)
-    uploaded = session().uploaded
-    if start == starts.UPLOAD and uploaded is not None:
-        return fit_map(uploaded, networks.size)
-    return empty_map(networks.size, None if start == "none" else start)
-
-
-def canvas_column(drawing: Drawing, brush: Brush, networks: Models) -> None:
+def canvas_column(drawing: Drawing, brush: Brush, networks: Models) -> bytes:
+    """The canvas with what belongs to it; the drawing's file (``retinagan.app.saved``)."""
     with st.container(horizontal=True, gap="xsmall", key="map_head"):
         for name, how, possible in (
             ("Undo", drawing.undo, drawing.can_undo),
@@ -111,9 +68,11 @@ def canvas_column(drawing: Drawing, brush: Brush, networks: Models) -> None:
     for trouble in drawing.troubles:
         st.warning(plain(trouble))
     step = st.empty()
-    pair = drawing.pair(networks)
+    pair, file = drawing.pair(networks), saved.encode(drawing)
     with st.container(horizontal=True, gap="small", key="map_buttons"):
-        download("Map", pair.map_file(), pair.map_name, "draw_map")  # made at once: nothing can take a press's away
+        # Made at once: nothing can take a press's away.
+        download("Map", pair.map_file(), pair.map_name, "draw_map")
+        download("Save drawing", file, f"{pair.name('drawing')}.json", "draw_drawing")
         map_buttons(drawing)
     st.caption(
         "The pencil above the map lets strokes be moved, turned and deleted until the view changes. Without a mouse: "
@@ -124,6 +83,7 @@ def canvas_column(drawing: Drawing, brush: Brush, networks: Models) -> None:
     last = f"Step {len(done)}: {done[-1]}." if done else "Nothing drawn yet."
     state = f'data-steps="{len(done)}" data-canvas="{drawing.mounts if drawing.loaded else "loading"}"'
     step.html(f'<div class="rg-step" role="status" {state}>{escape(last)}</div>')
+    return file
 
 
 def mount_canvas(drawing: Drawing, brush: Brush) -> None:

@@ -21,6 +21,8 @@ class Session:
 
     Attributes:
         drawing: of the page Draw; None before it was opened.
+        former: the drawing that another took the place of; it can be brought back.
+        heard: what the tab kept from a former session was taken up, or is out of date.
         anew: the next run of Draw begins a new drawing, even from the same start.
         uploaded: the map ``uint8 (H, W)`` that the start ``upload`` stands for; no link can carry it.
         renderer: makes Draw's photographs, with the help of ``redraws``.
@@ -34,6 +36,8 @@ class Session:
     """
 
     drawing: Drawing | None = None
+    former: Drawing | None = None
+    heard: bool = False
     anew: bool = False
     uploaded: np.ndarray | None = None
     renderer: Renderer = field(default_factory=Renderer)

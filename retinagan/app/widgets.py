@@ -207,6 +207,7 @@ _KINDS = {
     "png": ("image/png", "download"),
     "gif": ("image/gif", "animated_images"),
     "webp": ("image/webp", "animated_images"),
+    "json": ("application/json", "save"),
     "zip": ("application/zip", "folder_zip"),
 }
 

@@ -106,11 +106,12 @@ def quiet_app(model: Path, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def running_app(model: Path, folder: Path, started: list[int] | None = None) -> Iterator[str]:
+def running_app(model: Path, folder: Path, started: list[int] | None = None, port: int = 0) -> Iterator[str]:
     """Starts the app on a model folder; yields its address. Its log goes to ``folder``, its process's id to
-    ``started``."""
+    ``started``; ``port`` 0 is a free one."""
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", port))
         port = free.getsockname()[1]
     log = folder / LOG
     command = [sys.executable, "-m", "streamlit", "run", "web_demo.py", "--server.port", str(port)]

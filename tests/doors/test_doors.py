@@ -5,6 +5,7 @@ Some seconds in ``make test``; ``make fuzz`` runs the same with many more cases.
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
 import zlib
@@ -15,7 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from retinagan import checkpoints
+from retinagan.app import saved
 from retinagan.app.board import Board
+from retinagan.app.drawing import Drawing
 from retinagan.app.link import PARAMETERS, checked
 from retinagan.files.maps import encode_map_png, read_map_png
 from retinagan.files.provenance import Provenance, map_digest, read_png
@@ -115,6 +118,28 @@ def test_a_board_takes_any_messages_and_goes_on(messages, presses):
             buttons[presses[number]]()
         assert board.map.shape == EYE.shape and board.map.max() < NUM_CLASSES
         assert all(len(text) < MOST_WORDS for text in board.troubles)
+
+
+# --- a saved drawing ---
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from(["start", "weights", "map", "first", "done", "version", "name", "change"]), max_size=2),
+    st.one_of(anything, st.binary(max_size=40).map(zlib.compress).map(base64.b64encode).map(bytes.decode)),
+)
+def test_a_changed_drawing_is_a_drawing_or_refused(fields, value):
+    drawing = Drawing("left", (), EYE)
+    drawing.change(lambda label_map: label_map.T.copy(), "Mirror")
+    content = json.loads(saved.encode(drawing))
+    for name in fields:
+        (content if name in content else content["steps"][0])[name] = value
+    try:
+        history = saved.decode(json.dumps(content).encode()).history
+    except ValueError as error:
+        assert len(str(error)) < MOST_WORDS
+        return
+    assert history.current.max() < NUM_CLASSES and len(saved.encode(drawing)) < saved.MAX_BYTES
 
 
 # --- the address ---

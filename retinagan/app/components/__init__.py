@@ -1,4 +1,5 @@
-"""The page's own parts in the browser: the before/after slider, and a clock for pictures in the making.
+"""The page's own parts in the browser: the before/after slider, a clock for pictures in the making, the keeper of
+drawings.
 
 Each is an HTML, CSS and JavaScript file of this folder, without a build step. Streamlit mounts them in a shadow root.
 """
@@ -35,6 +36,17 @@ def ticker(key: str, pending: bool) -> None:
     _component("ticker")(
         key=key, data={"pending": pending, "milliseconds": POLL_MILLISECONDS}, on_tick_change=_heard, height=1
     )
+
+
+def keeper(key: str, drawing: str, fresh: bool) -> None:
+    """Keeps ``drawing`` in the tab's own storage. While ``fresh`` what is there already stays, and comes back by
+    :func:`told_by_keeper` in the next run of the fragment that it stands in."""
+    _component("keeper")(key=key, data={"drawing": drawing, "fresh": fresh}, on_kept_change=_heard, height=1)
+
+
+def told_by_keeper(key: str) -> str:
+    """What the tab had kept, in the run that the :func:`keeper` asked for; else empty."""
+    return (st.session_state.get(key) or {}).get("kept") or ""
 
 
 def _heard() -> None:
