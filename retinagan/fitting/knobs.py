@@ -25,7 +25,8 @@ HELD: tuple[str, ...] = ()
 """Figures of a knob that stays, as none tells it. ``shown`` and ``gaps`` move the tree's figures by less than their
 scatter, and not otherwise than strength and blur do, so that a fit of all five wanders. Vessels are looked for no
 nearer to lesions than ``lesion_margin`` should reach. Power below the bands is mostly the light's. Colours are told in
-units of the luminance, which is mostly green."""
+units of the luminance, which is mostly green. Mottle's colours are told by how far clear retina swings between two
+blurs, which holds more than one plane can give: where that agrees, blue has less than half of real power."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,10 @@ KNOBS = (
     Knob("macula", None, ("darkness of the fovea",), 0.2, 0.5, 2.0, log=True, turn=3),
     *(Knob("texture_left", band, (f"power of band {band}",), 0.1, 0.3, 3.0, log=True) for band in range(TEXTURE_BANDS)),
     Knob("coarse_slope", None, HELD, 0.5, -6.0, 0.0),
-    *(
-        Knob(f"{what}_colour", index, told, 0.2, 0.05, 5.0, log=True, turn=turn)
-        for what in ("grain", "mottle")
-        for index, (told, turn) in enumerate((((f"{what} in red",), 1), (HELD, 0), ((f"{what} in blue",), 3)))
-    ),
+    Knob("grain_colour", 0, ("grain in red",), 0.2, 0.05, 5.0, log=True, turn=1),
+    Knob("grain_colour", 1, HELD, 0.2, 0.05, 5.0, log=True),
+    Knob("grain_colour", 2, ("grain in blue",), 0.2, 0.05, 5.0, log=True, turn=3),
+    *(Knob("mottle_colour", channel, HELD, 0.2, 0.05, 5.0, log=True) for channel in range(3)),
 )
 """All of them."""
 
