@@ -72,14 +72,14 @@ def test_a_saved_drawing_opens_in_another_session(tiny_studio, browser, tiny_add
     drawn = two_strokes(tiny_studio)
     name, content = tiny_studio.download("Save drawing")
     assert name.startswith("drawing-drawn-") and name.endswith(".json") and len(json.loads(content)["steps"]) == 2
-    file = tmp_path / name
+    file = tmp_path / "mine.json"
     file.write_bytes(content)
     with session(browser, tiny_address) as other:
         other.open("draw?start=right")
         other.canvas_ready()
         other.page.get_by_role("button", name="Empty eye, disc right").first.click()
         other.page.locator("input[type=file]").first.set_input_files(file)
-        other.page.get_by_text(name).wait_for()
+        other.page.get_by_text("mine.json").wait_for()
         other.idle()
         other.page.get_by_role("button", name="Start from this file").click()
         other.step(2)
