@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class MapsFit:
 
     selection: MapSelection
     real: dict[int, int]
-    medians: dict[int, dict[str, list[float]]] = field(default_factory=dict)
+    medians: dict[int, dict[str, list[float]]]
 
 
 def fit_maps(
@@ -74,39 +75,31 @@ def fit_maps(
     }
     if not by_grade:
         raise ValueError(f"no grade above 0 has {LEAST_MAPS} training maps in {data}; prepare it with --pseudo-label")
-    seeds = range(FIRST_SEED, FIRST_SEED + count)
     drawn = {}
     with tqdm(total=count * len(by_grade), unit="map", desc="draw", disable=not progress) as bar:
         for grade in by_grade:
-            rows = []
-            for seed in seeds:
-                label_map = model.sampler.plausible(grade, seed, 1.0)[0]
-                rows.append(describe(measure(label_map), label_map))
+            maps = []
+            for seed in range(FIRST_SEED, FIRST_SEED + count):
+                maps.append(model.sampler.plausible(grade, seed, 1.0)[0])
                 bar.update()
-            drawn[grade] = np.array(rows)
+            drawn[grade] = _all_described(maps)
     selection = _selection(by_grade, drawn)
-    fit = MapsFit(selection, {grade: len(rows) for grade, rows in by_grade.items()})
-    for grade, rows in drawn.items():
-        weights = selection.kept(grade, chosen(rows))
-        fit.medians[grade] = {
-            name: [
-                float(np.expm1(_median(column, share)))
-                for column, share in (
-                    (by_grade[grade][:, at], np.ones(len(by_grade[grade]))),
-                    (rows[:, at], np.ones(len(rows))),
-                    (rows[:, at], weights),
-                )
-            ]
-            for name in TOLD
-            for at in (DESCRIPTORS.index(name),)
-        }
     if write:
         checkpoints.change_config(folder / "maps.safetensors", selection=dataclasses.asdict(selection))
-    return fit
+    medians = {}
+    for grade, rows in drawn.items():
+        kept = selection.kept(grade, chosen(rows))
+        sets = ((by_grade[grade], None), (rows, None), (rows, kept))
+        columns = {name: DESCRIPTORS.index(name) for name in TOLD}
+        medians[grade] = {name: [_median(of[:, at], weights) for of, weights in sets] for name, at in columns.items()}
+    return MapsFit(selection, {grade: len(rows) for grade, rows in by_grade.items()}, medians)
 
 
 def _described(real: MapSet, grade: int) -> np.ndarray:
-    maps = real.maps[(real.grades == grade) & (real.splits == "train")]
+    return _all_described(real.maps[(real.grades == grade) & (real.splits == "train")])
+
+
+def _all_described(maps: Iterable[np.ndarray]) -> np.ndarray:
     return np.array([describe(measure(label_map), label_map) for label_map in maps])
 
 
@@ -158,10 +151,12 @@ def ceiling_of(log_odds: np.ndarray) -> float:
     return float(brentq(excess, low, low + 50.0 + float(np.ptp(log_odds))))
 
 
-def _median(values: np.ndarray, weights: np.ndarray) -> float:
-    order = np.argsort(values)
+def _median(logs: np.ndarray, weights: np.ndarray | None) -> float:
+    """Of counts or areas that are given as log(1 + x)."""
+    weights = np.ones(len(logs)) if weights is None else weights
+    order = np.argsort(logs)
     share = np.cumsum(weights[order]) / weights.sum()
-    return float(values[order][np.searchsorted(share, 0.5)])
+    return float(np.expm1(logs[order][np.searchsorted(share, 0.5)]))
 
 
 def table(fit: MapsFit) -> str:
