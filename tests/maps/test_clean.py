@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy import ndimage
+from scipy import ndimage, optimize
+from skimage.measure import regionprops
 from skimage.morphology import convex_hull_image
 
-from retinagan.maps.clean import DISC_SMOOTHING, clean_map, smooth_disc
+from retinagan.maps.clean import DISC_SMOOTHING, LEAST_AXIS_RATIO, clean_map, smooth_disc
 from retinagan.maps.labels import BG, EX, HE, MA, NUM_CLASSES, OD, SE, VB, empty_map
 from retinagan.maps.parts import field_of_view, largest_part, round_disc
 
@@ -57,6 +58,42 @@ def test_clean_map_draws_the_disc_as_an_annotator_would():
     at_rim = empty_map(256, None)
     at_rim[(np.hypot(x - 5, y - 128) < 20) & (at_rim == VB)] = OD
     assert ((clean_map(at_rim) == OD) != (at_rim == OD)).sum() < 0.08 * (at_rim == OD).sum()  # the rim does not eat it
+
+
+@pytest.mark.parametrize("angle", [0, 35, 90])
+@pytest.mark.parametrize("long, short", [(24, 21), (34, 14)])
+def test_discs_are_ovals_of_their_own_direction_and_no_longer_than_real_ones(angle, long, short):
+    y, x = np.mgrid[:256, :256] + 0.5
+    turn = np.radians(angle)
+    along, across = (
+        (x - 90) * np.cos(turn) + (y - 120) * np.sin(turn),
+        (y - 120) * np.cos(turn) - (x - 90) * np.sin(turn),
+    )
+    drawn = np.maximum(abs(along) / long, abs(across) / short) <= 0.886  # a box of the ellipse's area
+    cleaned = clean_map(np.where(drawn, OD, empty_map(256, None)).astype(np.uint8)) == OD
+    (found,) = regionprops(cleaned.astype(int))
+    ratio = found.axis_minor_length / found.axis_major_length
+    assert ratio == pytest.approx(max(short / long, LEAST_AXIS_RATIO), abs=0.03)
+    assert found.area == pytest.approx(drawn.sum(), rel=0.06)
+    assert found.centroid == pytest.approx((119.5, 89.5), abs=0.7)
+    assert abs(np.degrees(found.orientation - (np.pi / 2 - turn)) % 180) % 179 < 8
+    ellipse = (
+        np.hypot(*np.divide((along, across), np.sqrt(found.area / np.pi / ratio) * np.array([1, ratio])[:, None, None]))
+        <= 1
+    )
+    assert (ellipse ^ cleaned).sum() < 0.04 * found.area
+
+
+def test_a_disc_that_the_rim_cuts_goes_on_as_a_circle():
+    y, x = np.mgrid[:256, :256] + 0.5
+    eye = empty_map(256, None)
+    circle = (np.hypot(x - 8, y - 128) < 22) & (eye == VB)
+    pointed = circle | ((abs(y - 128) < (46 - x) / 2) & (x > 20) & (eye == VB))  # a beak towards the middle
+    cleaned = clean_map(np.where(pointed, OD, eye).astype(np.uint8)) == OD
+    assert cleaned.sum() == pytest.approx(pointed.sum(), rel=0.2)
+    ys, xs = np.nonzero(cleaned & ~ndimage.binary_erosion(cleaned) & (np.hypot(x - 128, y - 128) < 125))
+    middle_x = optimize.minimize_scalar(lambda at: np.hypot(xs + 0.5 - at, ys - 127.5).std(), (-10, 20)).x
+    assert np.hypot(xs + 0.5 - middle_x, ys - 127.5).std() < 0.5  # no beak any more
 
 
 def test_clean_map_keeps_the_largest_disc_and_fills_its_holes():
