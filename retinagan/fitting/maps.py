@@ -23,7 +23,7 @@ from retinagan.seeds import NUM_GRADES
 
 FIRST_SEED = 10**12
 """Of the maps that are held against real ones: none that anybody evaluates."""
-KEPT = 0.5
+KEPT = 0.6
 """Share of the drawn maps that a grade keeps: its ceiling is set so."""
 LEAST_MAPS = 20
 """Real maps of a grade below which its maps are all kept."""

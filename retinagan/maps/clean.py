@@ -100,32 +100,41 @@ def oval_disc(disc: np.ndarray) -> np.ndarray:
 
     Raises nothing: what is too small, or no part of a plausible circle, stays.
     """
-    side, field = len(disc), field_of_view(len(disc))
-    outline = disc & ~ndimage.binary_erosion(disc)
-    free = outline & ndimage.binary_erosion(field, iterations=2, border_value=0)
     if disc.sum() < LEAST_OVAL:
         return disc
+    side = len(disc)
+    box = bounding_box(disc, margin=side // 16)  # an oval is longer than its disc by less than that
+    mask = disc[box]
+    outline = mask & ~ndimage.binary_erosion(mask)
+    free = outline & _off_the_rim(side)[box]
     if free.sum() == outline.sum():
-        oval = _ellipse(disc)
+        oval = _ellipse(mask)
     else:
         circle = _circle_through(free)
         low, high = (share * side for share in PLAUSIBLE_RADIUS)
         if circle is None or not low <= circle[2] <= high:
             return disc
-        oval = round_disc(disc.shape, *circle)
-    oval &= field
-    return oval if oval.any() else disc
+        oval = round_disc(mask.shape, *circle)
+    whole = np.zeros_like(disc)
+    whole[box] = oval & field_of_view(side)[box]
+    return whole if whole.any() else disc
+
+
+@lru_cache(maxsize=4)
+def _off_the_rim(side: int) -> np.ndarray:
+    """The field of view less two pixels, the same for every map of a side."""
+    return ndimage.binary_erosion(field_of_view(side), iterations=2, border_value=0)
 
 
 def _ellipse(mask: np.ndarray) -> np.ndarray:
+    """The ellipse with the centre, area and direction of a mask, at least :data:`LEAST_AXIS_RATIO` as wide as long."""
     ys, xs = np.nonzero(mask)
-    centre = np.array([xs.mean(), ys.mean()])
     powers, directions = np.linalg.eigh(np.cov(np.stack([xs, ys])))
     ratio = max(float(np.sqrt(powers[0] / powers[1])), LEAST_AXIS_RATIO)
     long = np.sqrt(len(xs) / np.pi / ratio)
-    rows, columns = np.mgrid[: len(mask), : mask.shape[1]]
-    along = np.tensordot(directions.T, np.stack([columns - centre[0], rows - centre[1]]), axes=1)
-    return (along[0] / (long * ratio)) ** 2 + (along[1] / long) ** 2 <= 1
+    rows, columns = np.mgrid[: mask.shape[0], : mask.shape[1]]
+    across, along = np.tensordot(directions.T, np.stack([columns - xs.mean(), rows - ys.mean()]), axes=1)
+    return (across / (long * ratio)) ** 2 + (along / long) ** 2 <= 1
 
 
 def _circle_through(points: np.ndarray) -> tuple[float, float, float] | None:

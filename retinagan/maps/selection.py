@@ -19,8 +19,8 @@ from retinagan.maps.descriptors import DESCRIPTORS, describe
 from retinagan.maps.measure import measure
 from retinagan.seeds import NUM_GRADES
 
-JUDGED = tuple(name for name in DESCRIPTORS if not name.startswith("disc") and name != "grid")
-"""The descriptors that maps are kept by: what lesions there are, and where."""
+JUDGED = tuple(name for name in DESCRIPTORS if name not in ("disc roundness", "grid"))
+"""The descriptors that maps are kept by: what lesions there are and where, and the disc's size and place."""
 FARTHEST = 3.0
 """Standard deviations from the mean beyond which a descriptor counts as this far: no odds are known out there."""
 

@@ -53,11 +53,11 @@ def test_shares_kept_are_the_odds_below_the_ceiling():
     assert by_count(linear=1.0, ceiling=1.0).kept(2, described) == pytest.approx([np.exp(-2), np.exp(-1), 1])
 
 
-def test_maps_are_judged_by_their_lesions_not_by_their_disc():
+def test_maps_are_judged_by_their_lesions_and_the_place_of_their_disc():
     label_map = scattered(3)
     everything = dict(zip(DESCRIPTORS, describe(measure(label_map), label_map), strict=True))
     assert judged(label_map).tolist() == [everything[name] for name in JUDGED]
-    assert set(DESCRIPTORS) - set(JUDGED) == {"disc radius", "disc roundness", "disc x", "disc y", "grid"}
+    assert set(DESCRIPTORS) - set(JUDGED) == {"disc roundness", "grid"}
     assert chosen(np.arange(22.0)[None]).shape == (1, len(JUDGED))
 
 
@@ -65,7 +65,7 @@ def test_a_selection_survives_the_header_of_a_checkpoint_and_wrong_ones_are_refu
     selection = by_count(linear=0.7, squares=-0.2)
     assert MapSelection(**json.loads(json.dumps(dataclasses.asdict(selection)))) == selection
     for changed in ({"offset": (0.0, 1.0)}, {"linear": ()}, {"mean": (1.0,)}):
-        with pytest.raises(ValueError, match="a selection is empty, or has 17 numbers of each descriptor"):
+        with pytest.raises(ValueError, match="a selection is empty, or has 20 numbers of each descriptor"):
             dataclasses.replace(selection, **changed)
     with pytest.raises(ValueError, match=r"deviation\[0\] is 0.0; it must be above 0"):
         dataclasses.replace(selection, deviation=(0.0,) * len(JUDGED))
