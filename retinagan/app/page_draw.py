@@ -8,6 +8,7 @@ import streamlit as st
 
 from retinagan.app import saved
 from retinagan.app.board import CANVAS, ZOOMS
+from retinagan.app.components import one_undo
 from retinagan.app.draw_photos import ask_for_photographs, photo_column
 from retinagan.app.draw_tools import BRUSHED, TOOL, Brush, map_buttons, side_column, start_menu
 from retinagan.app.drawing import Drawing
@@ -107,6 +108,7 @@ def mount_canvas(drawing: Drawing, brush: Brush) -> None:
         width=CANVAS,
         key=drawing.key,
     )
+    one_undo("one_undo")
 
 
 def view_controls(drawing: Drawing) -> None:

@@ -144,11 +144,6 @@ class Studio:
         self.drag(*points)
         self.step(before + 1)
 
-    def toolbar(self, title: str) -> None:
-        """A button of the canvas' own toolbar."""
-        self.canvas.hover()
-        self.page.locator(f'button.dc-icon-button[title^="{title}"]').click()
-
     def press(self, name: str, change: int) -> None:
         """Undo, Redo or Clear; waits until so many steps were added (or taken back), and for the new canvas."""
         before, former = self.steps(), self.mount()

@@ -42,6 +42,19 @@ def test_a_reload_keeps_it(tiny_studio):
     is_whole(tiny_studio, drawn)
 
 
+def test_only_the_page_undoes(tiny_studio):
+    """The canvas' own Undo leaves the page's Redo grey, and its Reset empties what nothing brings back."""
+    two_strokes(tiny_studio)
+    for _ in range(2):
+        tiny_studio.canvas.hover()
+        shown = tiny_studio.page.locator("button.dc-icon-button:visible")
+        shown.first.wait_for()
+        titles = [button.get_attribute("title") for button in shown.all()]
+        assert any(title.startswith("Edit") for title in titles), titles
+        assert not [title for title in titles if title.startswith(("Undo", "Redo", "Reset"))], titles
+        tiny_studio.press("Undo", -1)  # mounts another canvas
+
+
 def test_another_start_sets_it_aside_and_it_can_be_brought_back(tiny_studio):
     drawn = two_strokes(tiny_studio)
     tiny_studio.open("draw?start=right")

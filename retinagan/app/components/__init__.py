@@ -1,5 +1,5 @@
 """The page's own parts in the browser: the before/after slider, a clock for pictures in the making, the keeper of
-drawings.
+drawings, and what hides the canvas' own undo.
 
 Each is an HTML, CSS and JavaScript file of this folder, without a build step. Streamlit mounts them in a shadow root.
 """
@@ -36,6 +36,11 @@ def ticker(key: str, pending: bool) -> None:
     _component("ticker")(
         key=key, data={"pending": pending, "milliseconds": POLL_MILLISECONDS}, on_tick_change=_heard, height=1
     )
+
+
+def one_undo(key: str) -> None:
+    """In the canvas' box: leaves of the canvas' own toolbar what moves and deletes single strokes."""
+    _component("one_undo")(key=key, height=1)
 
 
 def keeper(key: str, drawing: str, fresh: bool) -> None:
