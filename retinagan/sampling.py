@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from retinagan.maps.clean import clean_map, is_plausible_disc
-from retinagan.maps.labels import OD
+from retinagan.maps.labels import LESIONS, NUM_CLASSES, OD
 from retinagan.maps.selection import judged
 from retinagan.models.stylegan import MapGenerator, logits_to_maps
 
@@ -72,8 +72,15 @@ class MapSampler:
 
     def draw(self, w: torch.Tensor, noise: list[torch.Tensor]) -> np.ndarray:
         """The map ``uint8 (size, size)`` of a style and noise; before clean-up."""
+        return self.classes(self.generator.synthesis(w, noise))
+
+    def classes(self, logits: torch.Tensor) -> np.ndarray:
+        """The map ``uint8 (size, size)`` of logits ``(1, 7, R, R)``, with the generator's lesion bias."""
         generator = self.generator
-        logits = generator.synthesis(w, noise)
+        if any(generator.config.lesion_bias):
+            bias = torch.zeros(1, NUM_CLASSES, 1, 1)
+            bias[0, list(LESIONS), 0, 0] = torch.tensor(generator.config.lesion_bias)
+            logits = logits + bias.to(self.device)
         if generator.config.output == "argmax":
             # Probabilities are interpolated, not classes: edges come out smooth instead of as blocks. Nor logits: one
             # pixel's microaneurysm would drown in what its neighbours are sure of.

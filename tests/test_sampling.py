@@ -79,3 +79,15 @@ def test_the_kept_draw_does_not_depend_on_truncation_batch_or_way():
     assert all((a == b).all() for a, b in zip(noise, same_noise, strict=True))
     mean = gan.map_generator.w_mean[3]
     assert w.numpy() == pytest.approx((mean + 0.5 * (whole - mean)).numpy(), abs=1e-6)
+
+
+def test_a_lesion_bias_makes_its_lesion_win_where_it_was_nearly_the_largest():
+    plain = model()
+    source = plain.map_generator
+    for place, label in enumerate(LESIONS):
+        generator = MapGenerator(dataclasses.replace(source.config, lesion_bias=tuple(np.eye(4)[place].tolist())))
+        generator.load_state_dict(source.state_dict())
+        biased = RetinaGAN(generator, tiny_photo_generator())
+        before, after = (gan.sample_maps(2, range(8), clean=False) for gan in (plain, biased))
+        assert (after == label).sum() > (before == label).sum()
+        assert (after[before != after] == label).mean() > 0.95  # shares are interpolated, so neighbours give way, too

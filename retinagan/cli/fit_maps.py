@@ -1,4 +1,4 @@
-"""``retinagan fit-maps``: which of a map generator's maps are kept."""
+"""``retinagan fit-maps``: how a map generator's maps are drawn, and which are kept."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ def add(commands: Any) -> None:
         commands,
         "fit-maps",
         run,
-        "Fit which drawn maps are kept to a model's map weights.",
-        "Maps of each grade are drawn and held against the real training maps of that grade. A logistic regression\n"
-        "on what they hold tells how much more often a real map looks so; sampling then keeps a map with a\n"
-        "probability proportional to that, and draws another where it is not kept. Prints the medians of real,\n"
-        "drawn and kept maps; writes the selection into MODEL/maps.safetensors. A few minutes on one core.",
+        "Fit how maps are drawn, and which are kept, to a model's map weights.",
+        "Maps of each grade are drawn and held against the real training maps of that grade. First a number for\n"
+        "each lesion is found that makes lesions as extensive as real ones when it is added to their\n"
+        "logits. Then a logistic regression on what maps hold tells how much more often a real map looks so;\n"
+        "sampling keeps a map with a probability proportional to that, and draws another where it is not kept.\n"
+        "Prints the numbers and the medians of real, drawn and kept maps; writes both into\n"
+        "MODEL/maps.safetensors. Some minutes on one core.",
         "--data data/idrid1024 --model checkpoints/mine",
     )
     parser.add_argument("--data", required=True, help="prepared folder of the model's size or larger")

@@ -1,4 +1,8 @@
-"""Fits which drawn maps a map generator keeps (:mod:`retinagan.maps.selection`) to real training maps."""
+"""Fits to a map generator's weights how its maps are drawn, and which of them are kept, on real training maps.
+
+First what is added to each lesion's logits: training teaches shares of area, and where a class must have the largest
+share, small and uncertain lesions drown. Then the selection (:mod:`retinagan.maps.selection`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.optimize import brentq
 from tqdm import tqdm
 
@@ -16,15 +21,19 @@ from retinagan import checkpoints
 from retinagan.evaluation.map_set import MapSet, read_map_set
 from retinagan.evaluation.report import markdown, number
 from retinagan.maps.descriptors import DESCRIPTORS, describe
+from retinagan.maps.labels import CLASSES, LESIONS, NUM_CLASSES
 from retinagan.maps.measure import measure
-from retinagan.maps.selection import MapSelection, chosen
+from retinagan.maps.selection import KEEP_ALL, MapSelection, chosen
 from retinagan.pipeline import RetinaGAN
 from retinagan.seeds import NUM_GRADES
 
 FIRST_SEED = 10**12
 """Of the maps that are held against real ones: none that anybody evaluates."""
+BIASED, BIAS_ROUNDS, BIAS_STEP, MOST_BIAS = 60, 8, 0.5, 2.0
+"""Maps a grade that tell the bias, and how it is found: rounds, the step for each e-fold of area that is lacking, and
+its bound."""
 KEPT = 0.6
-"""Share of the drawn maps that a grade keeps: its ceiling is set so."""
+"""Share of the drawn maps that a grade keeps: its ceiling is set so. A map costs one over it."""
 LEAST_MAPS = 20
 """Real maps of a grade below which its maps are all kept."""
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)
@@ -33,12 +42,15 @@ FOLDS = 5
 TOLD = tuple(name for name in DESCRIPTORS if name.endswith(("count", "area")))
 """Descriptors whose medians the table shows."""
 
+Bias = tuple[float, float, float, float]
+
 
 @dataclass(frozen=True)
 class MapsFit:
-    """The selection found, and of each grade that has one ``{descriptor: [real, drawn, kept]}``, the medians of
-    :data:`TOLD`; ``real``: maps of each grade."""
+    """What was found, and of each grade with enough ``real`` maps ``{descriptor: [real, drawn, kept]}``, the medians of
+    :data:`TOLD`; ``bias``: ``MapGeneratorConfig.lesion_bias``."""
 
+    bias: Bias
     selection: MapSelection
     real: dict[int, int]
     medians: dict[int, dict[str, list[float]]]
@@ -53,11 +65,12 @@ def fit_maps(
     device: str = "auto",
     progress: bool = False,
 ) -> MapsFit:
-    """Fit the selection of ``model_folder`` to the training maps of ``data`` and write it into its maps.safetensors.
+    """Fit lesion bias and selection of ``model_folder`` to the training maps of ``data``; write them into its
+    maps.safetensors.
 
     Args:
         data: folder written by ``prepare``, of the model's size or larger, with labelled training eyes of each grade.
-        model_folder: whose maps are drawn, without its present selection.
+        model_folder: whose maps are drawn, without its present bias and selection.
         count: drawn maps a grade.
         write: whether the checkpoint is changed.
 
@@ -75,6 +88,10 @@ def fit_maps(
     }
     if not by_grade:
         raise ValueError(f"no grade above 0 has {LEAST_MAPS} training maps in {data}; prepare it with --pseudo-label")
+    generator = model.map_generator
+    generator.config = dataclasses.replace(generator.config, lesion_bias=(0.0, 0.0, 0.0, 0.0), selection=KEEP_ALL)
+    bias = _fitted_bias(model, by_grade, progress)
+    generator.config = dataclasses.replace(generator.config, lesion_bias=bias)
     drawn = {}
     with tqdm(total=count * len(by_grade), unit="map", desc="draw", disable=not progress) as bar:
         for grade in by_grade:
@@ -85,14 +102,46 @@ def fit_maps(
             drawn[grade] = _all_described(maps)
     selection = _selection(by_grade, drawn)
     if write:
-        checkpoints.change_config(folder / "maps.safetensors", selection=dataclasses.asdict(selection))
+        path = folder / "maps.safetensors"
+        checkpoints.change_config(path, lesion_bias=bias, selection=dataclasses.asdict(selection))
     medians = {}
     for grade, rows in drawn.items():
         kept = selection.kept(grade, chosen(rows))
         sets = ((by_grade[grade], None), (rows, None), (rows, kept))
         columns = {name: DESCRIPTORS.index(name) for name in TOLD}
         medians[grade] = {name: [_median(of[:, at], weights) for of, weights in sets] for name, at in columns.items()}
-    return MapsFit(selection, {grade: len(rows) for grade, rows in by_grade.items()}, medians)
+    return MapsFit(bias, selection, {grade: len(rows) for grade, rows in by_grade.items()}, medians)
+
+
+@torch.inference_mode()
+def _fitted_bias(model: RetinaGAN, real: dict[int, np.ndarray], progress: bool) -> Bias:
+    """What brings the median area of each lesion in drawn maps to that in real ones, whose descriptors ``(N, 22)`` are
+    given by grade: a number a class, as the mean over the grades whose median real map has it."""
+    columns = [DESCRIPTORS.index(f"{CLASSES[kind].short} area") for kind in LESIONS]
+    wanted = {grade: np.median(rows[:, columns], 0) for grade, rows in real.items()}
+    generator, sampler, bias = model.map_generator, model.sampler, np.zeros(len(LESIONS))
+    logits = {
+        grade: [
+            generator.synthesis(*sampler.style(grade, FIRST_SEED - 1 - number, 1.0)).half() for number in range(BIASED)
+        ]
+        for grade in tqdm(real, unit="grade", desc="logits", disable=not progress)
+    }
+    for _ in tqdm(range(BIAS_ROUNDS), unit="round", desc="bias", disable=not progress):
+        generator.config = dataclasses.replace(generator.config, lesion_bias=_bias(bias))
+        lacking = np.zeros((len(LESIONS), 2))
+        for grade, drawn in logits.items():
+            counts = [np.bincount(sampler.classes(one.float()).ravel(), minlength=NUM_CLASSES) for one in drawn]
+            areas = np.median(np.array(counts)[:, list(LESIONS)], 0) * (512 / model.size) ** 2
+            has = wanted[grade] > 0
+            lacking += np.stack([np.where(has, wanted[grade] - np.log1p(areas), 0), has], axis=1)
+        step = BIAS_STEP * lacking[:, 0] / np.maximum(lacking[:, 1], 1)
+        bias = np.clip(bias + np.clip(step, -1, 1), -MOST_BIAS, MOST_BIAS)
+    return _bias(bias)
+
+
+def _bias(values: np.ndarray) -> Bias:
+    ex, he, se, ma = values.round(3).tolist()
+    return ex, he, se, ma
 
 
 def _described(real: MapSet, grade: int) -> np.ndarray:
@@ -160,10 +209,12 @@ def _median(logs: np.ndarray, weights: np.ndarray | None) -> float:
 
 
 def table(fit: MapsFit) -> str:
-    """Medians of lesions by grade, in real maps, in drawn ones, and in those that are kept."""
+    """The bias, and medians of lesions by grade: in real maps, in drawn ones, and in those that are kept."""
     rows = {}
     for grade, medians in fit.medians.items():
         for at, who in enumerate(("real", "drawn", "kept")):
             told = f"grade {grade}, {who}" + (f" ({fit.real[grade]})" if who == "real" else "")
             rows[told] = {name: number(values[at]) for name, values in medians.items()}
-    return "\n".join(markdown(rows, "median of a map: lesions; pixels at 512"))
+    added = {"all grades": {CLASSES[kind].short: number(b) for kind, b in zip(LESIONS, fit.bias, strict=True)}}
+    tables = [markdown(added, "added to logits"), markdown(rows, "median of a map: lesions; pixels at 512")]
+    return "\n".join(line for lines in tables for line in lines)

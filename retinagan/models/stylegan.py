@@ -57,6 +57,9 @@ class MapGeneratorConfig:
     """"sum": logits of all blocks are added up; "blend": the last two by alpha; "none": the last alone."""
     output: Literal["argmax", "original"] = "argmax"
     """How logits become classes; see :func:`logits_to_maps`."""
+    lesion_bias: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Added to the logits of EX, HE, SE and MA when maps are drawn. Training teaches area shares; where the largest one
+    decides, what is small or uncertain drowns. ``retinagan fit-maps`` fits it to a network's weights."""
     selection: MapSelection = KEEP_ALL
     """Which drawn maps are kept; ``retinagan fit-maps`` fits it to a network's weights."""
 

@@ -47,6 +47,7 @@ def grow_from(generator: MapGenerator, path: str) -> None:
         channels=(*trained.config.channels, *generator.config.channels[count:]),
         lesion_blocks=trained.config.lesion_blocks + max(finer, 0),
         noise_start=generator.config.noise_start,
+        lesion_bias=generator.config.lesion_bias,
         selection=generator.config.selection,
     )
     if finer <= 0 or grown != generator.config or grown.skip != "sum":

@@ -63,6 +63,8 @@ def test_kept_maps_are_more_like_the_real_ones(model, data, capsys):
     now = checkpoints.describe(path)
     selection = MapSelection(**now["config"].pop("selection"))
     assert MapSelection(**first["config"].pop("selection")) == KEEP_ALL
+    bias = now["config"].pop("lesion_bias")
+    assert first["config"].pop("lesion_bias") == [0.0] * 4 and bias[0] > 0.1
     assert (now["config"], now["facts"]) == (first["config"], first["facts"])
     assert [selection.rejects(grade) for grade in range(5)] == [False, False, True, False, False]
     after = RetinaGAN.from_pretrained(model, "cpu")
