@@ -90,4 +90,4 @@ def test_a_lesion_bias_makes_its_lesion_win_where_it_was_nearly_the_largest():
         biased = RetinaGAN(generator, tiny_photo_generator())
         before, after = (gan.sample_maps(2, range(8), clean=False) for gan in (plain, biased))
         assert (after == label).sum() > (before == label).sum()
-        assert (after[before != after] == label).mean() > 0.95  # shares are interpolated, so neighbours give way, too
+        assert (after[before != after] == label).mean() > 0.9  # shares are interpolated, so neighbours give way, too
