@@ -33,6 +33,7 @@ def by_area(weight: float, ceiling: float = 0.0) -> MapSelection:
         linear=tuple(map(tuple, weights.tolist())),
         squares=((0.0,) * len(JUDGED),) * 5,
         ceiling=(0.0, 0.0, 0.0, ceiling, 0.0),
+        highest=((1e9,) * len(JUDGED),) * 5,
     )
 
 

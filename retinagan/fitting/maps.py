@@ -23,7 +23,7 @@ from retinagan.evaluation.report import markdown, number
 from retinagan.maps.descriptors import DESCRIPTORS, describe
 from retinagan.maps.labels import CLASSES, LESIONS, NUM_CLASSES
 from retinagan.maps.measure import measure
-from retinagan.maps.selection import KEEP_ALL, MapSelection, chosen
+from retinagan.maps.selection import JUDGED, KEEP_ALL, MapSelection, chosen
 from retinagan.pipeline import RetinaGAN
 from retinagan.seeds import NUM_GRADES
 
@@ -39,6 +39,10 @@ LEAST_MAPS = 20
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)
 """Of the logistic regression's regularisation (C), of which cross-validation chooses."""
 FOLDS = 5
+AMOUNTS = ("count", "area", "largest")
+"""Endings of the descriptors of which no map may hold more than all real ones of its grade; the others may be up to
+:data:`ANY`."""
+ANY = 1e9
 TOLD = tuple(name for name in DESCRIPTORS if name.endswith(("count", "area")))
 """Descriptors whose medians the table shows."""
 
@@ -161,20 +165,23 @@ def _selection(real: dict[int, np.ndarray], drawn: dict[int, np.ndarray]) -> Map
         mean=tuple(everything.mean(0).tolist()),
         deviation=tuple(np.where(deviation > 1e-9, deviation, 1.0).tolist()),
         offset=(0.0,) * NUM_GRADES, linear=_rows(none), squares=_rows(none), ceiling=(0.0,) * NUM_GRADES,
+        highest=_rows(none + ANY),
     )  # fmt: skip
     linear, squares, offset, ceiling = none.copy(), none.copy(), none[:, 0].copy(), none[:, 0].copy()
+    highest, amounts = none + ANY, [name.endswith(AMOUNTS) for name in JUDGED]
     for grade in real:
         x = selection.standardised(chosen(np.concatenate([real[grade], drawn[grade]])))
         is_real = np.arange(len(x)) < len(real[grade])
         fitted = _classifier().fit(np.concatenate([x, x**2], axis=1), is_real).best_estimator_
         linear[grade], squares[grade] = np.split(fitted.coef_[0], 2)
         offset[grade] = fitted.intercept_[0]
+        highest[grade, amounts] = chosen(real[grade]).max(0)[amounts]
     selection = dataclasses.replace(
         selection, offset=tuple(offset.tolist()), linear=_rows(linear), squares=_rows(squares)
     )
     for grade in real:
         ceiling[grade] = ceiling_of(selection.log_odds(grade, chosen(drawn[grade])))
-    return dataclasses.replace(selection, ceiling=tuple(ceiling.tolist()))
+    return dataclasses.replace(selection, ceiling=tuple(ceiling.tolist()), highest=_rows(highest))
 
 
 def _rows(table: np.ndarray) -> tuple[tuple[float, ...], ...]:

@@ -44,16 +44,19 @@ class MapSelection:
     """Log odds from which every map is kept; below, a share of them: the ratio of the odds. The lower, the fewer maps
     are rejected, and the less is corrected."""
 
+    highest: Annotated[tuple[Numbers, ...], Field(max_length=NUM_GRADES)] = ()
+    """Of the descriptors in real maps of each grade: a map that exceeds one of them is not kept."""
+
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
-        rows = (self.mean, self.deviation, *self.linear, *self.squares)
-        grades = (self.offset, self.linear, self.squares, self.ceiling)
+        rows = (self.mean, self.deviation, *self.linear, *self.squares, *self.highest)
+        grades = (self.offset, self.linear, self.squares, self.ceiling, self.highest)
         empty = not any(map(len, (*rows, *grades)))
         whole = all(len(row) == len(JUDGED) for row in rows) and all(len(each) == NUM_GRADES for each in grades)
         if not (empty or whole):
             raise ValueError(
                 f"a selection is empty, or has {len(JUDGED)} numbers of each descriptor (mean, deviation, rows of "
-                f"linear and squares) and {NUM_GRADES} of each grade (offset, linear, squares, ceiling)"
+                f"linear, squares, highest) and {NUM_GRADES} of each grade (offset, linear, squares, ceiling, highest)"
             )
         return self
 
@@ -69,7 +72,8 @@ class MapSelection:
 
     def kept(self, grade: int, described: np.ndarray) -> np.ndarray:
         """Probabilities ``float (...)`` with which maps of descriptors ``float (..., D)`` are kept."""
-        return np.exp(np.minimum(self.log_odds(grade, described) - self.ceiling[grade], 0.0))
+        share = np.exp(np.minimum(self.log_odds(grade, described) - self.ceiling[grade], 0.0))
+        return np.where((described <= np.array(self.highest[grade])).all(-1), share, 0.0)
 
     def rejects(self, grade: int) -> bool:
         """Whether any map of a grade may be rejected; else none need be measured."""

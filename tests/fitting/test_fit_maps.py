@@ -10,7 +10,7 @@ from retinagan.data.prepare import MANIFEST_COLUMNS
 from retinagan.fitting.maps import KEPT, ceiling_of
 from retinagan.maps.descriptors import DESCRIPTORS, describe
 from retinagan.maps.measure import measure
-from retinagan.maps.selection import KEEP_ALL, MapSelection
+from retinagan.maps.selection import JUDGED, KEEP_ALL, MapSelection
 from retinagan.pipeline import RetinaGAN
 from tests.helpers import tiny_model
 from tests.test_recipe import run
@@ -68,8 +68,10 @@ def test_kept_maps_are_more_like_the_real_ones(model, data, capsys):
     assert (now["config"], now["facts"]) == (first["config"], first["facts"])
     assert [selection.rejects(grade) for grade in range(5)] == [False, False, True, False, False]
     after = RetinaGAN.from_pretrained(model, "cpu")
+    real = exudates(np.stack([np.asarray(Image.open(path)) for path in sorted((data / "maps").iterdir())[:REAL]]))
     drawn, kept = exudates(before), exudates(after.sample_maps(2, SEEDS))
     assert kept.mean() > drawn.mean() + 0.3 and (kept < 8).sum() < (drawn < 8).sum()  # no real one lies below 9
+    assert selection.highest[2][JUDGED.index("EX area")] == pytest.approx(real.max())
     # It is fitted to what the network draws, not to what an earlier selection kept.
     run(*command)
     assert MapSelection(**checkpoints.describe(path)["config"]["selection"]) == selection

@@ -26,11 +26,12 @@ def by_count(linear: float = 0.0, squares: float = 0.0, offset: float = 0.0, cei
         linear=tuple(map(tuple, table[0].tolist())),
         squares=tuple(map(tuple, table[1].tolist())),
         ceiling=(0.0, 0.0, ceiling, 0.0, 0.0),
+        highest=((9.0,) * len(JUDGED),) * 5,
     )
 
 
 def test_every_map_is_kept_unless_fitted():
-    described = np.random.default_rng(0).normal(0, 5, (7, len(JUDGED)))
+    described = np.random.default_rng(0).normal(0, 2, (7, len(JUDGED)))
     neutral = by_count()
     for grade in range(5):
         assert not KEEP_ALL.rejects(grade) and not neutral.rejects(grade)
@@ -51,6 +52,13 @@ def test_shares_kept_are_the_odds_below_the_ceiling():
     described[:, COUNT] = (0.5, 1.0, 1.5)  # log odds −1, 0, 1
     assert by_count(linear=1.0).kept(2, described) == pytest.approx([np.exp(-1), 1, 1])
     assert by_count(linear=1.0, ceiling=1.0).kept(2, described) == pytest.approx([np.exp(-2), np.exp(-1), 1])
+
+
+def test_what_no_real_map_exceeds_is_not_kept():
+    described = np.zeros((3, len(JUDGED)))
+    described[:, JUDGED.index("EX area")] = (9.0, 9.1, 0.0)
+    described[2, COUNT] = 9.5
+    assert by_count(linear=1.0, ceiling=-9.0).kept(2, described).tolist() == [1, 0, 0]
 
 
 def test_maps_are_judged_by_their_lesions_and_the_place_of_their_disc():
