@@ -31,8 +31,11 @@ def write_atomically(path: str | Path, content: Content) -> None:
             raise OSError("it is there and no ordinary file")
         temporary = partial_of(path)
         try:
+            temporary.touch()
+            mode = temporary.stat().st_mode
             if callable(content):
                 content(temporary)
+                temporary.chmod(mode)  # safetensors lets nobody but its writer read a file
             else:
                 temporary.write_bytes(content.encode() if isinstance(content, str) else content)
             with open(temporary, "rb+") as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import stat
 import subprocess
 import sys
 import time
@@ -102,3 +103,14 @@ def test_a_process_that_is_killed_while_writing_leaves_whole_files(tmp_path):
         content = path.read_bytes()
         assert len(content) == size and len(set(content)) == 1
     assert {each.name for each in tmp_path.iterdir()} == {"file", *(each.name for each in partials(tmp_path))}
+
+
+def test_files_are_readable_by_whom_the_user_lets_read(tmp_path):
+    """safetensors writes for its owner alone; a model folder is served by others, too."""
+    former = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "weights.safetensors", lambda path: save_file({"w": np.ones(2)}, path))
+        write_atomically(tmp_path / "note.txt", "text")
+    finally:
+        os.umask(former)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in sorted(tmp_path.iterdir())] == [0o640, 0o640]
