@@ -8,7 +8,7 @@ import streamlit as st
 
 from retinagan.app import saved
 from retinagan.app.board import CANVAS, ZOOMS
-from retinagan.app.components import one_undo
+from retinagan.app.components import one_undo, waker
 from retinagan.app.draw_photos import ask_for_photographs, photo_column
 from retinagan.app.draw_tools import BRUSHED, TOOL, Brush, map_buttons, side_column, start_menu
 from retinagan.app.drawing import Drawing
@@ -52,6 +52,7 @@ def show() -> None:
     with menu:
         start_menu(networks)
     keep(drawing, file)
+    waker("canvas_waker", not drawing.loaded)
 
 
 def canvas_column(drawing: Drawing, brush: Brush, networks: Models) -> bytes:

@@ -13,15 +13,16 @@ from typing import Any
 
 import streamlit as st
 
-POLL_MILLISECONDS = 200
+POLL_MILLISECONDS, WAKE_MILLISECONDS = 200, 2000
 _FOLDER = Path(__file__).resolve().parent
 
 
 @cache
-def _component(name: str) -> Callable[..., Any]:
+def _component(name: str, called: str = "") -> Callable[..., Any]:
+    """Of the files of a name; ``called`` otherwise where two of a page are told apart."""
     parts = {kind: _FOLDER / f"{name}.{kind}" for kind in ("html", "css", "js")}
     texts: dict[str, Any] = {kind: path.read_text("utf-8") for kind, path in parts.items() if path.is_file()}
-    return st.components.v2.component(f"retinagan_{name}", **texts)
+    return st.components.v2.component(f"retinagan_{called or name}", **texts)
 
 
 def before_after(key: str, before: tuple[str, str], after: tuple[str, str]) -> None:
@@ -33,9 +34,18 @@ def before_after(key: str, before: tuple[str, str], after: tuple[str, str]) -> N
 
 def ticker(key: str, pending: bool) -> None:
     """While ``pending``, runs the fragment that it stands in again every fifth of a second."""
-    _component("ticker")(
-        key=key, data={"pending": pending, "milliseconds": POLL_MILLISECONDS}, on_tick_change=_heard, height=1
-    )
+    _clock("ticker", key, pending, POLL_MILLISECONDS)
+
+
+def waker(key: str, waiting: bool) -> None:
+    """While the fragment that it stands in is ``waiting`` for what its browser tells, runs it again now and then:
+    Streamlit drops the run that a message asks for while another page's is going on, and keeps what it tells."""
+    _clock("waker", key, waiting, WAKE_MILLISECONDS)
+
+
+def _clock(called: str, key: str, going: bool, milliseconds: int) -> None:
+    data = {"pending": going, "milliseconds": milliseconds}
+    _component("ticker", called)(key=key, data=data, on_tick_change=_heard, height=1)
 
 
 def one_undo(key: str) -> None:
