@@ -26,7 +26,6 @@ from retinagan.eye.measured import MIN_SIDE, MIN_SIDE_WHOLE, photo_digest, read_
 from retinagan.eye.planes import VESSELS
 from retinagan.eye.style import Style, as_style, place_vessels
 from retinagan.maps.anatomy import find_anatomy
-from retinagan.maps.clean import clean_map
 from retinagan.maps.labels import check_map, enlarged_map, one_hot
 from retinagan.models.layers import channels_last
 from retinagan.models.neighbourhoods import SeenNeighbourhoods
@@ -125,7 +124,8 @@ class RetinaGAN:
     def sample_maps(self, grade: int, seeds: Sequence[int], truncation: float = 1.0, clean: bool = True) -> np.ndarray:
         """Lesion maps of a grade: ``uint8 (N, size, size)``, one a seed.
 
-        Maps are exact: a circular field, one class a pixel, no lesion outside the field, at most one disc. Should the
+        Maps are exact: a circular field, one class a pixel, no lesion outside the field, at most one disc; grade 0 has
+        no lesion and grade 1 microaneurysms alone, as the scale says. Should the
         network draw a seed's disc too small, too large or not at all, its style is moved towards the grade's mean until
         it does not.
 
@@ -172,12 +172,14 @@ class RetinaGAN:
         truncation = check_share("truncation", truncation)
         positions = [check_share("position", position) for position in positions]
         ends = ((check_grade(grade_a), check_seed(seed_a)), (check_grade(grade_b), check_seed(seed_b)))
-        (_, w_a, noise_a), (_, w_b, noise_b) = (self.sampler.chosen(*end, truncation) for end in ends)
+        (map_a, w_a, noise_a), (map_b, w_b, noise_b) = (self.sampler.chosen(*end, truncation) for end in ends)
+        highest = max(ends[0][0], ends[1][0])
         maps = []
         for t in positions:
             w = (1 - t) * w_a + t * w_b
             noise = [blend(a, b, t) for a, b in zip(noise_a, noise_b, strict=True)]
-            maps.append(clean_map(self.sampler.draw(w, noise)))
+            between = self.sampler.cleaned(self.sampler.draw(w, noise), highest)
+            maps.append({0.0: map_a, 1.0: map_b}.get(t, between))
         return np.stack(maps) if maps else np.empty((0, self.size, self.size), dtype=np.uint8)
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from retinagan.maps.clean import clean_map, is_plausible_disc
+from retinagan.maps.clean import clean_map, is_plausible_disc, without_excluded
 from retinagan.maps.labels import LESIONS, NUM_CLASSES, OD
 from retinagan.maps.selection import judged
 from retinagan.models.stylegan import MapGenerator, logits_to_maps
@@ -55,7 +55,7 @@ class MapSampler:
         tried = []
         for share in TOWARDS_MEAN:
             w, noise = self.style(grade, seed, truncation * share)
-            tried.append((clean_map(self.draw(w, noise)), w, noise))
+            tried.append((self.cleaned(self.draw(w, noise), grade), w, noise))
             if is_plausible_disc((tried[-1][0] == OD).mean()):
                 return tried[-1]
         return tried[0]
@@ -69,6 +69,11 @@ class MapSampler:
         if truncation != 1.0:
             w = generator.truncate(w, grades, truncation)
         return w, [plane.to(self.device) for plane in noise]
+
+    def cleaned(self, label_map: np.ndarray, grade: int) -> np.ndarray:
+        """A drawn map made exact, without what its grade excludes; imported generators keep what they draw."""
+        cleaned = clean_map(label_map)
+        return without_excluded(cleaned, grade) if self.generator.config.output == "argmax" else cleaned
 
     def draw(self, w: torch.Tensor, noise: list[torch.Tensor]) -> np.ndarray:
         """The map ``uint8 (size, size)`` of a style and noise; before clean-up."""

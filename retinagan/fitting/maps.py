@@ -210,6 +210,8 @@ def ceiling_of(log_odds: np.ndarray) -> float:
 def _median(logs: np.ndarray, weights: np.ndarray | None) -> float:
     """Of counts or areas that are given as log(1 + x)."""
     weights = np.ones(len(logs)) if weights is None else weights
+    if not weights.any():  # none is kept: so few, or so unlike real ones
+        return float("nan")
     order = np.argsort(logs)
     share = np.cumsum(weights[order]) / weights.sum()
     return float(np.expm1(logs[order][np.searchsorted(share, 0.5)]))

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage
 
-from retinagan.maps.labels import BG, OD, SE, VB, check_map
+from retinagan.maps.labels import BG, EX, HE, LESIONS, OD, SE, VB, check_map
 from retinagan.maps.parts import bounding_box, field_of_view, large_parts, largest_part, round_disc, without_holes
 
 PLAUSIBLE_RADIUS = (0.045, 0.13)
@@ -16,6 +16,9 @@ PLAUSIBLE_RADIUS = (0.045, 0.13)
 LEAST_SOFT_EXUDATE = 20
 """Pixels at a side of 512 below which a generated or predicted soft exudate is a speck: 2 % of IDRiD's annotated ones
 are as small."""
+
+EXCLUDED = {0: LESIONS, 1: (EX, HE, SE)}
+"""Grade → the lesions that it excludes."""
 
 LEAST_OVAL = 50
 """Pixels below which a disc has no shape to speak of."""
@@ -55,6 +58,13 @@ def clean_map(label_map: np.ndarray) -> np.ndarray:
         cleaned[disc] = VB
         cleaned[oval_disc(smooth_disc(without_holes(largest_part(disc, corners=False))))] = OD
     return cleaned
+
+
+def without_excluded(label_map: np.ndarray, grade: int) -> np.ndarray:
+    """A generated map ``uint8 (N, N)`` without what its grade excludes by definition (Wilkinson et al., Ophthalmology
+    110, 2003): grade 0 has no lesion, grade 1 microaneurysms alone."""
+    excluded = np.isin(label_map, EXCLUDED.get(grade, ()))
+    return np.where(excluded, np.uint8(VB), label_map) if excluded.any() else label_map
 
 
 def is_plausible_disc(share: float) -> bool:

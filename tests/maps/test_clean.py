@@ -11,7 +11,7 @@ from scipy import ndimage, optimize
 from skimage.measure import regionprops
 from skimage.morphology import convex_hull_image
 
-from retinagan.maps.clean import DISC_SMOOTHING, LEAST_AXIS_RATIO, clean_map, smooth_disc
+from retinagan.maps.clean import DISC_SMOOTHING, LEAST_AXIS_RATIO, clean_map, smooth_disc, without_excluded
 from retinagan.maps.labels import BG, EX, HE, MA, NUM_CLASSES, OD, SE, VB, empty_map
 from retinagan.maps.parts import field_of_view, largest_part, round_disc
 
@@ -130,3 +130,13 @@ def test_a_disc_is_smoothed_as_on_the_whole_map(ragged, size, x, y, radius):
     smooth = (share > 0.5 * soft) & field
     expected = convex_hull_image(largest_part(smooth, corners=False)) & field if smooth.any() else disc & field
     assert np.array_equal(smooth_disc(disc), expected)
+
+
+def test_grades_exclude_lesions_by_definition():
+    label_map = empty_map(64, "left")
+    label_map[20, 30:34] = (EX, HE, SE, MA)
+    assert np.array_equal(without_excluded(label_map, 0), empty_map(64, "left"))
+    assert without_excluded(label_map, 1)[20, 30:34].tolist() == [VB, VB, VB, MA]
+    for grade in (2, 3, 4):
+        assert without_excluded(label_map, grade) is label_map
+    assert label_map[20, 30] == EX
