@@ -173,13 +173,12 @@ class RetinaGAN:
         positions = [check_share("position", position) for position in positions]
         ends = ((check_grade(grade_a), check_seed(seed_a)), (check_grade(grade_b), check_seed(seed_b)))
         (map_a, w_a, noise_a), (map_b, w_b, noise_b) = (self.sampler.chosen(*end, truncation) for end in ends)
-        highest = max(ends[0][0], ends[1][0])
-        maps = []
-        for t in positions:
+        drawn, highest = {0.0: map_a, 1.0: map_b}, max(grade_a, grade_b)
+        for t in set(positions) - set(drawn):
             w = (1 - t) * w_a + t * w_b
             noise = [blend(a, b, t) for a, b in zip(noise_a, noise_b, strict=True)]
-            between = self.sampler.cleaned(self.sampler.draw(w, noise), highest)
-            maps.append({0.0: map_a, 1.0: map_b}.get(t, between))
+            drawn[t] = self.sampler.cleaned(self.sampler.draw(w, noise), highest)
+        maps = [drawn[t] for t in positions]
         return np.stack(maps) if maps else np.empty((0, self.size, self.size), dtype=np.uint8)
 
     @property

@@ -43,8 +43,7 @@ class MapSampler:
             if draw < share:
                 break
         else:
-            tried.sort(key=lambda each: each[0])
-        _, drawn_seed, found = tried[-1]
+            _, drawn_seed, found = max(tried, key=lambda each: each[0])
         return found if truncation == 1.0 else self.plausible(grade, drawn_seed, truncation)
 
     def plausible(

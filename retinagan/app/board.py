@@ -95,11 +95,6 @@ class Board:
         self.mounts = max(self.mounts, mounts)
         self._mount(self.objects)
 
-    def replace_history(self, history: History) -> None:
-        """Go on where another canvas was left."""
-        self.history = history
-        self._mount([])
-
     @property
     def can_undo(self) -> bool:
         return bool(self.objects) or self.history.can_undo

@@ -40,7 +40,8 @@ class Drawing(Board):
     def going_on(cls, text: str, weights: Weights, history: History, mounts: int) -> Drawing:
         """A drawing with a history that was kept, on a canvas of its own."""
         drawing = cls(text, weights, history.start, mounts)
-        drawing.replace_history(history)
+        drawing.history = history
+        drawing.remount(mounts)
         return drawing
 
     @property
@@ -51,7 +52,7 @@ class Drawing(Board):
     @property
     def background(self) -> str:
         """What lies below the strokes as a ``data:`` URL, which costs less than a picture that is encoded each run."""
-        return _data_url(self.picture.tobytes(), self.picture.shape)
+        return data_url(map_png(self.picture), "image/png")
 
     def sync(self) -> None:
         """Take in what the mounted canvas holds; what a button does comes after its strokes."""
@@ -82,9 +83,14 @@ class Drawing(Board):
         )
 
 
+def map_png(label_map: np.ndarray) -> bytes:
+    """A map's PNG, encoded once for all runs that need it."""
+    return _map_png(label_map.tobytes(), label_map.shape)
+
+
 @lru_cache(maxsize=64)
-def _data_url(pixels: bytes, shape: tuple[int, int]) -> str:
-    return data_url(encode_map_png(np.frombuffer(pixels, np.uint8).reshape(shape)), "image/png")
+def _map_png(pixels: bytes, shape: tuple[int, int]) -> bytes:
+    return encode_map_png(np.frombuffer(pixels, np.uint8).reshape(shape))
 
 
 def disc_side(label_map: np.ndarray) -> str | None:

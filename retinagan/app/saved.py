@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from retinagan.app import starts
-from retinagan.app.drawing import Drawing
+from retinagan.app.drawing import Drawing, map_png
 from retinagan.app.history import MAX_STEPS, History, Step
 from retinagan.app.studio import Weights
-from retinagan.files.maps import encode_map_png, read_map_png
+from retinagan.files.maps import read_map_png
 
 FORMAT, VERSION = "RetinaGAN drawing", 1
 MAX_BYTES = 16 * 2**20
@@ -46,8 +46,8 @@ def encode(drawing: Drawing) -> bytes:
         "notice": "Synthetic lesion map, not for diagnosis",
         "start": drawing.text,
         "weights": [list(pair) for pair in drawing.weights],
-        "map": _text(encode_map_png(history.current)),
-        "first": _text(encode_map_png(history.start)),
+        "map": _text(map_png(history.current)),
+        "first": _text(map_png(history.start)),
         "done": history.at,
         "steps": [{"name": step.name[:MAX_NAME], "change": _text(step.change)} for step in history.steps],
     }

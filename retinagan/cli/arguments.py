@@ -108,6 +108,17 @@ def number(kind: type[Number], low: Number, high: Number | None, name: str) -> C
     return argument(check)
 
 
+def add_fit(parser: argparse.ArgumentParser, data: str, weights: str) -> None:
+    """What commands take that fit something to the file ``weights`` of a model; ``data``: which data they need."""
+    parser.add_argument("--data", required=True, help=data)
+    parser.add_argument("--model", required=True, help=f"model folder; its {weights} is changed")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print what would be written and leave the model as it is"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 … (default auto)")
+    add_quiet(parser)
+
+
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 

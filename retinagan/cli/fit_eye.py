@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from retinagan.cli.arguments import add_command, add_quiet, number
+from retinagan.cli.arguments import add_command, add_fit, number
 
 
 def add(commands: Any) -> None:
@@ -24,8 +24,7 @@ def add(commands: Any) -> None:
         "core.",
         "--data data/idrid512 --model checkpoints/mine --eyes 240",
     )
-    parser.add_argument("--data", required=True, help="prepared folder of the model's size")
-    parser.add_argument("--model", required=True, help="model folder; its photos.safetensors is changed")
+    add_fit(parser, "prepared folder of the model's size", "photos.safetensors")
     parser.add_argument(
         "--out", default="runs/fit-eye", help="folder of what was measured and fit-eye.json (default: runs/fit-eye)"
     )
@@ -41,11 +40,6 @@ def add(commands: Any) -> None:
         default=3,
         help="steps of the fit at most, 0 to 20; 0 only measures (default 3)",
     )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print what would be written and leave the model as it is"
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 … (default auto)")
-    add_quiet(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from retinagan.cli.arguments import add_command, add_quiet, number
+from retinagan.cli.arguments import add_command, add_fit, number
 
 
 def add(commands: Any) -> None:
@@ -22,16 +22,10 @@ def add(commands: Any) -> None:
         "MODEL/maps.safetensors. Some minutes on one core.",
         "--data data/idrid1024 --model checkpoints/mine",
     )
-    parser.add_argument("--data", required=True, help="prepared folder of the model's size or larger")
-    parser.add_argument("--model", required=True, help="model folder; its maps.safetensors is changed")
+    add_fit(parser, "prepared folder of the model's size or larger", "maps.safetensors")
     parser.add_argument(
         "--count", type=number(int, 20, 100_000, "count"), default=400, help="maps a grade, 20 to 100000 (default 400)"
     )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print what would be written and leave the model as it is"
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 … (default auto)")
-    add_quiet(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ from retinagan.data.folds import fold_of
 from retinagan.data.prepare import read_manifest, save_map_and_vessels, write_tables
 from retinagan.data.presence import FILE, presence
 from retinagan.data.segmenters import Segmenters
-from retinagan.maps.clean import LEAST_SOFT_EXUDATE, smooth_disc
+from retinagan.maps.clean import EXCLUDED, LEAST_SOFT_EXUDATE, smooth_disc
 from retinagan.maps.field import paint_map
 from retinagan.maps.labels import CLASSES, EX, HE, MA, OD, SE
 from retinagan.maps.parts import DISC_RADIUS, connected, field_of_view, large_parts, largest_part, without_holes
@@ -179,9 +179,10 @@ def map_from_shares(shares: np.ndarray, cuts: Cuts, grade: int | None, disc: tup
     lesions[MA] &= ~large
     if grade in (0, 1):
         small = lesions[HE] & ~large_parts(lesions[HE], MA_MOST_AREA * scale)
-        for kind in (EX, HE, SE):
+        for kind in EXCLUDED[grade]:
             lesions[kind] = np.zeros_like(lesions[kind])
-        lesions[MA] = (lesions[MA] | small) if grade == 1 else np.zeros_like(lesions[MA])
+        if grade == 1:
+            lesions[MA] |= small
         if grade == 1 and not lesions[MA].any():  # there is one, or the grade would be 0: the likeliest place
             likely = np.where(beside & field_of_view(size), shares[SEGMENTED.index(MA)], 0)
             y, x = np.unravel_index(likely.argmax(), likely.shape)

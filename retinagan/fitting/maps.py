@@ -7,7 +7,6 @@ share, small and uncertain lesions drown. Then the selection (:mod:`retinagan.ma
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,10 @@ from scipy.optimize import brentq
 from tqdm import tqdm
 
 from retinagan import checkpoints
-from retinagan.evaluation.map_set import MapSet, read_map_set
+from retinagan.evaluation.map_set import read_map_set
 from retinagan.evaluation.report import markdown, number
-from retinagan.maps.descriptors import DESCRIPTORS, describe
+from retinagan.maps.descriptors import DESCRIPTORS, Measured
 from retinagan.maps.labels import CLASSES, LESIONS, NUM_CLASSES
-from retinagan.maps.measure import measure
 from retinagan.maps.selection import JUDGED, KEEP_ALL, MapSelection, chosen
 from retinagan.pipeline import RetinaGAN
 from retinagan.seeds import NUM_GRADES
@@ -86,9 +84,9 @@ def fit_maps(
     model = RetinaGAN.from_pretrained(folder, device)
     real = read_map_set(data, model.size)
     by_grade = {
-        grade: _described(real, grade)
+        grade: Measured.of(real.maps[usable], model.size).descriptors
         for grade in range(1, NUM_GRADES)
-        if int(((real.grades == grade) & (real.splits == "train")).sum()) >= LEAST_MAPS
+        if (usable := (real.grades == grade) & (real.splits == "train")).sum() >= LEAST_MAPS
     }
     if not by_grade:
         raise ValueError(f"no grade above 0 has {LEAST_MAPS} training maps in {data}; prepare it with --pseudo-label")
@@ -103,7 +101,7 @@ def fit_maps(
             for seed in range(FIRST_SEED, FIRST_SEED + count):
                 maps.append(model.sampler.plausible(grade, seed, 1.0)[0])
                 bar.update()
-            drawn[grade] = _all_described(maps)
+            drawn[grade] = Measured.of(maps, model.size).descriptors
     selection = _selection(by_grade, drawn)
     if write:
         path = folder / "maps.safetensors"
@@ -146,14 +144,6 @@ def _fitted_bias(model: RetinaGAN, real: dict[int, np.ndarray], progress: bool) 
 def _bias(values: np.ndarray) -> Bias:
     ex, he, se, ma = values.round(3).tolist()
     return ex, he, se, ma
-
-
-def _described(real: MapSet, grade: int) -> np.ndarray:
-    return _all_described(real.maps[(real.grades == grade) & (real.splits == "train")])
-
-
-def _all_described(maps: Iterable[np.ndarray]) -> np.ndarray:
-    return np.array([describe(measure(label_map), label_map) for label_map in maps])
 
 
 def _selection(real: dict[int, np.ndarray], drawn: dict[int, np.ndarray]) -> MapSelection:
@@ -209,12 +199,9 @@ def ceiling_of(log_odds: np.ndarray) -> float:
 
 def _median(logs: np.ndarray, weights: np.ndarray | None) -> float:
     """Of counts or areas that are given as log(1 + x)."""
-    weights = np.ones(len(logs)) if weights is None else weights
-    if not weights.any():  # none is kept: so few, or so unlike real ones
+    if weights is not None and not weights.any():  # none is kept: so few, or so unlike real ones
         return float("nan")
-    order = np.argsort(logs)
-    share = np.cumsum(weights[order]) / weights.sum()
-    return float(np.expm1(logs[order][np.searchsorted(share, 0.5)]))
+    return float(np.expm1(np.quantile(logs, 0.5, weights=weights, method="inverted_cdf")))
 
 
 def table(fit: MapsFit) -> str:

@@ -17,8 +17,8 @@ LEAST_SOFT_EXUDATE = 20
 """Pixels at a side of 512 below which a generated or predicted soft exudate is a speck: 2 % of IDRiD's annotated ones
 are as small."""
 
-EXCLUDED = {0: LESIONS, 1: (EX, HE, SE)}
-"""Grade → the lesions that it excludes."""
+EXCLUDED: dict[int | None, tuple[int, ...]] = {0: LESIONS, 1: (EX, HE, SE)}
+"""Grade → the lesions that it excludes; one that is not known excludes none."""
 
 LEAST_OVAL = 50
 """Pixels below which a disc has no shape to speak of."""
@@ -108,7 +108,7 @@ def oval_disc(disc: np.ndarray) -> np.ndarray:
     """A smooth disc's mask ``bool (N, N)`` as an ellipse with the same centre, area and direction, no longer than
     :data:`LEAST_AXIS_RATIO` allows; one that the rim cuts as the circle through the rest of its outline.
 
-    Raises nothing: what is too small, or no part of a plausible circle, stays.
+    What is too small, or no part of a plausible circle, stays.
     """
     if disc.sum() < LEAST_OVAL:
         return disc

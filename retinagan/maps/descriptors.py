@@ -71,6 +71,12 @@ class Measured:
 def describe(found: Measurements, label_map: np.ndarray) -> np.ndarray:
     """Descriptors ``float64 (22,)`` of a map and what was measured in it, in the order of :data:`DESCRIPTORS`; those of
     its mirror image are the same."""
+    total = sum(lesion.count for lesion in found.lesions.values())
+    return np.append(describe_measured(found), _drawn(grid(label_map), 0.0, total))
+
+
+def describe_measured(found: Measurements) -> np.ndarray:
+    """All descriptors but the last, ``float64 (21,)``: what needs no look at the map beside what was measured."""
     values: list[float] = []
     for index in LESIONS:
         areas = found.lesions[index].areas
@@ -87,7 +93,6 @@ def describe(found: Measurements, label_map: np.ndarray) -> np.ndarray:
         values += [radius, found.roundness or 0.0, min(x, 1 - x), y]
     else:
         values += [0.0, 0.0, 0.0, 0.5]
-    values.append(_drawn(grid(label_map), 0.0, total))
     return np.array(values, dtype=np.float64)
 
 

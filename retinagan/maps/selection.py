@@ -15,7 +15,7 @@ from typing import Annotated, Self
 import numpy as np
 
 from retinagan.configuration import Field, configuration, model_validator
-from retinagan.maps.descriptors import DESCRIPTORS, describe
+from retinagan.maps.descriptors import DESCRIPTORS, describe_measured
 from retinagan.maps.measure import measure
 from retinagan.seeds import NUM_GRADES
 
@@ -85,9 +85,9 @@ KEEP_ALL = MapSelection()
 
 def judged(label_map: np.ndarray) -> np.ndarray:
     """The descriptors ``float64 (D,)`` of a map ``uint8 (S, S)`` that it is kept by, in the order of :data:`JUDGED`."""
-    return chosen(describe(measure(label_map), label_map))
+    return chosen(describe_measured(measure(label_map)))
 
 
 def chosen(described: np.ndarray) -> np.ndarray:
-    """Of all descriptors ``float (..., 22)`` those of :data:`JUDGED`, ``float (..., D)``."""
+    """Of descriptors ``float (..., 22)``, or all but the last, those of :data:`JUDGED`, ``float (..., D)``."""
     return described[..., [DESCRIPTORS.index(name) for name in JUDGED]]
